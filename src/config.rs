@@ -1,0 +1,204 @@
+//! Command line, environment and file, resolved into one [`Config`].
+//! Knows no room and opens no port: it says what is wanted, others do it.
+
+mod clash;
+mod layers;
+mod options;
+mod summary;
+mod value;
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use chrono_tz::Tz;
+use clap::ArgMatches;
+use ipnet::IpNet;
+
+use crate::problem::{Fault, Origin, Problem, Problems};
+use layers::Layers;
+pub use value::{LogFormat, private_networks};
+
+/// What the process is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Run the server.
+    Serve,
+    /// Load everything, say what would run, and end.
+    Check,
+}
+
+/// Whether the main port speaks TLS, and with which certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Plain HTTP.
+    Off,
+    /// A certificate of our own, made in this folder where there is none.
+    SelfSigned {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The user's certificate.
+    Files {
+        /// The chain, in PEM.
+        cert: PathBuf,
+        /// The private key, in PEM.
+        key: PathBuf,
+    },
+}
+
+/// Everything that can be set, resolved. Relative paths are as they were given:
+/// relative to the working directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What to do.
+    pub action: Action,
+    /// Where the main port listens; port 0 takes any that is free.
+    pub listen: SocketAddr,
+    /// Whether the main port speaks TLS.
+    pub tls: Tls,
+    /// Whether to log what is of use only when looking for a fault.
+    pub verbose: bool,
+    /// How to log; none: text on a terminal, JSON otherwise.
+    pub log_format: Option<LogFormat>,
+    /// The folder with namespaces of the user's own.
+    pub namespaces: Option<PathBuf>,
+    /// Where Zetta connects to; none: nowhere.
+    pub zetta_listen: Option<SocketAddr>,
+    /// From where Zetta may connect.
+    pub zetta_allow: Vec<IpNet>,
+    /// The station's wall clock.
+    pub timezone: Tz,
+    /// What listeners see when no song is on.
+    pub station_text: String,
+    /// The folder of what outlives a restart.
+    pub state: PathBuf,
+    /// The most connections that the main port holds at once.
+    pub max_connections: usize,
+    /// Whose forwarding headers count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What looks like a slip, but does not keep the server from running.
+    pub warnings: Vec<String>,
+}
+
+/// Why there is no [`Config`].
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The command line does not parse, or asks for the help or the version.
+    #[error(transparent)]
+    CommandLine(#[from] clap::Error),
+    /// Settings are wrong; all of them, wherever they come from.
+    #[error(transparent)]
+    Settings(#[from] Problems),
+}
+
+impl ConfigError {
+    /// The exit code: 0 after the help, 1 for a wrong file, 2 for a wrong option.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::CommandLine(error) => u8::try_from(error.exit_code()).unwrap_or(2),
+            Self::Settings(Problems(all)) => {
+                let in_file = |p: &Problem| matches!(p.origin, Origin::File { .. });
+                if all.iter().all(in_file) { 1 } else { 2 }
+            }
+        }
+    }
+}
+
+impl Config {
+    /// Resolves the settings: flag, then environment, then file, then default.
+    ///
+    /// `args` begins with the name of the program.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with the flag, variable or line it is from.
+    pub fn load(
+        args: impl Iterator<Item = OsString>,
+        env: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let flags = options::command().try_get_matches_from(args)?;
+        let action = action(&flags);
+        let mut layers = Layers::new(flags, env);
+
+        let port = layers.required("port", value::listen);
+        let host = layers.required("host", value::host);
+        let listen = main_address(&mut layers, host, port);
+        let config = Self {
+            action,
+            listen,
+            tls: tls(&mut layers),
+            verbose: layers.required("verbose", value::boolean),
+            log_format: layers.optional("log-format", value::log_format),
+            namespaces: layers.optional("namespaces", value::path),
+            zetta_listen: layers
+                .required("zetta-listen", value::listen_or_off)
+                .map(|listen| listen.address()),
+            zetta_allow: layers.list("zetta-allow", value::networks),
+            timezone: layers.required("timezone", value::timezone),
+            station_text: layers.required("station-text", value::station_text),
+            state: layers.required("state", value::path),
+            max_connections: layers.required("max-connections", value::connections),
+            trusted_proxies: layers.list("trusted-proxy", value::networks),
+            warnings: Vec::new(),
+        };
+        clash::check(&config, &mut layers);
+        let (problems, warnings) = layers.finish();
+        if problems.is_empty() {
+            Ok(Self { warnings, ..config })
+        } else {
+            Err(Problems(problems).into())
+        }
+    }
+}
+
+fn action(flags: &ArgMatches) -> Action {
+    match flags.subcommand_name() {
+        Some("check") => Action::Check,
+        _ => Action::Serve,
+    }
+}
+
+fn main_address(layers: &mut Layers, host: IpAddr, port: value::Listen) -> SocketAddr {
+    let Some(address) = port.host else {
+        return SocketAddr::new(host, port.port);
+    };
+    if address != host && layers.origin("host") != Origin::Default {
+        let why = format!("--port says {address} and --host says {host}: give the address once");
+        let origin = layers.origin("port");
+        layers.note(origin, Fault::WrongOption(why));
+    }
+    SocketAddr::new(address, port.port)
+}
+
+fn tls(layers: &mut Layers) -> Tls {
+    let https = layers.required("https", value::boolean);
+    let folder = layers.required("certs", value::path);
+    let cert = layers.optional("cert", value::path);
+    let key = layers.optional("key", value::path);
+    let refused = layers.origin("https") != Origin::Default && !https;
+    match (cert, key) {
+        (Some(_), Some(_)) if refused => {
+            layers.warn("--cert and --key are not used, since --https is off".to_owned());
+            Tls::Off
+        }
+        // Who gives a certificate means it to be used.
+        (Some(cert), Some(key)) => Tls::Files { cert, key },
+        (Some(_), None) => lonely(layers, "cert", "--cert needs --key, its private key"),
+        (None, Some(_)) => lonely(layers, "key", "--key needs --cert, the certificate of it"),
+        (None, None) if https => Tls::SelfSigned { folder },
+        (None, None) => Tls::Off,
+    }
+}
+
+fn lonely(layers: &mut Layers, name: &'static str, why: &str) -> Tls {
+    // Unless the other one is there and wrong, which was said already.
+    let other = if name == "cert" { "key" } else { "cert" };
+    if layers.origin(other) == Origin::Default {
+        let origin = layers.origin(name);
+        layers.note(origin, Fault::WrongOption(why.to_owned()));
+    }
+    Tls::Off
+}
+
+#[cfg(test)]
+mod tests;

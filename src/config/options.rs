@@ -1,0 +1,250 @@
+//! Every option: its flag, variable, key, default and help, declared once.
+//! Knows no value: what an option takes is checked where it is resolved.
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Arg, ArgAction, Command};
+
+use crate::document::Type;
+
+/// What stands before an option's name in the environment.
+pub(super) const PREFIX: &str = "ROOMCAST_";
+
+/// One option.
+pub(super) struct Opt {
+    /// The long flag, and the key in a file.
+    pub(super) name: &'static str,
+    short: Option<char>,
+    kind: Kind,
+    /// What the value is called in the help.
+    value: &'static str,
+    /// As it would stand on the command line.
+    pub(super) default: Option<&'static str>,
+    help: &'static str,
+}
+
+/// What an option takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Switch,
+    Number,
+    Text,
+    Listen,
+    List,
+}
+
+impl Opt {
+    const fn new(name: &'static str, kind: Kind, value: &'static str, help: &'static str) -> Self {
+        Self {
+            name,
+            short: None,
+            kind,
+            value,
+            default: None,
+            help,
+        }
+    }
+
+    const fn short(mut self, short: char) -> Self {
+        self.short = Some(short);
+        self
+    }
+
+    const fn or(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
+
+    /// The variable of the environment: `ROOMCAST_ZETTA_LISTEN`.
+    pub(super) fn variable(&self) -> String {
+        let name = self.name.to_ascii_uppercase().replace('-', "_");
+        format!("{PREFIX}{name}")
+    }
+
+    /// What its key takes in a file.
+    pub(super) fn types(&self) -> &'static [Type] {
+        match self.kind {
+            Kind::Switch => &[Type::Boolean],
+            Kind::Number => &[Type::Number],
+            Kind::Text => &[Type::String],
+            Kind::Listen => &[Type::Number, Type::String],
+            Kind::List => &[Type::Strings, Type::String],
+        }
+    }
+
+    fn arg(&self) -> Arg {
+        let mut notes = format!("[env: {}]", self.variable());
+        if let Some(default) = self.default {
+            notes.push_str(&format!(" [default: {default}]"));
+        }
+        let arg = Arg::new(self.name)
+            .long(self.name)
+            .short(self.short)
+            .global(true)
+            .value_name(self.value)
+            .value_parser(NonEmptyStringValueParser::new())
+            .help(format!("{} {notes}", self.help));
+        match self.kind {
+            // So that `--https=false` can take back what a file says.
+            Kind::Switch => arg
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true")
+                .hide_possible_values(true),
+            Kind::List => arg.action(ArgAction::Append),
+            Kind::Number | Kind::Text | Kind::Listen => arg,
+        }
+    }
+}
+
+/// All options, in the order of the help.
+pub(super) const OPTIONS: [Opt; 17] = [
+    Opt::new(
+        "port",
+        Kind::Listen,
+        "PORT|ADDR:PORT",
+        "Where clients connect",
+    )
+    .short('p')
+    .or("3000"),
+    Opt::new(
+        "host",
+        Kind::Text,
+        "ADDR",
+        "The address that clients connect to",
+    )
+    .or("0.0.0.0"),
+    Opt::new(
+        "https",
+        Kind::Switch,
+        "BOOL",
+        "Serve over TLS, with a self-signed certificate unless --cert is given",
+    )
+    .short('S')
+    .or("false"),
+    Opt::new(
+        "cert",
+        Kind::Text,
+        "FILE",
+        "A certificate chain of your own, in PEM; turns HTTPS on; needs --key",
+    ),
+    Opt::new(
+        "key",
+        Kind::Text,
+        "FILE",
+        "The private key of --cert, in PEM",
+    ),
+    Opt::new(
+        "certs",
+        Kind::Text,
+        "DIR",
+        "Where the self-signed certificate is kept",
+    )
+    .or("certs"),
+    Opt::new(
+        "zetta-listen",
+        Kind::Listen,
+        "PORT|ADDR:PORT|off",
+        "Where Zetta connects; a port alone means every address; `off` for nowhere",
+    )
+    .or("0.0.0.0:1234"),
+    Opt::new(
+        "zetta-allow",
+        Kind::List,
+        "CIDR",
+        "From where Zetta may connect; `private` means private and loopback \
+         addresses; repeatable, in the environment with commas between",
+    )
+    .or("private"),
+    Opt::new(
+        "timezone",
+        Kind::Text,
+        "ZONE",
+        "The time zone of the station",
+    )
+    .or("America/Chicago"),
+    Opt::new(
+        "station-text",
+        Kind::Text,
+        "TEXT",
+        "What listeners see when no song is on",
+    )
+    .or("You are listening to college radio"),
+    Opt::new(
+        "namespaces",
+        Kind::Text,
+        "DIR",
+        "A folder of namespaces, NAME.toml each, that adds to and overrides the \
+         built-in ones by file name",
+    ),
+    Opt::new(
+        "state",
+        Kind::Text,
+        "DIR",
+        "The folder of what outlives a restart",
+    )
+    .or("state"),
+    Opt::new(
+        "max-connections",
+        Kind::Number,
+        "N",
+        "How many connections the main port holds at once; more get a 503",
+    )
+    // At 18 KiB each, 360 MiB; twice the crowd that the server is measured with.
+    .or("20000"),
+    Opt::new(
+        "trusted-proxy",
+        Kind::List,
+        "CIDR",
+        "A proxy whose X-Forwarded-For counts, or `private`; repeatable, in the \
+         environment with commas between",
+    ),
+    Opt::new(
+        "log-format",
+        Kind::Text,
+        "text|json",
+        "How to log; by default text on a terminal and JSON otherwise",
+    ),
+    Opt::new(
+        "verbose",
+        Kind::Switch,
+        "BOOL",
+        "Log also what is of use only when looking for a fault",
+    )
+    .short('v')
+    .or("false"),
+    Opt::new(
+        CONFIG,
+        Kind::Text,
+        "FILE",
+        "A TOML file with options: each long flag is a key of the same name",
+    ),
+];
+
+/// The option that names the file with the others, and can't stand in it.
+pub(super) const CONFIG: &str = "config";
+
+/// The option of that name.
+pub(super) fn named(name: &str) -> &'static Opt {
+    OPTIONS
+        .iter()
+        .find(|option| option.name == name)
+        .expect("only declared options are asked for")
+}
+
+/// The command line.
+pub(super) fn command() -> Command {
+    Command::new("server")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A small server that holds rooms: what happens in one reaches everybody in it")
+        .after_help(
+            "A flag wins over the environment, that over the file, that over the default. \
+             An empty variable counts as not set.\n\
+             Exit codes: 0 done, 1 failed, 2 wrong usage.",
+        )
+        .args_override_self(false)
+        .args(OPTIONS.iter().map(Opt::arg))
+        .subcommand(
+            Command::new("check")
+                .about("Load everything and print what would run; exit 1 with the reason if not"),
+        )
+}

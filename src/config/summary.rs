@@ -1,0 +1,104 @@
+//! What would run, in words, for `server check`.
+//! Knows no listener: it says what is set, not what is open.
+
+use std::fmt::Write;
+
+use super::value::private_networks;
+use super::{Config, LogFormat, Tls};
+use crate::core::namespace::{Namespace, Protocol, Publisher, Rooms, Verb};
+
+impl Config {
+    /// What would run with these settings, one line per thing.
+    pub fn summary(&self, namespaces: &[Namespace]) -> String {
+        let (scheme, certificate) = match &self.tls {
+            Tls::Off => ("http", None),
+            Tls::SelfSigned { folder } => {
+                let where_from = format!("self-signed, in {}", folder.display());
+                ("https", Some(where_from))
+            }
+            Tls::Files { cert, key } => {
+                let where_from = format!("{} with key {}", cert.display(), key.display());
+                ("https", Some(where_from))
+            }
+        };
+        let zetta = match self.zetta_listen {
+            None => "off".to_owned(),
+            Some(address) if self.zetta_allow == private_networks() => {
+                format!("tcp://{address} from private and loopback addresses")
+            }
+            Some(address) => format!("tcp://{address} from {}", joined(&self.zetta_allow)),
+        };
+        let proxies = match self.trusted_proxies.as_slice() {
+            [] => "none".to_owned(),
+            proxies => joined(proxies),
+        };
+        let format = match self.log_format {
+            None => "text on a terminal, JSON otherwise",
+            Some(LogFormat::Text) => "text",
+            Some(LogFormat::Json) => "JSON",
+        };
+        let verbose = if self.verbose { ", verbose" } else { "" };
+
+        let mut lines = vec![(
+            "clients",
+            format!(
+                "{scheme}://{}, {} at most",
+                self.listen, self.max_connections
+            ),
+        )];
+        lines.extend(certificate.map(|text| ("certificate", text)));
+        lines.extend([
+            ("zetta", zetta),
+            ("time zone", self.timezone.name().to_owned()),
+            ("station text", self.station_text.clone()),
+            ("state", self.state.display().to_string()),
+            ("proxies", proxies),
+            ("log", format!("{format}{verbose}")),
+        ]);
+        lines.extend(namespaces.iter().map(|n| (n.name.as_str(), described(n))));
+
+        let width = lines.iter().map(|(what, _)| what.len()).max().unwrap_or(0);
+        lines.iter().fold(String::new(), |mut all, (what, text)| {
+            writeln!(all, "{what:width$}  {text}").expect("a string takes all that is written");
+            all
+        })
+    }
+}
+
+fn described(namespace: &Namespace) -> String {
+    if let Some(why) = &namespace.reserved {
+        return format!("reserved: {why}");
+    }
+    let mut parts = vec![namespace.protocol.as_str().to_owned()];
+    if namespace.protocol == Protocol::Room {
+        parts.push(words(&namespace.verbs, Verb::as_str));
+    }
+    parts.push(match namespace.publishers.as_slice() {
+        [] => "nobody publishes".to_owned(),
+        some => format!("published by {}", words(some, Publisher::as_str)),
+    });
+    parts.push(match &namespace.rooms {
+        Rooms::Open => "any room".to_owned(),
+        Rooms::Fixed(rooms) => format!("rooms {}", joined(rooms)),
+    });
+    if !namespace.retain.is_empty() {
+        parts.push(format!("retains {}", namespace.retain.join(", ")));
+    }
+    if namespace.history > 0 {
+        parts.push(format!("history {}", namespace.history));
+    }
+    if namespace.durable {
+        parts.push("durable".to_owned());
+    }
+    parts.join("; ")
+}
+
+fn words<T: Copy>(all: &[T], text_of: fn(T) -> &'static str) -> String {
+    let words: Vec<_> = all.iter().map(|one| text_of(*one)).collect();
+    words.join(" ")
+}
+
+fn joined<T: ToString>(all: &[T]) -> String {
+    let texts: Vec<_> = all.iter().map(ToString::to_string).collect();
+    texts.join(", ")
+}

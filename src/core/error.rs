@@ -1,0 +1,93 @@
+//! What the hub refuses, with a stable code for each reason.
+//! Knows no door: each translates these into its own protocol.
+
+use super::name::NameError;
+
+/// Why the hub refused something. Nothing was changed, nobody else noticed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name is empty, too long or holds what a name can't hold.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A name is longer than its namespace allows.
+    #[error("the {what} is longer than {most} characters")]
+    NameTooLong {
+        /// Which name: `room` or `name`.
+        what: &'static str,
+        /// The longest that is allowed, in characters.
+        most: usize,
+    },
+    /// There is no such namespace.
+    #[error("there is no namespace {0}")]
+    UnknownNamespace(String),
+    /// The namespace's name is taken for something that is not built yet.
+    #[error("{namespace} is reserved: {why}")]
+    Reserved {
+        /// The namespace.
+        namespace: String,
+        /// What it is reserved for.
+        why: String,
+    },
+    /// The namespace has fixed rooms, and this is none of them.
+    #[error("there is no room {room} here; there are: {known}")]
+    UnknownRoom {
+        /// The room that was asked for.
+        room: String,
+        /// The rooms that exist.
+        known: String,
+    },
+    /// The verb, or publishing, is not for this client in this namespace.
+    #[error("{verb} is not allowed in {namespace}")]
+    NotAllowed {
+        /// What was asked for.
+        verb: &'static str,
+        /// The namespace.
+        namespace: String,
+    },
+    /// The namespace wants a name of everybody who joins.
+    #[error("a name is needed to join a room of {0}")]
+    NameRequired(String),
+    /// The client is not in the room.
+    #[error("join the room {0} first")]
+    NotInRoom(String),
+    /// The client is in as many rooms as it may be.
+    #[error("one client can be in {0} rooms at most")]
+    TooManyRooms(usize),
+    /// The namespace holds as many rooms as it may.
+    #[error("{0} holds as many rooms as it can; try again later")]
+    Full(String),
+    /// The message is too big.
+    #[error("a message can have {0} bytes at most")]
+    TooBig(usize),
+    /// The client sends faster than its namespace allows.
+    #[error("too fast: {0} events per second at most")]
+    TooFast(u32),
+    /// The room has more to deliver than it can hold.
+    #[error("the room is busy; try again later")]
+    Busy,
+    /// The client was closed, or the server is stopping.
+    #[error("the connection is closing")]
+    Closing,
+}
+
+impl Error {
+    /// The code of the reason: stable, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Name(_) | Self::NameTooLong { .. } => "invalid_name",
+            Self::UnknownNamespace(_) => "unknown_namespace",
+            Self::Reserved { .. } => "reserved",
+            Self::UnknownRoom { .. } => "unknown_room",
+            Self::NotAllowed { .. } => "not_allowed",
+            Self::NameRequired(_) => "name_required",
+            Self::NotInRoom(_) => "not_in_room",
+            Self::TooManyRooms(_) => "too_many_rooms",
+            Self::Full(_) => "full",
+            Self::TooBig(_) => "too_big",
+            Self::TooFast(_) => "too_fast",
+            Self::Busy => "busy",
+            Self::Closing => "closing",
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Events and their offsets: what was published in a room, and its place there.
+//! Knows nothing of rooms' members, of doors or of how an event is written.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use uuid::Uuid;
+
+use super::client::ClientKey;
+use super::name::{NamespaceName, Nickname, RoomName};
+
+/// Which life of a room an offset belongs to: 12 characters of `a-z0-9`.
+///
+/// A room that is made anew (after a restart, or once it was given up while
+/// empty) has another epoch, so its numbers are never taken for the old ones.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Epoch([u8; Epoch::LEN]);
+
+impl Epoch {
+    const LEN: usize = 12;
+    const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+
+    /// An epoch that was not used before (62 random bits).
+    pub fn random() -> Self {
+        let mut bits = Uuid::new_v4().as_u128();
+        Self(std::array::from_fn(|_| {
+            let digit = (bits % 36) as usize;
+            bits /= 36;
+            Self::ALPHABET[digit]
+        }))
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("an epoch holds only a-z0-9")
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An event's place in its room, written `EPOCH-N` everywhere.
+///
+/// The first event of an epoch has number 1; number 0 is the start of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Offset {
+    /// The life of the room that the number counts in.
+    pub epoch: Epoch,
+    /// Counts up by one with each event of the room.
+    pub number: u64,
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.number)
+    }
+}
+
+/// The text is not an offset of the form `EPOCH-N`.
+#[derive(Debug, thiserror::Error)]
+#[error("an offset has the form EPOCH-N (12 characters of a-z0-9, a hyphen, a number)")]
+pub struct OffsetError;
+
+impl FromStr for Offset {
+    type Err = OffsetError;
+
+    fn from_str(text: &str) -> Result<Self, OffsetError> {
+        let (epoch, number) = text.split_once('-').ok_or(OffsetError)?;
+        let epoch: [u8; Epoch::LEN] = epoch.as_bytes().try_into().map_err(|_| OffsetError)?;
+        let in_alphabet = epoch.iter().all(|b| Epoch::ALPHABET.contains(b));
+        let decimal = number.bytes().all(|b| b.is_ascii_digit());
+        if !in_alphabet || !decimal {
+            return Err(OffsetError);
+        }
+        Ok(Self {
+            epoch: Epoch(epoch),
+            number: number.parse().map_err(|_| OffsetError)?,
+        })
+    }
+}
+
+impl Serialize for Offset {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Something that is to be published, before the room has given it an offset.
+#[derive(Debug)]
+pub struct Publication {
+    /// The namespace of the room.
+    pub namespace: NamespaceName,
+    /// The room.
+    pub room: RoomName,
+    /// Who publishes, as the others see it.
+    pub sender: Nickname,
+    /// Passed through as it came: never parsed, never re-ordered.
+    pub message: Box<RawValue>,
+    /// The client that is not told of it, since it is its own.
+    pub origin: Option<ClientKey>,
+    /// Under which retain keys the room keeps it; empty: the room's first key.
+    pub retain: &'static [&'static str],
+}
+
+/// One thing that was published in a room.
+#[derive(Debug)]
+pub struct Event {
+    /// What was published, where and by whom.
+    pub publication: Publication,
+    /// Its place in the room.
+    pub offset: Offset,
+    /// When the room took it.
+    pub time: DateTime<Utc>,
+    json: OnceLock<Box<RawValue>>,
+}
+
+impl Event {
+    /// The event that a room makes of a publication.
+    pub fn new(publication: Publication, offset: Offset, time: DateTime<Utc>) -> Self {
+        Self {
+            publication,
+            offset,
+            time,
+            json: OnceLock::new(),
+        }
+    }
+
+    /// The event as every door shows it: `{sender, room, message, offset, time}`.
+    ///
+    /// Written once, on first use, however many clients get it.
+    pub fn json(&self) -> &RawValue {
+        self.json.get_or_init(|| {
+            #[derive(Serialize)]
+            struct Shown<'a> {
+                sender: &'a Nickname,
+                room: &'a RoomName,
+                message: &'a RawValue,
+                offset: Offset,
+                time: String,
+            }
+            to_raw_value(&Shown {
+                sender: &self.publication.sender,
+                room: &self.publication.room,
+                message: &self.publication.message,
+                offset: self.offset,
+                time: self.time.to_rfc3339_opts(SecondsFormat::Millis, true),
+            })
+            .expect("strings and raw JSON always serialize")
+        })
+    }
+
+    /// What the event costs while it is kept, in bytes of its message.
+    pub fn weight(&self) -> usize {
+        self.publication.message.get().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_reads_back_as_written() {
+        let offset = Offset {
+            epoch: Epoch::random(),
+            number: 42,
+        };
+        assert_eq!(offset.to_string().parse::<Offset>().unwrap(), offset);
+    }
+
+    #[test]
+    fn what_is_not_an_offset_is_refused() {
+        for text in [
+            "",
+            "-",
+            "abcdefghijkl",
+            "abcdefghijkl-",
+            "abcdefghijk-1",
+            "abcdefghijkl-+1",
+            "abcdefghijkl-1 ",
+            "ABCDEFGHIJKL-1",
+            "abcdefghijkl-18446744073709551616",
+        ] {
+            assert!(text.parse::<Offset>().is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_message_is_shown_as_it_came() {
+        let message = r#"{"b": 1.50, "a":"\u00e9"}"#;
+        let event = Event::new(
+            Publication {
+                namespace: NamespaceName::parse("/layout").unwrap(),
+                room: RoomName::parse("r").unwrap(),
+                sender: Nickname::parse("anna").unwrap(),
+                message: RawValue::from_string(message.into()).unwrap(),
+                origin: None,
+                retain: &[],
+            },
+            "abcdefghijkl-7".parse().unwrap(),
+            DateTime::from_timestamp_millis(1_727_137_942_005).unwrap(),
+        );
+        assert_eq!(
+            event.json().get(),
+            format!(
+                r#"{{"sender":"anna","room":"r","message":{message},"offset":"abcdefghijkl-7","time":"2024-09-24T00:32:22.005Z"}}"#
+            )
+        );
+    }
+}

@@ -1,0 +1,14 @@
+//! The rooms: namespaces, clients, events, and the hub that joins them.
+//! Knows no axum, no socketioxide, no Redis and no files.
+
+mod area;
+pub mod broker;
+pub mod client;
+pub mod error;
+pub mod event;
+pub mod hub;
+pub mod name;
+pub mod namespace;
+pub mod outlet;
+pub mod room;
+mod shard;

@@ -1,0 +1,65 @@
+//! The outbound half of a client, as the hub sees it. A door supplies the type.
+//! Knows no protocol: what an event looks like on a wire is the door's matter.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::event::Event;
+
+/// How many events may wait for one client before it counts as too slow.
+///
+/// Every door bounds its queue by this. At the feed's pace (an event every few
+/// minutes) it is never half full; a room with 50 events per second fills it in
+/// ten seconds, half of the time after which a peer that takes nothing is cut.
+pub const OUTLET_QUEUE: usize = 512;
+
+/// The most events that a joining client is sent as its backlog.
+///
+/// Half of the queue, so that a backlog alone never makes a client too slow.
+pub const BACKLOG_MOST: usize = OUTLET_QUEUE / 2;
+
+/// The outbound half of one client. No call blocks.
+pub trait Outlet: Send + Sync + 'static {
+    /// Takes an event for the client. Called in the order of the room's offsets.
+    ///
+    /// # Errors
+    /// The client can't take it: the hub closes it with the reason.
+    fn deliver(&self, event: &Arc<Event>) -> Result<(), CloseReason>;
+
+    /// Ends the connection, telling the client why as far as its protocol can.
+    ///
+    /// The door then calls [`Hub::disconnect`](super::hub::Hub::disconnect).
+    fn close(&self, reason: CloseReason);
+}
+
+/// Why the server ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// More events wait for the client than may ([`OUTLET_QUEUE`]).
+    TooSlow,
+    /// The connection was gone already.
+    Gone,
+    /// The server is stopping; the client is welcome at the next one.
+    Stopping,
+}
+
+impl CloseReason {
+    /// The reason as a stable word, for metrics and programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::TooSlow => "too_slow",
+            Self::Gone => "gone",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooSlow => "too slow: more events wait than can be held; come back with `since`",
+            Self::Gone => "the connection is gone",
+            Self::Stopping => "the server is stopping; come back in a moment",
+        })
+    }
+}

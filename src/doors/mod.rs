@@ -1,0 +1,5 @@
+//! The ways in for clients. Each door translates its protocol for the hub, and
+//! knows no other door.
+
+pub mod socketio;
+pub mod status;

@@ -1,0 +1,188 @@
+//! The Socket.IO door: socketioxide speaks the protocol, the hub owns the rooms.
+//! Knows how a namespace is opened and closed; verbs are in the protocols' files.
+
+mod connection;
+mod outlet;
+mod room;
+
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use socketioxide::adapter::LocalAdapter;
+use socketioxide::handler::{ConnectHandler, MessageHandler, Value};
+use socketioxide::service::SocketIoService;
+use socketioxide::socket::{DisconnectReason, Socket};
+use socketioxide::{SocketIo, TransportType};
+
+use crate::core::client::Client;
+use crate::core::hub::Hub;
+use crate::core::name::NamespaceName;
+use crate::core::namespace::Protocol;
+use crate::core::outlet::OUTLET_QUEUE;
+
+pub use connection::Ordered;
+use outlet::SocketOutlet;
+
+/// The largest packet that is read from a client: 128 KiB.
+///
+/// Twice the largest message of the default namespaces; it bounds what a
+/// client can make the engine hold, the namespace's own limit is the rule.
+const PACKET_BYTES: usize = 128 * 1024;
+
+/// How often the engine asks whether a client is there, and how long it waits.
+/// The protocol's defaults (Engine.IO v4, "heartbeat").
+const PING_INTERVAL: Duration = Duration::from_secs(25);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a connection may stay without a namespace.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// How many events of one client wait for its CONNECT to be complete.
+const HELD_MOST: usize = 64;
+
+/// The Socket.IO service over `inner`, which gets what is not for `/socket.io/`.
+pub fn service(hub: &Arc<Hub>, inner: Router) -> (Ordered<SocketIoService<Router>>, SocketIo) {
+    let (service, io) = SocketIo::builder()
+        .max_buffer_size(OUTLET_QUEUE)
+        .max_payload(PACKET_BYTES as u64)
+        .ws_max_message_size(PACKET_BYTES)
+        .ws_max_frame_size(PACKET_BYTES)
+        .ws_read_buffer_size(4096)
+        .ping_interval(PING_INTERVAL)
+        .ping_timeout(PING_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .transports([TransportType::Polling, TransportType::Websocket])
+        .build_with_inner_svc(inner);
+    // An EIO 3 client is connected to `/` before it can ask for anything else.
+    io.ns("/", async || {});
+    for namespace in hub.namespaces() {
+        let door = Door {
+            hub: hub.clone(),
+            namespace: namespace.name.clone(),
+            protocol: namespace.protocol,
+            reserved: namespace.reserved.is_some(),
+        };
+        io.ns(namespace.name.to_string(), door);
+    }
+    (Ordered(service), io)
+}
+
+/// One namespace as a Socket.IO namespace.
+#[derive(Clone)]
+struct Door {
+    hub: Arc<Hub>,
+    namespace: NamespaceName,
+    protocol: Protocol,
+    reserved: bool,
+}
+
+type Refusal = Box<dyn Display + Send>;
+
+impl Door {
+    fn open(&self, socket: &Arc<Socket<LocalAdapter>>) -> Result<(), Refusal> {
+        if self.protocol != Protocol::Room && !self.reserved {
+            return Err(Box::new(format!(
+                "{} can't be joined: this version serves the room protocol only",
+                self.namespace
+            )));
+        }
+        let outlet = Arc::new(SocketOutlet::new(socket));
+        let client = self
+            .hub
+            .connect(&self.namespace, outlet)
+            .map_err(|error| Box::new(error) as Refusal)?;
+        let session = Arc::new(Session {
+            hub: self.hub.clone(),
+            client,
+            gate: Mutex::default(),
+        });
+        socket.extensions.insert(session.clone());
+        socket.on_disconnect({
+            let session = session.clone();
+            move |_: DisconnectReason| {
+                session.hub.disconnect(&session.client);
+                std::future::ready(())
+            }
+        });
+        socket.on_fallback(Dispatch(session));
+        Ok(())
+    }
+}
+
+/// The handlers stand in the middleware's place: the answer to CONNECT goes out
+/// before a connect handler runs, and what comes in between would be lost.
+impl ConnectHandler<LocalAdapter, ()> for Door {
+    fn call(&self, socket: Arc<Socket<LocalAdapter>>, _auth: Option<Value>) {
+        if let Some(session) = socket.extensions.get::<Arc<Session>>() {
+            session.opened(&socket);
+        }
+    }
+
+    fn call_middleware<'a>(
+        &'a self,
+        socket: Arc<Socket<LocalAdapter>>,
+        _auth: &'a Option<Value>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>> {
+        Box::pin(std::future::ready(self.open(&socket)))
+    }
+}
+
+/// A client of the hub behind a socket; dropped with the socket.
+struct Session {
+    hub: Arc<Hub>,
+    client: Arc<Client>,
+    /// Guards what came before the engine lets us answer; held while it is
+    /// worked off, so that nothing overtakes it.
+    gate: Mutex<Gate>,
+}
+
+#[derive(Default)]
+struct Gate {
+    open: bool,
+    held: Vec<(Value, Option<i64>)>,
+}
+
+impl Session {
+    fn opened(&self, socket: &Arc<Socket<LocalAdapter>>) {
+        let mut gate = self.gate.lock().expect("no code panics under this lock");
+        for (value, ack) in std::mem::take(&mut gate.held) {
+            room::handle(&self.hub, &self.client, socket, value, ack);
+        }
+        gate.open = true;
+    }
+}
+
+impl Drop for Session {
+    /// A socket that is gone before its CONNECT was complete is never told so
+    /// by the engine: its client ends with it.
+    fn drop(&mut self) {
+        self.hub.disconnect(&self.client);
+    }
+}
+
+/// Handles every event of a client, in the order in which it sent them: the
+/// engine calls it from the task that reads the connection.
+struct Dispatch(Arc<Session>);
+
+/// Tells this handler from those that socketioxide makes of functions.
+struct InOrder;
+
+impl MessageHandler<LocalAdapter, InOrder> for Dispatch {
+    fn call(&self, socket: Arc<Socket<LocalAdapter>>, value: Value, ack: Option<i64>) {
+        let session = &self.0;
+        {
+            let mut gate = session.gate.lock().expect("no code panics under this lock");
+            if !gate.open {
+                if gate.held.len() < HELD_MOST {
+                    gate.held.push((value, ack));
+                }
+                return;
+            }
+        }
+        room::handle(&session.hub, &session.client, &socket, value, ack);
+    }
+}

@@ -1,0 +1,286 @@
+//! The room protocol: JOIN, LEAVE, NOTIFY, CLIENTS, and their answers.
+//! Translates only: what is allowed is the hub's matter.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use socketioxide::adapter::LocalAdapter;
+use socketioxide::extract::AckSender;
+use socketioxide::handler::{FromMessageParts, Value};
+use socketioxide::socket::Socket;
+
+use crate::core::client::Client;
+use crate::core::error::Error;
+use crate::core::event::{Offset, OffsetError};
+use crate::core::hub::Hub;
+use crate::core::name::{NameError, Nickname, RoomName};
+use crate::core::outlet::CloseReason;
+
+use super::outlet::{close_reason, emit_error};
+
+/// Handles one event that a client sent.
+pub(super) fn handle(
+    hub: &Arc<Hub>,
+    client: &Arc<Client>,
+    socket: &Arc<Socket<LocalAdapter>>,
+    value: Value,
+    ack: Option<i64>,
+) {
+    let (event, argument) = match read(&value) {
+        Ok(read) => read,
+        Err(invalid) => {
+            let answer = Answer::new(hub, client, socket, String::new(), ack);
+            return answer.refuse(&invalid);
+        }
+    };
+    let answer = Answer::new(hub, client, socket, event, ack);
+    let handled = match answer.event.as_str() {
+        "JOIN" => parse(argument).and_then(|asked| join(asked, &answer)),
+        "LEAVE" => parse(argument).and_then(|asked| leave(asked, &answer)),
+        "NOTIFY" => parse(argument).and_then(|asked| notify(asked, &answer)),
+        "CLIENTS" => parse(argument).and_then(|asked| clients(asked, &answer)),
+        _ => Err(Invalid::Event),
+    };
+    if let Err(invalid) = handled {
+        answer.refuse(&invalid);
+    }
+}
+
+#[derive(Deserialize)]
+struct Join {
+    room: String,
+    name: Option<String>,
+    since: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    room: String,
+}
+
+#[derive(Deserialize)]
+struct Notify {
+    room: String,
+    message: Box<RawValue>,
+}
+
+fn join(asked: Join, answer: &Answer) -> Result<(), Invalid> {
+    let room = RoomName::parse(&asked.room)?;
+    let name = asked.name.as_deref().map(Nickname::parse).transpose()?;
+    let since: Option<Offset> = asked.since.as_deref().map(str::parse).transpose()?;
+    let welcome = {
+        let answer = answer.clone();
+        move |joined: crate::core::room::Joined| {
+            #[derive(Serialize)]
+            struct Shown<'a> {
+                status: &'static str,
+                room: &'a RoomName,
+                clients: usize,
+                offset: Offset,
+                recovered: bool,
+            }
+            answer.accept(&Shown {
+                status: "ok",
+                room: &joined.room,
+                clients: joined.clients,
+                offset: joined.offset,
+                recovered: joined.recovered,
+            });
+        }
+    };
+    Ok(answer
+        .hub
+        .join(&answer.client, &room, name, since, welcome)?)
+}
+
+fn leave(asked: Named, answer: &Answer) -> Result<(), Invalid> {
+    let room = RoomName::parse(&asked.room)?;
+    let farewell = {
+        let (answer, room) = (answer.clone(), room.clone());
+        move || {
+            #[derive(Serialize)]
+            struct Shown<'a> {
+                status: &'static str,
+                room: &'a RoomName,
+            }
+            answer.accept(&Shown {
+                status: "ok",
+                room: &room,
+            });
+        }
+    };
+    Ok(answer.hub.leave(&answer.client, &room, farewell)?)
+}
+
+fn notify(asked: Notify, answer: &Answer) -> Result<(), Invalid> {
+    let room = RoomName::parse(&asked.room)?;
+    let done = {
+        let (answer, room) = (answer.clone(), room.clone());
+        Box::new(move |published: Result<Offset, Error>| {
+            #[derive(Serialize)]
+            struct Shown<'a> {
+                status: &'static str,
+                room: &'a RoomName,
+                offset: Offset,
+            }
+            match published {
+                Ok(offset) => answer.accept(&Shown {
+                    status: "ok",
+                    room: &room,
+                    offset,
+                }),
+                Err(error) => answer.refuse(&error.into()),
+            }
+        })
+    };
+    answer.hub.notify(&answer.client, room, asked.message, done);
+    Ok(())
+}
+
+fn clients(asked: Named, answer: &Answer) -> Result<(), Invalid> {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<&'static str>,
+        room: &'a RoomName,
+        clients: &'a [Nickname],
+        total: usize,
+    }
+    let room = RoomName::parse(&asked.room)?;
+    let found = answer.hub.clients_of(&answer.client, &room)?;
+    let shown = |status| Shown {
+        status,
+        room: &room,
+        clients: &found.names,
+        total: found.total,
+    };
+    if let Err(error) = answer.socket.emit("CLIENTS", &shown(None)) {
+        answer.hub.close(&answer.client, close_reason(error));
+    }
+    answer.accept(&shown(Some("ok")));
+    Ok(())
+}
+
+/// Why an event was not understood, or not allowed.
+#[derive(Debug, thiserror::Error)]
+enum Invalid {
+    #[error("there is no such event; there are JOIN, LEAVE, NOTIFY and CLIENTS")]
+    Event,
+    #[error("binary attachments are not understood here")]
+    Binary,
+    #[error("expected [event, object]: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Offset(#[from] OffsetError),
+    #[error("{0}")]
+    Name(#[from] NameError),
+    #[error(transparent)]
+    Refused(#[from] Error),
+}
+
+impl Invalid {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Event => "unknown_event",
+            Self::Binary | Self::Json(_) => "invalid_request",
+            Self::Offset(_) => "invalid_offset",
+            Self::Name(_) => "invalid_name",
+            Self::Refused(error) => error.code(),
+        }
+    }
+}
+
+/// The event's name and its first argument, or `null` where it has none.
+fn read(value: &Value) -> Result<(String, &RawValue), Invalid> {
+    let Value::Str(text, None) = value else {
+        return Err(Invalid::Binary);
+    };
+    let parts: Vec<&RawValue> = serde_json::from_str(text)?;
+    let event = match parts.first() {
+        Some(event) => serde_json::from_str(event.get())?,
+        None => String::new(),
+    };
+    Ok((event, parts.get(1).copied().unwrap_or(RawValue::NULL)))
+}
+
+/// Arguments come as an object, or as a string that holds one.
+fn parse<T: DeserializeOwned>(argument: &RawValue) -> Result<T, Invalid> {
+    let text = argument.get();
+    if text.starts_with('"') {
+        let held: String = serde_json::from_str(text)?;
+        return Ok(serde_json::from_str(&held)?);
+    }
+    Ok(serde_json::from_str(text)?)
+}
+
+/// Where the answer to one event goes: its ack, or ERROR where none was asked for.
+#[derive(Clone)]
+struct Answer {
+    hub: Arc<Hub>,
+    client: Arc<Client>,
+    socket: Arc<Socket<LocalAdapter>>,
+    event: String,
+    ack: Option<i64>,
+}
+
+impl Answer {
+    fn new(
+        hub: &Arc<Hub>,
+        client: &Arc<Client>,
+        socket: &Arc<Socket<LocalAdapter>>,
+        event: String,
+        ack: Option<i64>,
+    ) -> Self {
+        Self {
+            hub: hub.clone(),
+            client: client.clone(),
+            socket: socket.clone(),
+            event,
+            ack,
+        }
+    }
+
+    fn accept(&self, answer: &impl Serialize) {
+        if let Err(reason) = self.acknowledge(answer) {
+            self.hub.close(&self.client, reason);
+        }
+    }
+
+    fn refuse(&self, invalid: &Invalid) {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            status: &'static str,
+            code: &'static str,
+            message: &'a str,
+        }
+        let (code, message) = (invalid.code(), invalid.to_string());
+        metrics::counter!("roomcast_refused_total", "door" => "socketio", "reason" => code)
+            .increment(1);
+        let sent = match self.ack {
+            Some(_) => self.acknowledge(&Shown {
+                status: "error",
+                code,
+                message: &message,
+            }),
+            None => emit_error(&self.socket, Some(&self.event), code, &message),
+        };
+        if let Err(reason) = sent {
+            self.hub.close(&self.client, reason);
+        }
+    }
+
+    fn acknowledge(&self, answer: &impl Serialize) -> Result<(), CloseReason> {
+        let sender: AckSender<LocalAdapter> =
+            match FromMessageParts::from_message_parts(&self.socket, &mut no_value(), &self.ack) {
+                Ok(sender) => sender,
+                Err(never) => match never {},
+            };
+        sender.send(answer).map_err(close_reason)
+    }
+}
+
+fn no_value() -> Value {
+    Value::Bytes(bytes::Bytes::new())
+}

@@ -1,0 +1,130 @@
+//! `GET /health` and `GET /metrics`: how the server is doing.
+//! Reads figures; changes nothing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Json, Router};
+use ipnet::IpNet;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::core::broker::BrokerStatus;
+use crate::core::hub::Hub;
+use crate::ingest::zetta::Feed;
+use crate::metrics;
+use crate::net::PeerAddr;
+use crate::net::peer::sender;
+
+/// What the answers are made of.
+#[derive(Clone)]
+pub struct Sources {
+    /// The rooms.
+    pub hub: Arc<Hub>,
+    /// The feed.
+    pub feed: Arc<Feed>,
+    /// The proxies whose forwarding headers count.
+    pub trusted: Arc<[IpNet]>,
+}
+
+/// The routes of this door.
+pub fn router(sources: Sources) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(exposition))
+        .with_state(sources)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Health {
+    status: &'static str,
+    feed: FeedHealth,
+    clients: usize,
+    broker: BrokerStatus,
+    store: StoreHealth,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FeedHealth {
+    connections: usize,
+    /// Seconds; null until the first document.
+    last_document_age_seconds: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct StoreHealth {
+    ok: bool,
+}
+
+/// 200 also when degraded, so that a probe does not restart what still works;
+/// 503 while stopping.
+async fn health(State(sources): State<Sources>) -> Response {
+    let broker = sources.hub.broker_status();
+    let stopping = sources.hub.is_stopping();
+    let health = Health {
+        status: if broker.connected && !stopping {
+            "ok"
+        } else {
+            "degraded"
+        },
+        feed: FeedHealth {
+            connections: sources.feed.connections(),
+            last_document_age_seconds: feed_age(&sources.feed),
+        },
+        clients: sources.hub.client_count(),
+        broker,
+        store: StoreHealth { ok: true },
+    };
+    let code = if stopping {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    (code, Json(health)).into_response()
+}
+
+/// Prometheus text, for this machine and private networks only.
+async fn exposition(
+    State(sources): State<Sources>,
+    Extension(PeerAddr(peer)): Extension<PeerAddr>,
+    headers: HeaderMap,
+) -> Response {
+    if !is_private(peer, &headers, &sources.trusted) {
+        let problem = json!({
+            "type": "about:blank",
+            "title": "Forbidden",
+            "status": 403,
+            "detail": "/metrics answers private addresses only",
+        });
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        return (StatusCode::FORBIDDEN, kind, problem.to_string()).into_response();
+    }
+    gather(&sources);
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (kind, metrics::render()).into_response()
+}
+
+fn is_private(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
+    sender(peer, headers, trusted).is_private()
+}
+
+/// Sets the figures that are read rather than counted.
+fn gather(sources: &Sources) {
+    for (namespace, rooms) in sources.hub.room_counts() {
+        ::metrics::gauge!("roomcast_rooms", "namespace" => namespace.to_string()).set(rooms as f64);
+    }
+    if let Some(age) = feed_age(&sources.feed) {
+        ::metrics::gauge!("roomcast_zetta_last_document_age_seconds").set(age);
+    }
+}
+
+fn feed_age(feed: &Feed) -> Option<f64> {
+    let age = feed.last_document_age()?;
+    Some((age.as_secs_f64() * 10.0).round() / 10.0)
+}

@@ -1,0 +1,344 @@
+//! From bytes to whole documents: encodings, boundaries, and getting back in
+//! step after garbage. Knows where a document ends, not what it says.
+
+use encoding_rs::{CoderResult, Decoder, Encoding, UTF_16BE, UTF_16LE};
+
+/// The most that is held of a document: 1 MiB, hundreds of the usual ones.
+pub const HELD_MOST: usize = 1 << 20;
+
+/// How much of what is no document is kept: a declaration fits in it.
+const GARBAGE_KEPT: usize = 256;
+
+const ROOT: &[u8] = b"<ZettaLite";
+const END: &[u8] = b"</ZettaLite";
+const DECLARATION: &[u8] = b"<?xml ";
+
+/// What was found in the stream.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A whole document, from `<ZettaLite` to its end.
+    Document(String),
+    /// A document that is none, and why.
+    Broken(Broken),
+}
+
+/// Why a document was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The next one began inside it.
+    Cut,
+    /// It is larger than [`HELD_MOST`].
+    TooLarge,
+    /// Something else than ZettaLite stands between the documents.
+    OtherFormat,
+}
+
+/// One connection's bytes.
+#[derive(Default)]
+pub struct Framer {
+    wide: Option<Decoder>,
+    /// Bytes that do not tell their encoding yet; four at most.
+    undecided: Vec<u8>,
+    started: bool,
+    /// UTF-8, or what claims to be; a document in it begins at 0.
+    held: Vec<u8>,
+    inside: Option<Scan>,
+    /// The encoding that the last declaration names.
+    declared: Option<&'static Encoding>,
+    /// Whether the other format was reported already.
+    reported: bool,
+}
+
+/// How far a document has been looked at, and within what it stands.
+#[derive(Clone, Copy, Debug)]
+struct Scan {
+    at: usize,
+    within: Within,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within {
+    Text,
+    Tag { end: bool },
+    Quoted { quote: u8, end: bool },
+    Comment,
+    Cdata,
+    Instruction,
+}
+
+impl Framer {
+    /// Takes bytes, and gives what is complete with them.
+    pub fn push(&mut self, bytes: &[u8], found: &mut Vec<Found>) {
+        self.decode(bytes);
+        while self.step(found) {}
+    }
+
+    /// Whether a document has begun that has no end yet.
+    pub fn is_inside(&self) -> bool {
+        self.inside.is_some()
+    }
+
+    /// Gives the document up that has begun; what follows is looked at anew.
+    pub fn drop_partial(&mut self, found: &mut Vec<Found>) {
+        self.restart();
+        while self.step(found) {}
+    }
+
+    fn decode(&mut self, bytes: &[u8]) {
+        let mut bytes = bytes;
+        let joined;
+        if !self.started {
+            self.undecided.extend_from_slice(bytes);
+            if self.undecided.len() < 4 {
+                return;
+            }
+            self.started = true;
+            joined = std::mem::take(&mut self.undecided);
+            bytes = &joined;
+            self.wide = wide(bytes).map(|encoding| encoding.new_decoder_with_bom_removal());
+        }
+        let Some(decoder) = &mut self.wide else {
+            self.held.extend_from_slice(bytes);
+            return;
+        };
+        let mut rest = bytes;
+        let mut text = String::with_capacity(bytes.len() * 2 + 8);
+        loop {
+            let (result, read, _) = decoder.decode_to_string(rest, &mut text, false);
+            rest = &rest[read..];
+            match result {
+                CoderResult::InputEmpty => break,
+                CoderResult::OutputFull => text.reserve(rest.len() * 2 + 8),
+            }
+        }
+        self.held.extend_from_slice(text.as_bytes());
+    }
+
+    /// One step towards the end of what is held; false when more is needed.
+    fn step(&mut self, found: &mut Vec<Found>) -> bool {
+        match self.inside {
+            None => self.find_start(found),
+            Some(scan) => self.find_end(scan, found),
+        }
+    }
+
+    fn find_start(&mut self, found: &mut Vec<Found>) -> bool {
+        let start = (0..self.held.len()).find(|at| starts_document(&self.held[*at..]));
+        let before = start.unwrap_or(self.held.len());
+        self.look_at_garbage(before, found);
+        match start {
+            Some(start) => {
+                self.held.drain(..start);
+                self.inside = Some(Scan {
+                    at: 1,
+                    within: Within::Tag { end: false },
+                });
+                true
+            }
+            None => {
+                let surplus = self.held.len().saturating_sub(GARBAGE_KEPT);
+                self.held.drain(..surplus);
+                false
+            }
+        }
+    }
+
+    fn look_at_garbage(&mut self, before: usize, found: &mut Vec<Found>) {
+        let garbage = &self.held[..before];
+        if let Some(at) = rfind(garbage, DECLARATION)
+            && let Some(length) = find(&garbage[at..], b"?>")
+        {
+            self.declared = named_encoding(&garbage[at..at + length]);
+        }
+        let foreign = garbage
+            .windows(2)
+            .any(|pair| pair[0] == b'<' && (pair[1].is_ascii_alphabetic() || pair[1] == b'/'));
+        let partial = garbage.len() < ROOT.len() + 1;
+        if foreign && !partial && !self.reported {
+            self.reported = true;
+            found.push(Found::Broken(Broken::OtherFormat));
+        }
+    }
+
+    fn find_end(&mut self, mut scan: Scan, found: &mut Vec<Found>) -> bool {
+        loop {
+            let rest = &self.held[scan.at..];
+            let Some(&byte) = rest.first() else {
+                break;
+            };
+            let hidden = matches!(
+                scan.within,
+                Within::Comment | Within::Cdata | Within::Instruction
+            );
+            if byte == b'<' && !hidden {
+                if rest.len() < ROOT.len() + 1 && could_be_start(rest) {
+                    break;
+                }
+                if rest.starts_with(DECLARATION) || starts_document(rest) {
+                    found.push(Found::Broken(Broken::Cut));
+                    self.held.drain(..scan.at);
+                    self.inside = None;
+                    return true;
+                }
+            }
+            match advance(scan.within, rest) {
+                Step::More => break,
+                Step::To { by, within } => {
+                    scan = Scan {
+                        at: scan.at + by,
+                        within,
+                    }
+                }
+                Step::TagEnd { end } => {
+                    scan.at += 1;
+                    scan.within = Within::Text;
+                    let whole = &self.held[..scan.at];
+                    let root_only = !whole[1..].contains(&b'<') && whole.ends_with(b"/>");
+                    if end || root_only {
+                        found.push(Found::Document(self.take(scan.at)));
+                        return true;
+                    }
+                }
+            }
+        }
+        self.inside = Some(scan);
+        if self.held.len() > HELD_MOST {
+            found.push(Found::Broken(Broken::TooLarge));
+            self.restart();
+            return true;
+        }
+        false
+    }
+
+    /// Looks for the next start behind the one that led nowhere.
+    fn restart(&mut self) {
+        if self.inside.take().is_some() {
+            let next = (1..self.held.len()).find(|at| starts_document(&self.held[*at..]));
+            // Without one, the last bytes may still be the beginning of one.
+            let keep = next.unwrap_or(self.held.len().saturating_sub(ROOT.len()).max(1));
+            self.held.drain(..keep.min(self.held.len()));
+        }
+    }
+
+    fn take(&mut self, length: usize) -> String {
+        let bytes: Vec<u8> = self.held.drain(..length).collect();
+        self.inside = None;
+        match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let bytes = error.as_bytes();
+                match self.declared {
+                    Some(encoding) if encoding.is_single_byte() => {
+                        encoding.decode_without_bom_handling(bytes).0.into_owned()
+                    }
+                    _ => String::from_utf8_lossy(bytes).into_owned(),
+                }
+            }
+        }
+    }
+}
+
+enum Step {
+    More,
+    To { by: usize, within: Within },
+    TagEnd { end: bool },
+}
+
+/// The next step from the first byte of `rest`, which is not empty.
+fn advance(within: Within, rest: &[u8]) -> Step {
+    let to = |by, within| Step::To { by, within };
+    match (within, rest[0]) {
+        (Within::Text, b'<') => open(rest),
+        (Within::Text, _) => to(1, Within::Text),
+        (Within::Tag { end }, b'>') => Step::TagEnd { end },
+        (Within::Tag { end }, quote @ (b'"' | b'\'')) => to(1, Within::Quoted { quote, end }),
+        (Within::Tag { .. }, _) => to(1, within),
+        (Within::Quoted { quote, end }, byte) if byte == quote => to(1, Within::Tag { end }),
+        (Within::Quoted { .. }, _) => to(1, within),
+        (Within::Comment, _) => until(rest, b"-->", within),
+        (Within::Cdata, _) => until(rest, b"]]>", within),
+        (Within::Instruction, _) => until(rest, b"?>", within),
+    }
+}
+
+/// What begins at a `<`.
+fn open(rest: &[u8]) -> Step {
+    const KINDS: [(&[u8], Within); 3] = [
+        (b"<!--", Within::Comment),
+        (b"<![CDATA[", Within::Cdata),
+        (b"<?", Within::Instruction),
+    ];
+    for (opening, within) in KINDS {
+        if rest.starts_with(opening) {
+            return Step::To {
+                by: opening.len(),
+                within,
+            };
+        }
+        if opening.starts_with(rest) {
+            return Step::More;
+        }
+    }
+    if END.starts_with(rest) || (rest.len() == END.len() && rest == END) {
+        return Step::More;
+    }
+    let end =
+        rest.starts_with(END) && matches!(rest[END.len()], b'>' | b' ' | b'\t' | b'\r' | b'\n');
+    Step::To {
+        by: 1,
+        within: Within::Tag { end },
+    }
+}
+
+fn until(rest: &[u8], closing: &[u8], within: Within) -> Step {
+    match find(rest, closing) {
+        Some(at) => Step::To {
+            by: at + closing.len(),
+            within: Within::Text,
+        },
+        // All but what may be the beginning of the closing has been seen.
+        None if rest.len() >= closing.len() => Step::To {
+            by: rest.len() + 1 - closing.len(),
+            within,
+        },
+        None => Step::More,
+    }
+}
+
+fn starts_document(bytes: &[u8]) -> bool {
+    bytes.starts_with(ROOT)
+        && matches!(
+            bytes.get(ROOT.len()),
+            Some(b' ' | b'\t' | b'\r' | b'\n' | b'>' | b'/')
+        )
+}
+
+fn could_be_start(bytes: &[u8]) -> bool {
+    ROOT.starts_with(bytes) || bytes == ROOT || DECLARATION.starts_with(bytes)
+}
+
+/// UTF-16 by its mark, or by its first characters (XML 1.0, appendix F).
+fn wide(start: &[u8]) -> Option<&'static Encoding> {
+    match start {
+        [0xFF, 0xFE, ..] | [b'<', 0, _, 0, ..] => Some(UTF_16LE),
+        [0xFE, 0xFF, ..] | [0, b'<', 0, ..] => Some(UTF_16BE),
+        _ => None,
+    }
+}
+
+/// The encoding that an XML declaration names.
+fn named_encoding(declaration: &[u8]) -> Option<&'static Encoding> {
+    let at = find(declaration, b"encoding")?;
+    let value = declaration[at..]
+        .split(|b| matches!(b, b'"' | b'\''))
+        .nth(1)?;
+    Encoding::for_label(value)
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|part| part == what)
+}
+
+fn rfind(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).rposition(|part| part == what)
+}

@@ -1,0 +1,265 @@
+//! roomcast: a small server that holds rooms. What happens in one reaches
+//! everybody in it at once, whatever they connected with.
+//!
+//! [`Server::bind`] opens everything that a [`Config`] asks for, so that what
+//! is wrong is known before anything is served; [`Server::serve`] runs it.
+//! ARCHITECTURE.md has the map.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod config;
+pub mod core;
+pub mod document;
+pub mod doors;
+pub mod ingest;
+pub mod logging;
+pub mod metrics;
+pub mod namespaces;
+pub mod net;
+pub mod nowplaying;
+pub mod problem;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::config::{Config, Tls};
+use crate::core::broker::Memory;
+use crate::core::hub::{Hub, Outside};
+use crate::core::name::{NamespaceName, Nickname, RoomName};
+use crate::core::namespace::{Namespace, Publisher};
+use crate::ingest::zetta;
+use crate::net::{Connections, Limits, tls};
+use crate::nowplaying::{Publish, Slot, Station};
+
+/// How long clients may take to go when the server stops: what a supervisor
+/// usually grants, and half of the deadline of a single stalled write.
+pub const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// A server that has everything it needs open, and serves nothing yet.
+pub struct Server {
+    hub: Arc<Hub>,
+    main: TcpListener,
+    tls: Option<tls::Acceptor>,
+    zetta: Option<TcpListener>,
+    feed: Arc<zetta::Feed>,
+    connections: Connections,
+    config: Config,
+}
+
+/// How a server has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// How many connections had to be cut, since they did not end by themselves.
+    pub cut: usize,
+}
+
+impl Server {
+    /// Loads the namespaces and the certificate, and opens the ports.
+    ///
+    /// # Errors
+    /// Something can't be loaded or opened; the text says what and where.
+    pub async fn bind(config: Config) -> anyhow::Result<Self> {
+        let hub = Hub::new(load_namespaces(&config)?, Memory);
+        let main = net::bind(config.listen, "--port")?;
+        let zetta = match config.zetta_listen {
+            Some(address) => Some(net::bind(address, "--zetta-listen")?),
+            None => None,
+        };
+        let tls = match source(&config.tls) {
+            Some(source) => Some(tls::Acceptor::load(source)?),
+            None => None,
+        };
+        Ok(Self {
+            hub,
+            main,
+            tls,
+            zetta,
+            feed: Arc::default(),
+            connections: Connections::new(),
+            config,
+        })
+    }
+
+    /// Where the main port listens.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.main.local_addr()
+    }
+
+    /// Where the Zetta port listens, if it does.
+    pub fn zetta_address(&self) -> Option<SocketAddr> {
+        self.zetta.as_ref()?.local_addr().ok()
+    }
+
+    /// The certificate in use, for whoever wants to have it loaded anew.
+    pub fn tls(&self) -> Option<tls::Acceptor> {
+        self.tls.clone()
+    }
+
+    /// The rooms.
+    pub fn hub(&self) -> Arc<Hub> {
+        self.hub.clone()
+    }
+
+    /// What listens where, for the log at start-up.
+    pub fn summary(&self) -> Vec<(&'static str, String)> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let address = |listener: &TcpListener| match listener.local_addr() {
+            Ok(address) => address.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let main = address(&self.main);
+        let namespaces: Vec<_> = self.hub.namespaces().map(|n| n.name.as_str()).collect();
+        let mut lines = vec![
+            ("Socket.IO", format!("{scheme}://{main}/socket.io/")),
+            ("health", format!("{scheme}://{main}/health")),
+            ("namespaces", namespaces.join(" ")),
+        ];
+        if let Some(tls) = &self.tls {
+            let (cert, _) = tls.paths();
+            let until = tls.not_after().format("%Y-%m-%d");
+            lines.push(("certificate", format!("{}, until {until}", cert.display())));
+        }
+        let zetta = self.zetta.as_ref().map_or("off".to_owned(), |listener| {
+            format!("tcp://{}", address(listener))
+        });
+        lines.push(("Zetta", zetta));
+        lines
+    }
+
+    /// Serves until `shutdown`, then lets everybody go.
+    pub async fn serve(self, shutdown: CancellationToken) -> Stopped {
+        let tasks = TaskTracker::new();
+        let router = doors::status::router(doors::status::Sources {
+            hub: self.hub.clone(),
+            feed: self.feed.clone(),
+            trusted: self.config.trusted_proxies.clone().into(),
+        });
+        let (service, io) = doors::socketio::service(&self.hub, router);
+        if let Some(tls) = &self.tls {
+            tasks.spawn(tls.clone().watch(tls::WATCH, shutdown.clone()));
+        }
+        if let Some(listener) = self.zetta {
+            let config = zetta::Config {
+                allow: self.config.zetta_allow.clone(),
+                station: Station {
+                    timezone: self.config.timezone,
+                    text: self.config.station_text.clone(),
+                },
+            };
+            let publish = to_hub(self.hub.clone());
+            let feed = self.feed.clone();
+            tasks.spawn(zetta::run(
+                listener,
+                config,
+                publish,
+                feed,
+                shutdown.clone(),
+            ));
+        }
+        let limits = Limits {
+            connections: self.config.max_connections,
+            ..Limits::default()
+        };
+        let connections = self.connections.clone();
+        net::serve(
+            self.main,
+            self.tls,
+            limits,
+            service,
+            shutdown,
+            connections.clone(),
+        )
+        .await;
+        tasks.close();
+        tasks.wait().await;
+        stop(&self.hub, io, &connections).await
+    }
+}
+
+/// Loads everything but opens nothing; says what would run.
+///
+/// # Errors
+/// Something can't be loaded; the text says what and where. A self-signed
+/// certificate is not made here.
+pub fn check(config: &Config) -> anyhow::Result<String> {
+    let namespaces = load_namespaces(config)?;
+    if let Tls::Files { .. } = config.tls
+        && let Some(source) = source(&config.tls)
+    {
+        tls::Acceptor::load(source)?;
+    }
+    Ok(config.summary(&namespaces))
+}
+
+fn load_namespaces(config: &Config) -> anyhow::Result<Vec<Namespace>> {
+    let namespaces = namespaces::load(config.namespaces.as_deref())?;
+    if config.zetta_listen.is_some() {
+        namespaces::check_feed(&namespaces)?;
+    }
+    Ok(namespaces)
+}
+
+fn source(tls: &Tls) -> Option<tls::Source> {
+    match tls.clone() {
+        Tls::Off => None,
+        Tls::SelfSigned { folder } => Some(tls::Source::SelfSigned(folder)),
+        Tls::Files { cert, key } => Some(tls::Source::Files { cert, key }),
+    }
+}
+
+/// Tells every client, and waits for them up to [`STOP_LIMIT`].
+async fn stop(hub: &Arc<Hub>, io: socketioxide::SocketIo, connections: &Connections) -> Stopped {
+    let open = connections.open();
+    info!(clients = hub.client_count(), connections = open, "stopping");
+    hub.stop();
+    // The engine waits for the slowest of its writers.
+    let closing = tokio::spawn(async move { io.close().await });
+    let gone = timeout(STOP_LIMIT, connections.wait_closed()).await;
+    let cut = match gone {
+        Ok(()) => 0,
+        Err(_) => connections.kill_all(),
+    };
+    if cut > 0 {
+        warn!(cut, "connections did not end in time and were cut");
+    }
+    closing.abort();
+    Stopped { cut }
+}
+
+/// The feed's way into the rooms of `/metadata`.
+fn to_hub(hub: Arc<Hub>) -> Publish {
+    let namespace = NamespaceName::parse("/metadata").expect("a name written here is one");
+    let now = RoomName::parse("now-playing").expect("a name written here is one");
+    let next = RoomName::parse("next").expect("a name written here is one");
+    Arc::new(move |slot: Slot, message: Box<RawValue>| {
+        let (room, retain): (_, &'static [&'static str]) = match slot {
+            Slot::Current { song: true } => (&now, &["song", "current"]),
+            Slot::Current { song: false } => (&now, &["current"]),
+            Slot::Next => (&next, &["current"]),
+        };
+        let from = Outside {
+            publisher: Publisher::Feed,
+            namespace: &namespace,
+            room: room.clone(),
+            sender: Nickname::feed(),
+            message,
+            retain,
+        };
+        let done = |published: Result<_, core::error::Error>| match published {
+            Ok(offset) => info!(%offset, "published"),
+            Err(error) => warn!(code = error.code(), %error, "the feed's event was refused"),
+        };
+        hub.publish(from, Box::new(done));
+    })
+}

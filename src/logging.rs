@@ -1,0 +1,153 @@
+//! Sets up the log: text or JSON on stderr, and what is worth a line.
+//! Knows no other part: they all log through the `tracing` macros.
+
+use std::env;
+use std::io::{self, IsTerminal};
+
+use tracing::Subscriber;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::config::LogFormat;
+
+/// The variable that says what is logged, in the form of `tracing`.
+const FILTER: &str = "RUST_LOG";
+
+/// The log can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    /// `RUST_LOG` is not a filter.
+    #[error("RUST_LOG: {0}")]
+    Filter(String),
+    /// There is a log in this process already.
+    #[error("the log is set up already")]
+    Twice,
+}
+
+/// Sets the log up for the whole process.
+///
+/// Without a format: text where stderr is a terminal, JSON otherwise.
+///
+/// # Errors
+/// `RUST_LOG` is not a filter, or the log was set up before.
+pub fn start(format: Option<LogFormat>, verbose: bool) -> Result<(), LoggingError> {
+    let terminal = io::stderr().is_terminal();
+    let format = format.unwrap_or(if terminal {
+        LogFormat::Text
+    } else {
+        LogFormat::Json
+    });
+    // The convention of https://no-color.org.
+    let colour = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let wanted = env::var(FILTER).ok();
+    let filter = filter(wanted.as_deref(), verbose)?;
+    let log = subscriber(format, colour, filter, io::stderr);
+    tracing::subscriber::set_global_default(log).map_err(|_| LoggingError::Twice)
+}
+
+/// What is worth a line: ours, and only the warnings of others.
+fn filter(wanted: Option<&str>, verbose: bool) -> Result<EnvFilter, LoggingError> {
+    // `server` is what the program itself logs under.
+    let default = if verbose {
+        "warn,roomcast=debug,server=debug"
+    } else {
+        "warn,roomcast=info,server=info"
+    };
+    let wanted = wanted.filter(|text| !text.trim().is_empty());
+    EnvFilter::builder()
+        .parse(wanted.unwrap_or(default))
+        .map_err(|error| LoggingError::Filter(error.to_string()))
+}
+
+type Log = Box<dyn Subscriber + Send + Sync>;
+
+fn subscriber<W>(format: LogFormat, colour: bool, filter: EnvFilter, writer: W) -> Log
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer);
+    match format {
+        LogFormat::Text => Box::new(log.with_ansi(colour).finish()),
+        LogFormat::Json => Box::new(
+            log.json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(false)
+                .finish(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, wanted: Option<&str>, verbose: bool) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let filter = filter(wanted, verbose).unwrap();
+        let log = subscriber(format, false, filter, move || writer.clone());
+        tracing::subscriber::with_default(log, || {
+            tracing::info!(target: "roomcast::hub", peer = "192.0.2.1", "too slow");
+            tracing::debug!(target: "roomcast::hub", "small");
+            tracing::info!(target: "hyper", "theirs");
+            tracing::warn!(target: "hyper", "their warning");
+        });
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn json_has_one_object_per_line() {
+        let log = logged(LogFormat::Json, None, false);
+        let first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+        assert_eq!(first["message"], "too slow");
+        assert_eq!(first["peer"], "192.0.2.1");
+        assert_eq!(first["level"], "INFO");
+        assert_eq!(log.lines().count(), 2);
+    }
+
+    #[test]
+    fn text_is_plain_where_no_terminal_is() {
+        let log = logged(LogFormat::Text, None, false);
+        assert!(log.contains("INFO roomcast::hub: too slow peer=\"192.0.2.1\""));
+        assert!(!log.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn what_is_logged() {
+        for (wanted, verbose, expected) in [
+            (None, false, 2),
+            (None, true, 3),
+            (Some(" "), false, 2),
+            (Some("off"), true, 0),
+            (Some("hyper=info"), false, 2),
+            (Some("roomcast=debug"), false, 2),
+        ] {
+            let log = logged(LogFormat::Text, wanted, verbose);
+            assert_eq!(log.lines().count(), expected, "{wanted:?}: {log}");
+        }
+    }
+
+    #[test]
+    fn a_filter_that_is_none_is_refused() {
+        let error = filter(Some("roomcast=loud"), false).unwrap_err();
+        assert!(error.to_string().starts_with("RUST_LOG: "), "{error}");
+    }
+}

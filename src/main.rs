@@ -1,0 +1,115 @@
+//! The program `server`: arguments, logging, signals and the exit code.
+//! Knows no room and no protocol: the library does what there is to do.
+
+use std::env;
+use std::process::ExitCode;
+
+use roomcast::config::{Action, Config, ConfigError};
+use roomcast::net::tls;
+use roomcast::{Server, logging, metrics};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// Something failed.
+const FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    let config = match Config::load(env::args_os(), env::vars_os()) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
+    let done = match config.action {
+        Action::Check => check(&config),
+        Action::Serve => serve(config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("server: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn refuse(error: &ConfigError) -> ExitCode {
+    match error {
+        // The help and the version go to stdout, in colour where that is right.
+        ConfigError::CommandLine(error) => drop(error.print()),
+        ConfigError::Settings(problems) => {
+            for problem in &problems.0 {
+                eprintln!("server: {problem}");
+            }
+        }
+    }
+    ExitCode::from(error.exit_code())
+}
+
+fn check(config: &Config) -> anyhow::Result<()> {
+    for warning in &config.warnings {
+        eprintln!("server: {warning}");
+    }
+    print!("{}", roomcast::check(config)?);
+    Ok(())
+}
+
+#[tokio::main]
+async fn serve(config: Config) -> anyhow::Result<()> {
+    logging::start(config.log_format, config.verbose)?;
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    let signals = Signals::new()?;
+    metrics::install();
+    let server = Server::bind(config).await?;
+    for (what, text) in server.summary() {
+        info!("{what}: {text}");
+    }
+    let stop = CancellationToken::new();
+    tokio::spawn(signals.follow(stop.clone(), server.tls()));
+    tokio::spawn(metrics::upkeep(stop.clone()));
+    let stopped = server.serve(stop).await;
+    info!(cut = stopped.cut, "stopped");
+    Ok(())
+}
+
+/// The signals that the program follows.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    reload: Signal,
+}
+
+impl Signals {
+    /// Listens to the signals from now on, so that none ends the program by itself.
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reload: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Cancels `stop` at the first SIGTERM or SIGINT and exits at the second.
+    async fn follow(mut self, stop: CancellationToken, tls: Option<tls::Acceptor>) {
+        loop {
+            let name = tokio::select! {
+                _ = self.terminate.recv() => "SIGTERM",
+                _ = self.interrupt.recv() => "SIGINT",
+                _ = self.reload.recv() => {
+                    info!("SIGHUP: reading the certificate again");
+                    if let Some(tls) = &tls {
+                        tls.reload_and_log().await;
+                    }
+                    continue;
+                }
+            };
+            if stop.is_cancelled() {
+                warn!("{name} again: exiting at once");
+                std::process::exit(FAILED.into());
+            }
+            info!("{name}: stopping; once more exits at once");
+            stop.cancel();
+        }
+    }
+}

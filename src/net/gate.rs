@@ -1,0 +1,190 @@
+//! The read gate: decides how far a connection's bytes may be read, and follows
+//! what is written. It knows HTTP heads and WebSocket frames; what a frame means
+//! is a door's rule.
+
+use super::frame::{Frame, Seen, Starts};
+use super::head::{Requests, Switching};
+
+/// A door's rule about the frames of one WebSocket, called in frame order.
+///
+/// Set with [`ConnectionHandle::set_rule`](super::ConnectionHandle::set_rule).
+/// Must not block.
+pub trait FrameRule: Send + 'static {
+    /// A frame of the client is about to be read.
+    fn inbound(&mut self, frame: Frame<'_>) -> Next;
+
+    /// A frame of the server has been written up to its start.
+    ///
+    /// [`Next::Read`] ends a wait, [`Next::Wait`] leaves things as they are.
+    fn outbound(&mut self, frame: Frame<'_>) -> Next;
+}
+
+/// Whether the client may be read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Read on.
+    Read,
+    /// Read nothing behind the message this frame belongs to.
+    Wait,
+}
+
+/// The gate of one connection.
+pub(super) enum Gate {
+    /// HTTP; looks for the head of an upgrade.
+    Http(Requests),
+    /// An upgrade has been read: nothing more until its answer is written.
+    Answer(Switching),
+    /// A WebSocket with a rule.
+    Frames(Box<Frames>),
+    /// Everything passes unseen.
+    Open,
+}
+
+/// Follows both directions of a WebSocket for a rule.
+pub(super) struct Frames {
+    rule: Box<dyn FrameRule>,
+    inbound: Starts,
+    outbound: Starts,
+    hold: Hold,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    Off,
+    /// From the end of the message's last frame on.
+    AfterMessage,
+    /// From the end of this frame on.
+    AfterFrame,
+    On,
+}
+
+/// What was written calls for this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// Nothing to do.
+    Nothing,
+    /// The reader may go on.
+    Release,
+    /// The upgrade is done: the stream puts the rule in.
+    Upgraded(usize),
+}
+
+impl Gate {
+    pub(super) const fn new() -> Self {
+        Self::Http(Requests::new())
+    }
+
+    pub(super) fn with_rule(rule: Box<dyn FrameRule>) -> Self {
+        Self::Frames(Box::new(Frames {
+            rule,
+            inbound: Starts::default(),
+            outbound: Starts::default(),
+            hold: Hold::Off,
+        }))
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
+
+    /// Whether nothing may be read now.
+    pub(super) fn holds(&self) -> bool {
+        match self {
+            Self::Answer(_) => true,
+            Self::Frames(frames) => frames.hold == Hold::On,
+            Self::Http(_) | Self::Open => false,
+        }
+    }
+
+    /// Follows what was read; returns how much of it may pass.
+    pub(super) fn inbound(&mut self, input: &[u8]) -> usize {
+        match self {
+            Self::Http(requests) => {
+                let (used, upgrade) = requests.follow(input);
+                if upgrade {
+                    *self = Self::Answer(Switching::new());
+                }
+                used
+            }
+            Self::Frames(frames) => frames.inbound(input),
+            Self::Answer(_) => 0,
+            Self::Open => input.len(),
+        }
+    }
+
+    /// Follows what was written.
+    pub(super) fn outbound(&mut self, output: &[u8]) -> Written {
+        match self {
+            Self::Answer(switching) => match switching.follow(output) {
+                (used, true) => Written::Upgraded(used),
+                (_, false) => Written::Nothing,
+            },
+            Self::Frames(frames) => frames.outbound(output),
+            Self::Http(_) | Self::Open => Written::Nothing,
+        }
+    }
+
+    /// The wait took too long: reads on.
+    pub(super) fn give_up(&mut self) {
+        match self {
+            Self::Frames(frames) => frames.hold = Hold::Off,
+            _ => *self = Self::Open,
+        }
+    }
+
+    /// The upgrade was refused: HTTP goes on.
+    pub(super) fn refused(&mut self) {
+        if let Self::Answer(_) = self {
+            *self = Self::new();
+        }
+    }
+}
+
+impl Frames {
+    fn inbound(&mut self, input: &[u8]) -> usize {
+        let mut used = 0;
+        loop {
+            let (taken, seen) = self.inbound.follow(&input[used..]);
+            used += taken;
+            let frame = self.inbound.frame();
+            match seen {
+                Seen::Need => return used,
+                Seen::Start => match self.rule.inbound(frame) {
+                    Next::Wait if frame.header.fin => self.hold = Hold::AfterFrame,
+                    Next::Wait => self.hold = Hold::AfterMessage,
+                    Next::Read => {}
+                },
+                Seen::End => {
+                    let last = frame.header.opcode == CONTINUATION && frame.header.fin;
+                    if self.hold == Hold::AfterFrame || (self.hold == Hold::AfterMessage && last) {
+                        self.hold = Hold::On;
+                        return used;
+                    }
+                }
+            }
+        }
+    }
+
+    fn outbound(&mut self, output: &[u8]) -> Written {
+        let mut used = 0;
+        let mut written = Written::Nothing;
+        loop {
+            let (taken, seen) = self.outbound.follow(&output[used..]);
+            used += taken;
+            match seen {
+                Seen::Need => return written,
+                Seen::Start if self.rule.outbound(self.outbound.frame()) == Next::Read => {
+                    self.hold = Hold::Off;
+                    written = Written::Release;
+                }
+                Seen::Start | Seen::End => {}
+            }
+        }
+    }
+}
+
+const CONTINUATION: u8 = 0;
+
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod tests;

@@ -1,0 +1,109 @@
+//! Tests of the read gate.
+
+use super::*;
+
+/// Holds behind a text frame of the client that starts with `40`, until the
+/// server answers with `40` or `44`.
+struct Connect;
+
+impl FrameRule for Connect {
+    fn inbound(&mut self, frame: Frame<'_>) -> Next {
+        if frame.header.opcode == 1 && frame.start.starts_with(b"40") {
+            Next::Wait
+        } else {
+            Next::Read
+        }
+    }
+
+    fn outbound(&mut self, frame: Frame<'_>) -> Next {
+        if frame.start.starts_with(b"40") || frame.start.starts_with(b"44") {
+            Next::Read
+        } else {
+            Next::Wait
+        }
+    }
+}
+
+fn client(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [1, 2, 3, 4];
+    let first = opcode | if fin { 0x80 } else { 0 };
+    let mut bytes = vec![first, 0x80 | payload.len() as u8];
+    bytes.extend(mask);
+    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(a, b)| a ^ b));
+    bytes
+}
+
+fn server(payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x81, payload.len() as u8];
+    bytes.extend(payload);
+    bytes
+}
+
+#[test]
+fn frames_behind_connect_wait_for_its_answer_at_every_cut() {
+    let connect = client(true, 1, b"40/metadata,");
+    let before = [client(true, 1, b"3"), connect].concat();
+    let all = [before.clone(), client(true, 1, b"42[\"JOIN\"]")].concat();
+    let answer = server(b"40/metadata,{}");
+    for cut in 0..all.len() {
+        let mut gate = Gate::with_rule(Box::new(Connect));
+        let (a, b) = all.split_at(cut);
+        let pass = gate.inbound(a);
+        assert_eq!(pass, cut.min(before.len()));
+        if pass == cut && !gate.holds() {
+            assert_eq!(gate.inbound(b), before.len() - cut);
+        }
+        assert!(gate.holds());
+        assert_eq!(gate.outbound(&server(b"42[\"EVENT\"]")), Written::Nothing);
+        let cut = cut % answer.len();
+        let first = gate.outbound(&answer[..cut]);
+        let second = gate.outbound(&answer[cut..]);
+        assert!([first, second].contains(&Written::Release));
+        assert!(!gate.holds());
+        let rest = &all[before.len()..];
+        assert_eq!(gate.inbound(rest), rest.len());
+    }
+}
+
+#[test]
+fn a_message_in_parts_is_read_to_its_end() {
+    let parts = [
+        client(false, 1, b"40/meta"),
+        client(true, 9, b""),
+        client(true, 0, b"data,"),
+    ]
+    .concat();
+    let all = [parts.clone(), client(true, 1, b"42[]")].concat();
+    let mut gate = Gate::with_rule(Box::new(Connect));
+    assert_eq!(gate.inbound(&all), parts.len());
+    assert!(gate.holds());
+    gate.give_up();
+    assert!(!gate.holds());
+}
+
+#[test]
+fn nothing_behind_an_upgrade_passes_before_the_101() {
+    let head = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
+    let all = [&head[..], b"frames"].concat();
+    let mut gate = Gate::new();
+    assert_eq!(gate.inbound(&all), head.len());
+    assert!(gate.holds());
+    assert_eq!(gate.inbound(b"frames"), 0);
+    let answer = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+    assert_eq!(gate.outbound(&answer[..20]), Written::Nothing);
+    assert_eq!(
+        gate.outbound(&answer[20..]),
+        Written::Upgraded(answer.len() - 20)
+    );
+}
+
+#[test]
+fn a_refused_upgrade_is_http_again() {
+    let head = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
+    let mut gate = Gate::new();
+    gate.inbound(head);
+    gate.refused();
+    assert!(!gate.holds());
+    assert_eq!(gate.inbound(head), head.len());
+    assert!(gate.holds(), "the next one is seen");
+}

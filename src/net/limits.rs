@@ -1,0 +1,51 @@
+//! The limits that every connection lives under. Holds numbers only.
+
+use std::time::Duration;
+
+/// What one listener allows; the default is what the server runs with.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections open at once, over all listeners that share a
+    /// [`Connections`](super::Connections). One more is answered with 503.
+    pub connections: usize,
+    /// Time for the TLS handshake, counted from the accept.
+    pub handshake: Duration,
+    /// Time for a request's head, counted from the accept or the last answer.
+    pub header: Duration,
+    /// Longest time in which a peer takes no byte although some are waiting.
+    pub write: Duration,
+    /// Longest time for which a [`FrameRule`](super::FrameRule) holds a reader
+    /// back, and the gate one whose upgrade is not answered yet.
+    pub hold: Duration,
+}
+
+/// Twice the 10,000 clients the server is measured with: a restart of a proxy
+/// brings the new connections before the old ones are seen to be gone.
+const CONNECTIONS: usize = 20_000;
+
+/// A phone on a bad network needs seconds for a handshake; who needs more than
+/// ten holds a slot for nothing.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// The same reason, for a request's head.
+const HEADER: Duration = Duration::from_secs(10);
+
+/// Under Engine.IO's default of 25 s between pings plus 20 s for the answer, so
+/// that a stalled writer ends before its session would.
+const WRITE: Duration = Duration::from_secs(20);
+
+/// An answer takes milliseconds; one that does not come is the door's to judge.
+/// Under Engine.IO's ping timeout of 20 s, so that holding back ends no session.
+const HOLD: Duration = Duration::from_secs(10);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: CONNECTIONS,
+            handshake: HANDSHAKE,
+            header: HEADER,
+            write: WRITE,
+            hold: HOLD,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Listeners, TLS, limits and the stream under every connection. Knows no
+//! protocol above WebSocket frames, and neither rooms nor doors.
+//!
+//! `serve` takes connections from a listener and gives their requests to a
+//! service. Each request carries its [`PeerAddr`] and a [`ConnectionHandle`],
+//! by which a door cuts the connection or sets a [`FrameRule`] on it.
+
+mod accept;
+mod certificate;
+mod connection;
+mod connections;
+pub mod frame;
+mod gate;
+mod head;
+mod limits;
+mod listen;
+pub mod peer;
+mod refuse;
+mod request;
+mod socket;
+mod stream;
+mod tcp;
+pub mod tls;
+
+pub use accept::serve;
+pub use connections::Connections;
+pub use gate::{FrameRule, Next};
+pub use limits::Limits;
+pub use listen::{BindError, bind};
+pub use request::{ConnectionHandle, PeerAddr};
+pub use socket::{Kill, TooLate};

@@ -1,0 +1,188 @@
+//! The TCP socket under a stream, shared with those who may cut it. Knows no
+//! TLS and no protocol.
+
+use std::io;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+use super::connections::Admission;
+use super::gate::FrameRule;
+
+/// Cuts one connection from anywhere: its readers and writers get an error.
+///
+/// Holds no resource of the connection; clones are the same switch.
+#[derive(Clone)]
+pub struct Kill(Weak<Socket>);
+
+impl Kill {
+    pub(super) fn of(socket: &Arc<Socket>) -> Self {
+        Self(Arc::downgrade(socket))
+    }
+
+    /// Cuts the connection; false if it was cut or gone already.
+    ///
+    /// What was not sent yet is thrown away.
+    pub fn kill(&self) -> bool {
+        self.0.upgrade().is_some_and(|socket| socket.kill())
+    }
+
+    /// Whether the connection's stream still exists and was not cut.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0
+            .upgrade()
+            .is_some_and(|socket| socket.state.load(Ordering::Acquire) == OPEN)
+    }
+
+    pub(super) fn socket(&self) -> Option<Arc<Socket>> {
+        self.0.upgrade()
+    }
+}
+
+/// The connection has been upgraded already, or is gone.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection has been upgraded already, or is gone")]
+pub struct TooLate;
+
+const OPEN: u8 = 0;
+const KILLED: u8 = 1;
+const STALLED: u8 = 2;
+
+/// One accepted TCP connection; lives as long as its stream.
+pub(super) struct Socket {
+    tcp: TcpStream,
+    state: AtomicU8,
+    /// Guards what a request's handler leaves for the stream, and the waker of
+    /// a reader that is held back without waiting on the socket.
+    desk: Mutex<Desk>,
+    _admission: Admission,
+}
+
+#[derive(Default)]
+struct Desk {
+    rule: Option<Box<dyn FrameRule>>,
+    reader: Option<Waker>,
+    refused: bool,
+    upgraded: bool,
+}
+
+impl Socket {
+    pub(super) fn new(tcp: TcpStream, admission: Admission) -> Self {
+        Self {
+            tcp,
+            state: AtomicU8::new(OPEN),
+            desk: Mutex::default(),
+            _admission: admission,
+        }
+    }
+
+    pub(super) fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
+    /// Cuts the connection; false if it was cut before.
+    pub(super) fn kill(&self) -> bool {
+        self.cut(KILLED, "killed")
+    }
+
+    /// Cuts the connection whose peer takes nothing.
+    pub(super) fn give_up(&self) {
+        self.cut(STALLED, "write_deadline");
+    }
+
+    /// Leaves the rule that the stream takes up with the upgrade.
+    pub(super) fn leave_rule(&self, rule: Box<dyn FrameRule>) -> Result<(), TooLate> {
+        let mut desk = self.desk();
+        if desk.upgraded {
+            return Err(TooLate);
+        }
+        desk.rule = Some(rule);
+        Ok(())
+    }
+
+    /// The upgrade is done: no rule is taken after this.
+    pub(super) fn take_rule(&self) -> Option<Box<dyn FrameRule>> {
+        let mut desk = self.desk();
+        desk.upgraded = true;
+        desk.rule.take()
+    }
+
+    /// The upgrade was answered with something else: HTTP goes on.
+    pub(super) fn refuse_upgrade(&self) {
+        let mut desk = self.desk();
+        desk.rule = None;
+        desk.refused = true;
+        let reader = desk.reader.take();
+        drop(desk);
+        reader.into_iter().for_each(Waker::wake);
+    }
+
+    pub(super) fn take_refusal(&self) -> bool {
+        std::mem::take(&mut self.desk().refused)
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.desk().refused
+    }
+
+    /// The reader waits here when it may not wait on the socket.
+    pub(super) fn park_reader(&self, waker: &Waker) -> io::Result<()> {
+        {
+            let mut desk = self.desk();
+            match &mut desk.reader {
+                Some(old) => old.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+        }
+        // After parking: a kill in between would not have found the waker.
+        self.alive()
+    }
+
+    pub(super) fn wake_reader(&self) {
+        let reader = self.desk().reader.take();
+        reader.into_iter().for_each(Waker::wake);
+    }
+
+    /// An error once the connection was cut.
+    pub(super) fn alive(&self) -> io::Result<()> {
+        match self.state.load(Ordering::Acquire) {
+            OPEN => Ok(()),
+            STALLED => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the peer took nothing until the write deadline",
+            )),
+            _ => Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the connection was cut",
+            )),
+        }
+    }
+
+    fn cut(&self, state: u8, reason: &'static str) -> bool {
+        if self
+            .state
+            .compare_exchange(OPEN, state, Ordering::AcqRel, Ordering::Acquire)
+            .is_err()
+        {
+            return false;
+        }
+        metrics::counter!("roomcast_connections_cut_total", "reason" => reason).increment(1);
+        let socket = SockRef::from(&self.tcp);
+        // A stalled peer's bytes would else stay in the kernel for minutes.
+        let _ = socket.set_linger(Some(Duration::ZERO));
+        // Wakes whoever waits on the socket. It fails only if the peer is gone,
+        // and then they have been woken.
+        let _ = socket.shutdown(std::net::Shutdown::Both);
+        self.wake_reader();
+        true
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,224 @@
+//! The stream under every connection: TCP or TLS, behind the read gate. Knows
+//! no protocol of its own.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+use tokio_rustls::server::TlsStream;
+
+use super::gate::{Gate, Written};
+use super::socket::Socket;
+use super::tcp::Tcp;
+
+/// Bytes read at once while the gate may close: the most that is ever held.
+const HELD_MAX: usize = 8 * 1024;
+
+/// One connection's bytes, as hyper and then the WebSocket engine see them.
+pub(super) struct Stream {
+    inner: Inner,
+    gate: Gate,
+    /// Read from the peer but not to be handed out yet; at most [`HELD_MAX`].
+    held: Vec<u8>,
+    /// Runs while the gate holds the reader back.
+    hold: Option<Pin<Box<Sleep>>>,
+    hold_max: Duration,
+}
+
+enum Inner {
+    Plain(Tcp),
+    Tls(Box<TlsStream<Tcp>>),
+}
+
+impl Stream {
+    pub(super) fn plain(tcp: Tcp, hold_max: Duration) -> Self {
+        Self::over(Inner::Plain(tcp), hold_max)
+    }
+
+    pub(super) fn tls(tls: TlsStream<Tcp>, hold_max: Duration) -> Self {
+        Self::over(Inner::Tls(Box::new(tls)), hold_max)
+    }
+
+    fn over(inner: Inner, hold_max: Duration) -> Self {
+        Self {
+            inner,
+            gate: Gate::new(),
+            held: Vec::new(),
+            hold: None,
+            hold_max,
+        }
+    }
+
+    pub(super) fn socket(&self) -> &Arc<Socket> {
+        match &self.inner {
+            Inner::Plain(tcp) => tcp.socket(),
+            Inner::Tls(tls) => tls.get_ref().0.socket(),
+        }
+    }
+
+    /// Waits while the gate holds; afterwards it doesn't.
+    fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.gate.holds() {
+            if matches!(self.gate, Gate::Answer(_)) && self.socket().take_refusal() {
+                self.gate.refused();
+                break;
+            }
+            let hold = self
+                .hold
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(self.hold_max)));
+            if hold.as_mut().poll(cx).is_ready() {
+                tracing::debug!("no answer for the held frames; reading on");
+                self.gate.give_up();
+                break;
+            }
+            self.socket().park_reader(cx.waker())?;
+            // A refusal between the look above and the parking would be missed.
+            if !(matches!(self.gate, Gate::Answer(_)) && self.socket().is_refused()) {
+                return Poll::Pending;
+            }
+        }
+        self.hold = None;
+        Poll::Ready(Ok(()))
+    }
+
+    /// A new upgrade begins: a refusal that is left over is not about it.
+    fn forget_refusal(&self) {
+        if let Gate::Answer(_) = self.gate {
+            self.socket().take_refusal();
+        }
+    }
+
+    fn written(&mut self, output: &[u8]) {
+        match self.gate.outbound(output) {
+            Written::Nothing => {}
+            Written::Release => self.socket().wake_reader(),
+            Written::Upgraded(used) => {
+                self.gate = match self.socket().take_rule() {
+                    Some(rule) => Gate::with_rule(rule),
+                    None => Gate::Open,
+                };
+                self.socket().wake_reader();
+                self.written(&output[used..]);
+            }
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_gate(cx))?;
+        if !this.held.is_empty() {
+            let offer = &this.held[..this.held.len().min(buf.remaining())];
+            let pass = this.gate.inbound(offer);
+            buf.put_slice(&offer[..pass]);
+            this.held.drain(..pass);
+            if this.held.is_empty() {
+                this.held = Vec::new();
+            }
+            this.forget_refusal();
+            return Poll::Ready(Ok(()));
+        }
+        if this.gate.is_open() {
+            return this.inner.poll_read(cx, buf);
+        }
+        let room = buf.remaining().min(HELD_MAX);
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
+        ready!(this.inner.poll_read(cx, &mut part))?;
+        let pass = this.gate.inbound(part.filled());
+        this.held.extend_from_slice(&part.filled()[pass..]);
+        buf.advance(pass);
+        this.forget_refusal();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(this.inner.poll_write(cx, buf))?;
+        if !this.gate.is_open() {
+            this.written(&buf[..written]);
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(this.inner.poll_write_vectored(cx, bufs))?;
+        if !this.gate.is_open() {
+            let mut left = written;
+            for buf in bufs {
+                let part = &buf[..buf.len().min(left)];
+                left -= part.len();
+                this.written(part);
+            }
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().inner {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Inner::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().inner {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Inner::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
+
+impl Inner {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

@@ -1,0 +1,188 @@
+//! Tests of the stream over real sockets.
+
+use std::future::poll_fn;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::net::socket::Kill;
+use crate::net::{Connections, FrameRule, Next, frame::Frame};
+
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(50);
+
+/// A stream and the peer of its socket.
+async fn pair(connections: &Connections, write: Duration, hold: Duration) -> (Stream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = TcpStream::connect(listener.local_addr().unwrap());
+    let (peer, accepted) = tokio::join!(peer, listener.accept());
+    let tcp = Tcp::new(connections.admit(accepted.unwrap().0), write);
+    (Stream::plain(tcp, hold), peer.unwrap())
+}
+
+/// Writes until the peer's buffers are full.
+async fn fill(stream: &mut Stream) {
+    let bytes = [0; 64 * 1024];
+    poll_fn(|cx| {
+        while let Poll::Ready(written) = Pin::new(&mut *stream).poll_write(cx, &bytes) {
+            written.unwrap();
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_is_cut_at_the_deadline() {
+    let connections = Connections::new();
+    let (mut stream, _peer) = pair(&connections, SHORT, LONG).await;
+    let error = async {
+        loop {
+            if let Err(error) = stream.write_all(&[0; 64 * 1024]).await {
+                break error;
+            }
+        }
+    };
+    let error = tokio::time::timeout(LONG, error).await.unwrap();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+    let error = stream.read_u8().await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_a_little_is_not_cut() {
+    let connections = Connections::new();
+    let (mut stream, mut peer) = pair(&connections, LONG, LONG).await;
+    fill(&mut stream).await;
+    let reader = tokio::spawn(async move {
+        let mut bytes = vec![0; 1 << 20];
+        while peer.read(&mut bytes).await.unwrap() > 0 {}
+    });
+    stream.write_all(&[0; 1 << 20]).await.unwrap();
+    drop(stream);
+    reader.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_kill_switch_frees_a_blocked_writer_and_its_reader() {
+    let connections = Connections::new();
+    let (mut stream, _peer) = pair(&connections, LONG, LONG).await;
+    fill(&mut stream).await;
+    let kill = Kill::of(stream.socket());
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let blocked = tokio::spawn(async move { writer.write_all(b"more").await });
+    let waiting = tokio::spawn(async move { reader.read_u8().await });
+    tokio::task::yield_now().await;
+    assert!(kill.is_open());
+    assert!(kill.kill());
+    assert!(!kill.kill(), "once is all it takes");
+    assert!(!kill.is_open());
+    for error in [
+        blocked.await.unwrap().unwrap_err(),
+        waiting.await.unwrap().unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted, "{error}");
+    }
+    connections.wait_closed().await;
+    assert_eq!(connections.open(), 0);
+    assert!(!kill.kill());
+}
+
+struct Always;
+
+impl FrameRule for Always {
+    fn inbound(&mut self, _: Frame<'_>) -> Next {
+        Next::Wait
+    }
+
+    fn outbound(&mut self, _: Frame<'_>) -> Next {
+        Next::Read
+    }
+}
+
+const HEAD: &[u8] = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
+const ANSWER: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+const EMPTY_TEXT: [u8; 6] = [0x81, 0x80, 0, 0, 0, 0];
+
+/// A stream that has been upgraded under the rule, with two frames to read.
+async fn upgraded(connections: &Connections, hold: Duration) -> (Stream, TcpStream) {
+    let (mut stream, mut peer) = pair(connections, LONG, hold).await;
+    let all = [HEAD, &EMPTY_TEXT, &EMPTY_TEXT].concat();
+    peer.write_all(&all).await.unwrap();
+    let mut head = [0; 1024];
+    assert_eq!(stream.read(&mut head).await.unwrap(), HEAD.len());
+    stream.socket().leave_rule(Box::new(Always)).unwrap();
+    stream.write_all(ANSWER).await.unwrap();
+    assert!(stream.socket().leave_rule(Box::new(Always)).is_err());
+    let mut frame = [0; 1024];
+    assert_eq!(stream.read(&mut frame).await.unwrap(), EMPTY_TEXT.len());
+    (stream, peer)
+}
+
+#[tokio::test]
+async fn a_held_reader_goes_on_after_the_answer() {
+    let connections = Connections::new();
+    let (stream, _peer) = upgraded(&connections, LONG).await;
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut waiting = tokio::spawn(async move { reader.read(&mut [0; 1024]).await });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!waiting.is_finished());
+    writer.write_all(&[0x81, 0]).await.unwrap();
+    let read = (&mut waiting).await.unwrap().unwrap();
+    assert_eq!(read, EMPTY_TEXT.len());
+}
+
+#[tokio::test]
+async fn a_held_reader_goes_on_when_the_hold_is_over() {
+    let connections = Connections::new();
+    let (mut stream, _peer) = upgraded(&connections, SHORT).await;
+    let read = stream.read(&mut [0; 1024]).await.unwrap();
+    assert_eq!(read, EMPTY_TEXT.len());
+}
+
+#[tokio::test]
+async fn a_held_reader_is_freed_by_the_kill_switch() {
+    let connections = Connections::new();
+    let (mut stream, _peer) = upgraded(&connections, LONG).await;
+    let kill = Kill::of(stream.socket());
+    let waiting = tokio::spawn(async move {
+        loop {
+            if let Err(error) = stream.read(&mut [0; 1024]).await {
+                break error;
+            }
+        }
+    });
+    tokio::task::yield_now().await;
+    assert!(kill.kill());
+    let error = waiting.await.unwrap();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted, "{error}");
+}
+
+#[tokio::test]
+async fn small_reads_and_a_long_backlog_lose_nothing() {
+    let connections = Connections::new();
+    let (mut stream, mut peer) = pair(&connections, LONG, LONG).await;
+    let body: Vec<u8> = (0..50_000).map(|at| at as u8).collect();
+    let mut sent = HEAD.to_vec();
+    sent.extend(&body);
+    let writer = tokio::spawn(async move {
+        peer.write_all(&sent).await.unwrap();
+        peer
+    });
+    let mut head = vec![0; HEAD.len()];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(head, HEAD);
+    stream.write_all(ANSWER).await.unwrap();
+    let mut read = Vec::new();
+    while read.len() < body.len() {
+        let mut part = [0; 7];
+        let some = stream.read(&mut part).await.unwrap();
+        read.extend_from_slice(&part[..some]);
+        assert!(stream.held.len() <= HELD_MAX);
+    }
+    assert!(read == body);
+    writer.await.unwrap();
+}

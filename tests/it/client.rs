@@ -1,0 +1,157 @@
+//! A Socket.IO client over a real WebSocket, as it looks on the wire.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
+
+/// How long anything that must happen may take on a busy machine.
+pub const SOON: Duration = Duration::from_secs(20);
+
+pub struct Client {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    namespace: String,
+    events: VecDeque<Value>,
+    next_ack: u64,
+}
+
+impl Client {
+    /// Opens the engine's connection, without any namespace.
+    pub async fn open(server: SocketAddr) -> Self {
+        let tcp = MaybeTlsStream::Plain(TcpStream::connect(server).await.unwrap());
+        let url = format!("ws://{server}/socket.io/?EIO=4&transport=websocket");
+        let (socket, _) = client_async(url, tcp).await.unwrap();
+        let mut client = Self {
+            socket,
+            namespace: String::new(),
+            events: VecDeque::new(),
+            next_ack: 0,
+        };
+        let hello = client.packet().await.unwrap();
+        assert!(hello.starts_with("0{"), "not an open packet: {hello}");
+        client
+    }
+
+    /// Connects to a namespace: Ok, or what connect_error said.
+    pub async fn connect(server: SocketAddr, namespace: &str) -> Result<Self, String> {
+        let mut client = Self::open(server).await;
+        client.namespace = namespace.to_owned();
+        client.send(format!("40{namespace},")).await;
+        client.connected().await.map(|()| client)
+    }
+
+    /// Waits for the answer to CONNECT.
+    pub async fn connected(&mut self) -> Result<(), String> {
+        let answer = self.packet().await.unwrap();
+        match answer.strip_prefix("44") {
+            Some(error) => Err(error.to_owned()),
+            None => {
+                assert!(answer.starts_with("40"), "not an answer: {answer}");
+                Ok(())
+            }
+        }
+    }
+
+    pub fn set_namespace(&mut self, namespace: &str) {
+        self.namespace = namespace.to_owned();
+    }
+
+    pub async fn send(&mut self, packet: impl Into<String>) {
+        let packet: String = packet.into();
+        self.socket.send(Message::text(packet)).await.unwrap();
+    }
+
+    /// Sends several packets in one write.
+    pub async fn send_at_once(&mut self, packets: &[String]) {
+        for packet in packets {
+            self.socket.feed(Message::text(packet)).await.unwrap();
+        }
+        self.socket.flush().await.unwrap();
+    }
+
+    pub async fn emit(&mut self, event: &str, argument: impl serde::Serialize) {
+        let event = serde_json::to_string(&(event, argument)).unwrap();
+        self.send(format!("42{},{event}", self.namespace)).await;
+    }
+
+    /// Emits with an ack, and waits for it; events that come first are kept.
+    pub async fn ask(&mut self, event: &str, argument: impl serde::Serialize) -> Value {
+        let id = self.next_ack;
+        self.next_ack += 1;
+        let event = serde_json::to_string(&(event, argument)).unwrap();
+        self.send(format!("42{},{id}{event}", self.namespace)).await;
+        let prefix = format!("43{},{id}", self.namespace);
+        loop {
+            let packet = self
+                .packet()
+                .await
+                .expect("the connection ended before the ack");
+            if let Some(answer) = packet.strip_prefix(&prefix) {
+                let mut answer: Vec<Value> = serde_json::from_str(answer).unwrap();
+                assert_eq!(answer.len(), 1);
+                return answer.remove(0);
+            }
+            self.keep(&packet);
+        }
+    }
+
+    pub async fn join(&mut self, room: &str) -> Value {
+        self.ask("JOIN", serde_json::json!({"room": room, "name": "anna"}))
+            .await
+    }
+
+    /// The next event of the server, as `[name, argument]`.
+    pub async fn event(&mut self) -> Value {
+        self.try_event().await.expect("the connection ended")
+    }
+
+    /// The next event, or nothing once the connection has ended.
+    pub async fn try_event(&mut self) -> Option<Value> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            let packet = self.packet().await?;
+            self.keep(&packet);
+        }
+    }
+
+    /// The next EVENT's body.
+    pub async fn next(&mut self) -> Value {
+        let event = self.event().await;
+        assert_eq!(event[0], "EVENT", "{event}");
+        event[1].clone()
+    }
+
+    fn keep(&mut self, packet: &str) {
+        let event = packet
+            .strip_prefix("42")
+            .and_then(|packet| packet.strip_prefix(&format!("{},", self.namespace)))
+            .unwrap_or_else(|| panic!("not an event of {}: {packet}", self.namespace));
+        self.events.push_back(serde_json::from_str(event).unwrap());
+    }
+
+    /// The next packet; pings are answered. Nothing once the connection is over.
+    pub async fn packet(&mut self) -> Option<String> {
+        loop {
+            let message = timeout(SOON, self.socket.next())
+                .await
+                .expect("nothing came");
+            match message {
+                Some(Ok(Message::Text(text))) if text.as_str() == "2" => self.send("3").await,
+                // Engine.IO's close packet.
+                Some(Ok(Message::Text(text))) if text.as_str() == "1" => return None,
+                Some(Ok(Message::Text(text))) => return Some(text.as_str().to_owned()),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                Some(Ok(other)) => panic!("unexpected: {other:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The server as its users meet it: one binary of tests, real sockets, port 0.
+
+#![allow(clippy::unwrap_used)]
+
+mod client;
+mod core;
+mod net;
+mod server;
+mod socketio;

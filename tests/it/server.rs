@@ -1,0 +1,102 @@
+//! A whole server on free ports, for the tests.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use roomcast::config::Config;
+use roomcast::core::hub::{Hub, Outside};
+use roomcast::core::name::{NamespaceName, Nickname, RoomName};
+use roomcast::core::namespace::Publisher;
+use roomcast::{Server, Stopped};
+use serde_json::value::to_raw_value;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub struct TestServer {
+    pub address: SocketAddr,
+    pub zetta: SocketAddr,
+    pub hub: Arc<Hub>,
+    shutdown: CancellationToken,
+    running: JoinHandle<Stopped>,
+}
+
+impl TestServer {
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a server on free ports of this machine, with more options.
+    pub async fn start_with(options: &[&str]) -> Self {
+        let server = Server::bind(config(options)).await.unwrap();
+        let shutdown = CancellationToken::new();
+        Self {
+            address: server.address().unwrap(),
+            zetta: server.zetta_address().unwrap(),
+            hub: server.hub(),
+            shutdown: shutdown.clone(),
+            running: tokio::spawn(server.serve(shutdown)),
+        }
+    }
+
+    pub async fn stop(self) -> Stopped {
+        self.shutdown.cancel();
+        self.running.await.unwrap()
+    }
+
+    /// Publishes as a backend would.
+    pub fn publish(&self, namespace: &str, room: &str, message: serde_json::Value) {
+        let from = Outside {
+            publisher: Publisher::Http,
+            namespace: &NamespaceName::parse(namespace).unwrap(),
+            room: RoomName::parse(room).unwrap(),
+            sender: Nickname::http(),
+            message: to_raw_value(&message).unwrap(),
+            retain: &[],
+        };
+        self.hub
+            .publish(from, Box::new(|done| assert!(done.is_ok())));
+    }
+
+    /// A connection of a studio's automation.
+    pub async fn zetta(&self) -> TcpStream {
+        TcpStream::connect(self.zetta).await.unwrap()
+    }
+}
+
+fn config(options: &[&str]) -> Config {
+    let fixed = [
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--zetta-listen",
+        "127.0.0.1:0",
+    ];
+    let arguments = fixed
+        .iter()
+        .chain(options)
+        .map(|argument| (*argument).into());
+    Config::load(arguments, None).unwrap()
+}
+
+/// A document that makes a song current; `start` counts seconds of one evening.
+pub fn song(start: u32, title: &str) -> String {
+    let time = format!(
+        "2026-03-01T{:02}:{:02}:{:02}Z",
+        1 + start / 3600,
+        start / 60 % 60,
+        start % 60
+    );
+    format!(
+        r#"<?xml version="1.0" encoding="utf-8"?><ZettaLite Version="0.0.0"><LogEventCollection><LogEvent Type="SONG" StartTime="{time}" Status="CURRENT" LastStarted="true" ZettaId="{id}"><Asset Type="SONG" Title="{title}" Artist1="The Smiths" Album1="The Queen Is Dead" TotalLength="347.9" /></LogEvent></LogEventCollection></ZettaLite>"#,
+        id = 1000 + start,
+    )
+}
+
+/// Writes a document to the Zetta port.
+pub async fn play(zetta: &mut TcpStream, document: &str) {
+    zetta.write_all(document.as_bytes()).await.unwrap();
+}
