@@ -1,0 +1,90 @@
+// A listener: the official SDK, with what it is sent kept in order.
+// Every wait has a deadline and says what it waited for.
+
+import { io } from 'socket.io-client';
+
+// How long the server has for anything that a test waits for.
+const DEADLINE_MS = 10_000;
+
+export class Client {
+  // EVENTs that came and were not taken yet, in the order in which they came.
+  unread = [];
+  #wanting = [];
+
+  constructor(url, namespace, { transports, multiplex = false } = {}) {
+    this.socket = io(url + namespace, {
+      ...(transports && { transports }),
+      forceNew: !multiplex,
+      multiplex,
+      rejectUnauthorized: false,
+      reconnectionDelay: 20,
+      reconnectionDelayMax: 200,
+    });
+    this.socket.on('EVENT', (event) => {
+      const want = this.#wanting.shift();
+      if (want) {
+        want(event);
+      } else {
+        this.unread.push(event);
+      }
+    });
+  }
+
+  // The next EVENT.
+  event() {
+    if (this.unread.length > 0) {
+      return Promise.resolve(this.unread.shift());
+    }
+    const came = new Promise((resolve) => this.#wanting.push(resolve));
+    return within(came, 'an EVENT');
+  }
+
+  // What the socket says next under a name ('connect', 'CLIENTS', ...).
+  next(name) {
+    const came = new Promise((resolve) => this.socket.once(name, resolve));
+    return within(came, name);
+  }
+
+  // What the connection's engine says next under a name ('upgrade', ...).
+  nextOfEngine(name) {
+    const came = new Promise((resolve) => this.socket.io.engine.once(name, resolve));
+    return within(came, `the engine's ${name}`);
+  }
+
+  // Waits until the namespace is open.
+  async connected() {
+    if (this.socket.connected) {
+      return;
+    }
+    let refused;
+    const failed = new Promise((_, reject) => {
+      refused = (error) => reject(new Error(`connect_error: ${error.message}`, { cause: error }));
+      this.socket.once('connect_error', refused);
+    });
+    await Promise.race([this.next('connect'), failed]);
+    this.socket.off('connect_error', refused);
+  }
+
+  // Sends an event and gives what its ack says.
+  async ask(event, ...args) {
+    try {
+      return await this.socket.timeout(DEADLINE_MS).emitWithAck(event, ...args);
+    } catch (error) {
+      throw new Error(`no ack for ${event} ${JSON.stringify(args)} in ${DEADLINE_MS} ms`, {
+        cause: error,
+      });
+    }
+  }
+
+  close() {
+    this.socket.disconnect();
+  }
+}
+
+function within(promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no ${what} in ${DEADLINE_MS} ms`)), DEADLINE_MS);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
