@@ -7,3 +7,4 @@ mod core;
 mod net;
 mod server;
 mod socketio;
+mod zetta;
