@@ -84,7 +84,8 @@ export class Client {
 function within(promise, what) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no ${what} in ${DEADLINE_MS} ms`)), DEADLINE_MS);
+    const error = new Error(`did not come in ${DEADLINE_MS} ms: ${what}`);
+    timer = setTimeout(() => reject(error), DEADLINE_MS);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -4,9 +4,9 @@
 import net from 'node:net';
 import { once } from 'node:events';
 
-// When the first document of a run starts: late enough in the past that no
-// start of the run is ahead of the server's clock.
-let nextStart = Math.floor(Date.now() / 1000) * 1000 - 3_600_000;
+// When the first item of a run starts: a week ago, so that no start of the run
+// is ahead of the server's clock.
+let nextStart = Math.floor(Date.now() / 1000) * 1000 - 7 * 24 * 3_600_000;
 
 // No two items of a run are closer: starts within 10 s can be one item.
 const APART = 11_000;

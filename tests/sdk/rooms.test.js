@@ -137,6 +137,47 @@ everyMode('what is not a song is masked, and the last song stays', async (stage)
   assert.deepEqual([await client.event(), await client.event()], heard);
 });
 
+everyMode('events that come while clients connect and upgrade are whole', async (stage) => {
+  const { client: witness } = await stage.joined('/metadata', { room: ROOM });
+  const feed = await stage.feed();
+  let last;
+  const playAnother = async () => {
+    feed.play();
+    last = await witness.event();
+  };
+  await playAnother();
+
+  let settled = 0;
+  const clients = Array.from({ length: 10 }, () => stage.client('/metadata'));
+  const settling = clients.map(async (client) => {
+    // In the same instant as the CONNECT: what the SDK has held back goes out first.
+    const joined = client.ask('JOIN', { room: ROOM });
+    await client.connected();
+    if (client.socket.io.engine.transport.name === 'polling') {
+      await client.nextOfEngine('upgrade');
+    }
+    assert.equal((await joined).status, 'ok');
+    settled++;
+  });
+  const all = Promise.all(settling);
+  all.catch(() => (settled = clients.length));
+  while (settled < clients.length) {
+    await playAnother();
+  }
+  await all;
+  await playAnother();
+
+  for (const client of clients) {
+    let event = await client.event();
+    while (event.offset !== last.offset) {
+      const before = number(event.offset);
+      event = await client.event();
+      assert.equal(number(event.offset), before + 1);
+    }
+    assert.deepEqual(client.unread, []);
+  }
+});
+
 everyMode('CLIENTS names who is in the room', async (stage) => {
   const { client } = await stage.joined('/layout', { room: 'hall', name: 'Ada' });
   await stage.joined('/layout', { room: 'hall', name: 'Grace' });
