@@ -93,7 +93,7 @@ everyMode('notifications between screens are recovered too', async (stage) => {
 });
 
 for (const signal of ['SIGTERM', 'SIGKILL']) {
-  everyMode(`after a restart by ${signal} the client is told what it is`, async (stage) => {
+  everyMode(`after a restart by ${signal} the client comes back and is told so`, async (stage) => {
     const { client } = await stage.joined('/metadata', { room: ROOM });
     const feed = await stage.feed();
     feed.play();
