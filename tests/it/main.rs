@@ -4,7 +4,9 @@
 
 mod client;
 mod core;
+mod http;
 mod net;
+mod polling;
 mod server;
 mod socketio;
 mod zetta;

@@ -1,8 +1,11 @@
 //! The Socket.IO door: socketioxide speaks the protocol, the hub owns the rooms.
 //! Knows how a namespace is opened and closed; verbs are in the protocols' files.
 
+mod connecting;
 mod connection;
 mod outlet;
+mod payload;
+mod polling;
 mod room;
 
 use std::fmt::Display;
@@ -24,6 +27,7 @@ use crate::core::name::NamespaceName;
 use crate::core::namespace::Protocol;
 use crate::core::outlet::OUTLET_QUEUE;
 
+use connecting::Connecting;
 pub use connection::Ordered;
 use outlet::SocketOutlet;
 
@@ -57,18 +61,24 @@ pub fn service(hub: &Arc<Hub>, inner: Router) -> (Ordered<SocketIoService<Router
         .connect_timeout(CONNECT_TIMEOUT)
         .transports([TransportType::Polling, TransportType::Websocket])
         .build_with_inner_svc(inner);
+    let connecting = Connecting::new(io.clone());
     // An EIO 3 client is connected to `/` before it can ask for anything else.
-    io.ns("/", async || {});
+    io.ns("/", Root(connecting.clone()));
     for namespace in hub.namespaces() {
         let door = Door {
             hub: hub.clone(),
             namespace: namespace.name.clone(),
             protocol: namespace.protocol,
             reserved: namespace.reserved.is_some(),
+            connecting: connecting.clone(),
         };
         io.ns(namespace.name.to_string(), door);
     }
-    (Ordered(service), io)
+    let ordered = Ordered {
+        engine: service,
+        connecting,
+    };
+    (ordered, io)
 }
 
 /// One namespace as a Socket.IO namespace.
@@ -78,6 +88,17 @@ struct Door {
     namespace: NamespaceName,
     protocol: Protocol,
     reserved: bool,
+    connecting: Connecting,
+}
+
+/// The namespace `/`, where nothing happens.
+#[derive(Clone)]
+struct Root(Connecting);
+
+impl ConnectHandler<LocalAdapter, ()> for Root {
+    fn call(&self, socket: Arc<Socket<LocalAdapter>>, _auth: Option<Value>) {
+        self.0.answered(socket.id, "/");
+    }
 }
 
 type Refusal = Box<dyn Display + Send>;
@@ -120,6 +141,7 @@ impl ConnectHandler<LocalAdapter, ()> for Door {
         if let Some(session) = socket.extensions.get::<Arc<Session>>() {
             session.opened(&socket);
         }
+        self.connecting.answered(socket.id, self.namespace.as_str());
     }
 
     fn call_middleware<'a>(
@@ -127,7 +149,11 @@ impl ConnectHandler<LocalAdapter, ()> for Door {
         socket: Arc<Socket<LocalAdapter>>,
         _auth: &'a Option<Value>,
     ) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>> {
-        Box::pin(std::future::ready(self.open(&socket)))
+        let opened = self.open(&socket);
+        if opened.is_err() {
+            self.connecting.answered(socket.id, self.namespace.as_str());
+        }
+        Box::pin(std::future::ready(opened))
     }
 }
 

@@ -1,0 +1,48 @@
+//! HTTP as it looks on the wire: one request, one connection.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::client::SOON;
+
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+pub async fn get(server: SocketAddr, target: &str, headers: &str) -> Answer {
+    let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n");
+    ask(TcpStream::connect(server).await.unwrap(), &request).await
+}
+
+pub async fn post(server: SocketAddr, target: &str, body: &str) -> Answer {
+    let length = body.len();
+    let request = format!(
+        "POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    ask(TcpStream::connect(server).await.unwrap(), &request).await
+}
+
+/// Writes a request, and reads until the server closes.
+pub async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> Answer {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // A close without TLS's own goodbye, or a reset, is a close as well.
+    let _ = timeout(SOON, stream.read_to_end(&mut answer))
+        .await
+        .expect("the server did not close");
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    Answer {
+        status: head
+            .split(' ')
+            .nth(1)
+            .map_or(0, |code| code.parse().unwrap()),
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
+}
