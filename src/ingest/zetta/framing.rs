@@ -1,6 +1,7 @@
 //! From bytes to whole documents: encodings, boundaries, and getting back in
 //! step after garbage. Knows where a document ends, not what it says.
 
+use bytes::{Buf, BytesMut};
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_16BE, UTF_16LE};
 
 /// The most that is held of a document: 1 MiB, hundreds of the usual ones.
@@ -40,8 +41,9 @@ pub struct Framer {
     /// Bytes that do not tell their encoding yet; four at most.
     undecided: Vec<u8>,
     started: bool,
-    /// UTF-8, or what claims to be; a document in it begins at 0.
-    held: Vec<u8>,
+    /// UTF-8, or what claims to be; a document in it begins at 0. Giving its
+    /// start up costs nothing, however much follows.
+    held: BytesMut,
     inside: Option<Scan>,
     /// The encoding that the last declaration names.
     declared: Option<&'static Encoding>,
@@ -54,6 +56,8 @@ pub struct Framer {
 struct Scan {
     at: usize,
     within: Within,
+    /// Whether the root's own tag is not over yet.
+    root: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,16 +132,17 @@ impl Framer {
         self.look_at_garbage(before, found);
         match start {
             Some(start) => {
-                self.held.drain(..start);
+                self.held.advance(start);
                 self.inside = Some(Scan {
                     at: 1,
                     within: Within::Tag { end: false },
+                    root: true,
                 });
                 true
             }
             None => {
                 let surplus = self.held.len().saturating_sub(GARBAGE_KEPT);
-                self.held.drain(..surplus);
+                self.held.advance(surplus);
                 false
             }
         }
@@ -176,7 +181,7 @@ impl Framer {
                 }
                 if rest.starts_with(DECLARATION) || starts_document(rest) {
                     found.push(Found::Broken(Broken::Cut));
-                    self.held.drain(..scan.at);
+                    self.held.advance(scan.at);
                     self.inside = None;
                     return true;
                 }
@@ -184,17 +189,14 @@ impl Framer {
             match advance(scan.within, rest) {
                 Step::More => break,
                 Step::To { by, within } => {
-                    scan = Scan {
-                        at: scan.at + by,
-                        within,
-                    }
+                    scan.at += by;
+                    scan.within = within;
                 }
                 Step::TagEnd { end } => {
                     scan.at += 1;
                     scan.within = Within::Text;
-                    let whole = &self.held[..scan.at];
-                    let root_only = !whole[1..].contains(&b'<') && whole.ends_with(b"/>");
-                    if end || root_only {
+                    let root = std::mem::take(&mut scan.root);
+                    if end || (root && self.held[..scan.at].ends_with(b"/>")) {
                         found.push(Found::Document(self.take(scan.at)));
                         return true;
                     }
@@ -216,12 +218,12 @@ impl Framer {
             let next = (1..self.held.len()).find(|at| starts_document(&self.held[*at..]));
             // Without one, the last bytes may still be the beginning of one.
             let keep = next.unwrap_or(self.held.len().saturating_sub(ROOT.len()).max(1));
-            self.held.drain(..keep.min(self.held.len()));
+            self.held.advance(keep.min(self.held.len()));
         }
     }
 
     fn take(&mut self, length: usize) -> String {
-        let bytes: Vec<u8> = self.held.drain(..length).collect();
+        let bytes = Vec::from(self.held.split_to(length));
         self.inside = None;
         match String::from_utf8(bytes) {
             Ok(text) => text,

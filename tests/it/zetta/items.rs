@@ -1,0 +1,190 @@
+//! Lines 18 to 24: what an item says, and which one is on.
+
+use chrono::{DateTime, Utc};
+use tokio::io::AsyncWriteExt;
+
+use super::{Port, Slot, at, current, document, event, song};
+
+#[tokio::test]
+async fn line_18_without_title_and_artist_it_is_no_song() {
+    let mut port = Port::open().await;
+    let mut sender = port.connect().await;
+    let marks = format!(
+        r#"Type="SONG" Status="CURRENT" ZettaId="1" StartTime="{}""#,
+        at(0)
+    );
+    let text = document(&event(&marks, r#"Type="SONG" Title=" " Artist1="""#));
+    sender.write_all(text.as_bytes()).await.unwrap();
+    let (slot, track) = port.next().await;
+    assert_eq!(slot, Slot::Current { song: false });
+    assert_eq!(
+        (&track["track"], &track["type"]),
+        (&"The station".into(), &"LINK".into())
+    );
+    assert_eq!(
+        (&track["artist"], &track["album"]),
+        (&"".into(), &"".into())
+    );
+}
+
+#[tokio::test]
+async fn line_19_lengths() {
+    let mut port = Port::open().await;
+    let mut sender = port.connect().await;
+    let cases = [
+        ("", 0.0),
+        ("NaN", 0.0),
+        ("inf", 0.0),
+        ("1e999", 0.0),
+        ("-5", 0.0),
+        ("257,92", 257_920.0),
+        ("04:17", 257_000.0),
+        ("1:04:17", 3_857_000.0),
+        ("four minutes", 0.0),
+        ("257.92", 257_920.0),
+    ];
+    for (number, (text, length)) in (0..).zip(cases) {
+        let text = song(number, &at(number * 30), &format!("T{number}"))
+            .replace(r#"TotalLength="200""#, &format!(r#"TotalLength="{text}""#));
+        sender.write_all(text.as_bytes()).await.unwrap();
+        let (_, track) = port.next().await;
+        assert_eq!(track["length"], length, "{text}");
+        assert_eq!(track.get("endsAt").is_some(), length > 0.0, "{track}");
+    }
+}
+
+#[tokio::test]
+async fn line_20_starts() {
+    let soon = |minutes: i64| {
+        let time = Utc::now() + chrono::Duration::minutes(minutes);
+        time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    };
+    let fixed = |text: &str| Some(text.to_owned());
+    // start, what is shown; none: the time of receipt
+    let cases = [
+        ("2026-03-01T01:00:00", fixed("2026-03-01T01:00:00Z")),
+        (
+            "2026-03-01T01:00:00.1234567Z",
+            fixed("2026-03-01T01:00:00Z"),
+        ),
+        ("2026-03-01T01:00:00-06:00", fixed("2026-03-01T07:00:00Z")),
+        ("", None),
+        ("yesterday", None),
+        ("0001-01-01T00:00:00Z", None),
+        ("2099-01-01T00:00:00Z", None),
+        ("2026-02-30T00:00:00Z", None),
+    ];
+    for (start, shown) in cases {
+        let mut port = Port::open().await;
+        let mut sender = port.connect().await;
+        let before = Utc::now() - chrono::Duration::seconds(1);
+        sender
+            .write_all(song(1, start, "A").as_bytes())
+            .await
+            .unwrap();
+        let (_, track) = port.next().await;
+        let utc = track["timestampUTC"].as_str().unwrap();
+        match shown {
+            Some(shown) => assert_eq!(utc, shown, "{start}"),
+            None => {
+                let utc: DateTime<Utc> = utc.parse().unwrap();
+                assert!((before..=Utc::now()).contains(&utc), "{start}: {utc}");
+            }
+        }
+        // The next one, by a clock that is right, is on.
+        sender
+            .write_all(song(2, &soon(0), "B").as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(port.track().await, "B", "after {start}");
+    }
+    let mut port = Port::open().await;
+    let mut sender = port.connect().await;
+    for (number, (minutes, title)) in (1..).zip([(5, "A"), (5, "B"), (0, "C"), (5, "D")]) {
+        sender
+            .write_all(song(number, &soon(minutes), title).as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(port.track().await, title);
+    }
+}
+
+#[tokio::test]
+async fn line_21_the_same_again_is_no_event() {
+    let mut port = Port::open().await;
+    let a = song(1, &at(0), "A").repeat(3);
+    // Played by hand: the same without an id.
+    let by_hand = song(0, &at(60), "H").repeat(2);
+    port.hears(format!("{a}{by_hand}"), &["A", "H"]).await;
+    port.did_not_complain();
+}
+
+#[tokio::test]
+async fn a_correction_is_published_once() {
+    let mut port = Port::open().await;
+    let sent = [
+        song(1, &at(0), "Pumkin"),
+        song(1, &at(0), "Pumpkin").repeat(2),
+    ]
+    .concat();
+    port.hears(sent, &["Pumkin", "Pumpkin"]).await;
+}
+
+#[tokio::test]
+async fn line_22_the_stop_of_the_previous_changes_nothing() {
+    let times = format!(r#"Type="SONG" StartTime="{}""#, at(0));
+    let stop = event(
+        &format!(r#"{times} Status="PLAYED" LastStarted="false" ZettaId="1""#),
+        r#"Type="SONG" Title="A" Artist1="A" TotalLength="200""#,
+    );
+    let sent = [
+        song(1, &at(0), "A"),
+        song(2, &at(200), "B"),
+        document(&stop),
+    ];
+    let mut port = Port::open().await;
+    port.hears(sent.concat(), &["A", "B"]).await;
+    port.did_not_complain();
+}
+
+#[tokio::test]
+async fn line_23_an_older_start_is_no_event() {
+    let sent = [song(2, &at(200), "B"), song(3, &at(100), "Late")];
+    let mut port = Port::open().await;
+    port.hears(sent.concat(), &["B"]).await;
+    assert!(
+        port.counted
+            .render()
+            .contains("roomcast_zetta_late_total 1")
+    );
+    port.did_not_complain();
+}
+
+#[tokio::test]
+async fn line_24_several_items_in_a_document() {
+    let mut port = Port::open().await;
+    let mut sender = port.connect().await;
+    let item = |id: u32, start: u32, title: &str| {
+        event(
+            &format!(
+                r#"Type="SONG" StartTime="{}" ZettaId="{id}" Status="" LastStarted="false""#,
+                at(start)
+            ),
+            &format!(r#"Type="SONG" Title="{title}" Artist1="X""#),
+        )
+    };
+    let all = [
+        item(4, 600, "After"),
+        item(3, 400, "Next"),
+        current(2, &at(200), "Now"),
+        item(1, 0, "Past"),
+    ];
+    sender
+        .write_all(document(&all.concat()).repeat(2).as_bytes())
+        .await
+        .unwrap();
+    assert_eq!(port.track().await, "Now");
+    let (slot, track) = port.next().await;
+    assert_eq!((slot, &track["track"]), (Slot::Next, &"Next".into()));
+    port.hears("", &[]).await;
+}
