@@ -37,6 +37,7 @@ use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::{Namespace, Publisher};
 use crate::ingest::zetta;
 use crate::net::{Connections, Limits, tls};
+use crate::nowplaying::feed::Feed;
 use crate::nowplaying::{Publish, Slot, Station};
 
 /// How long clients may take to go when the server stops: what a supervisor
@@ -49,7 +50,7 @@ pub struct Server {
     main: TcpListener,
     tls: Option<tls::Acceptor>,
     zetta: Option<TcpListener>,
-    feed: Arc<zetta::Feed>,
+    feed: Arc<Feed>,
     connections: Connections,
     config: Config,
 }
@@ -140,7 +141,7 @@ impl Server {
     /// Serves until `shutdown`, then lets everybody go.
     pub async fn serve(self, shutdown: CancellationToken) -> Stopped {
         let tasks = TaskTracker::new();
-        let router = doors::status::router(doors::status::Sources {
+        let router = metrics::status::router(metrics::status::Sources {
             hub: self.hub.clone(),
             feed: self.feed.clone(),
             trusted: self.config.trusted_proxies.clone().into(),

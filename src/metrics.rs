@@ -1,5 +1,7 @@
 //! What is counted, as Prometheus reads it.
-//! Knows no other part: they count through the macros of the `metrics` crate.
+//! The other parts count through the macros of the `metrics` crate.
+
+pub mod status;
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 /// The media type of [`render`]'s text: the Prometheus text format 0.0.4.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// How often measured times are sorted into their buckets.
 ///
@@ -144,6 +146,11 @@ const COUNTERS: &[Described] = &[
         "roomcast_zetta_documents_total",
         Unit::Count,
         "Good documents of the feed",
+    ),
+    (
+        "roomcast_zetta_late_total",
+        Unit::Count,
+        "Items of the feed that were over already when they came",
     ),
     (
         "roomcast_zetta_rejected_total",

@@ -1,6 +1,8 @@
 //! What listeners are told of an item: the track, as JSON.
 //! Knows neither the feed that it came from nor the rooms that it goes to.
 
+pub mod feed;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, SecondsFormat, Utc};

@@ -2,4 +2,3 @@
 //! knows no other door.
 
 pub mod socketio;
-pub mod status;

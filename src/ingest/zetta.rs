@@ -8,8 +8,7 @@ pub mod xml;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -26,6 +25,7 @@ use tracing::{debug, info, warn};
 use self::current::{Change, OnAir};
 use self::framing::{Broken, Found, Framer};
 use self::intruder::{Greeting, Post};
+use crate::nowplaying::feed::Feed;
 use crate::nowplaying::{Item, Publish, Slot, Station};
 
 /// How many senders may be connected: a hot spare, some reconnects that the
@@ -58,32 +58,6 @@ pub struct Config {
     pub allow: Vec<IpNet>,
     /// How tracks are shown.
     pub station: Station,
-}
-
-/// The state of the feed, as health shows it.
-#[derive(Default)]
-pub struct Feed {
-    connections: AtomicUsize,
-    /// Guards when the last whole document came; held to read or set it.
-    last_document: Mutex<Option<Instant>>,
-}
-
-impl Feed {
-    /// How many senders are connected.
-    pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    /// How long ago the last whole document came; nothing before the first.
-    pub fn last_document_age(&self) -> Option<Duration> {
-        self.last().map(|last| last.elapsed())
-    }
-
-    fn last(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.last_document
-            .lock()
-            .expect("no code panics under this lock")
-    }
 }
 
 /// Takes senders until `shutdown`, then lets them go.
@@ -134,13 +108,12 @@ pub async fn run(
         };
         let (port, shutdown) = (port.clone(), shutdown.clone());
         tasks.spawn(async move {
-            port.feed.connections.fetch_add(1, Ordering::Relaxed);
+            let _connected = port.feed.connected();
             debug!(%peer, "a sender has connected");
             tokio::select! {
                 () = port.listen(stream, peer) => {}
                 () = shutdown.cancelled() => {}
             }
-            port.feed.connections.fetch_sub(1, Ordering::Relaxed);
             drop(place);
         });
     }
@@ -294,7 +267,7 @@ impl Port {
             }
         };
         metrics::counter!("roomcast_zetta_documents_total").increment(1);
-        *self.feed.last() = Some(Instant::now());
+        self.feed.heard();
         let mut on_air = self.on_air.lock().expect("no code panics under this lock");
         for change in on_air.take(&events, Utc::now()) {
             match change {

@@ -5,6 +5,7 @@
 mod client;
 mod core;
 mod http;
+mod layers;
 mod net;
 mod polling;
 mod server;

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use roomcast::config::private_networks;
-use roomcast::ingest::zetta::{self, Config, Feed};
+use roomcast::ingest::zetta::{self, Config};
+use roomcast::nowplaying::feed::Feed;
 use roomcast::nowplaying::{Slot, Station};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;

@@ -15,10 +15,9 @@ use serde_json::json;
 
 use crate::core::broker::BrokerStatus;
 use crate::core::hub::Hub;
-use crate::ingest::zetta::Feed;
-use crate::metrics;
 use crate::net::PeerAddr;
 use crate::net::peer::sender;
+use crate::nowplaying::feed::Feed;
 
 /// What the answers are made of.
 #[derive(Clone)]
@@ -31,7 +30,7 @@ pub struct Sources {
     pub trusted: Arc<[IpNet]>,
 }
 
-/// The routes of this door.
+/// The routes.
 pub fn router(sources: Sources) -> Router {
     Router::new()
         .route("/health", get(health))
@@ -106,8 +105,8 @@ async fn exposition(
         return (StatusCode::FORBIDDEN, kind, problem.to_string()).into_response();
     }
     gather(&sources);
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (kind, metrics::render()).into_response()
+    let kind = [(header::CONTENT_TYPE, super::CONTENT_TYPE)];
+    (kind, super::render()).into_response()
 }
 
 fn is_private(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
@@ -117,10 +116,11 @@ fn is_private(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool 
 /// Sets the figures that are read rather than counted.
 fn gather(sources: &Sources) {
     for (namespace, rooms) in sources.hub.room_counts() {
-        ::metrics::gauge!("roomcast_rooms", "namespace" => namespace.to_string()).set(rooms as f64);
+        metrics::gauge!("roomcast_rooms", "namespace" => namespace.to_string()).set(rooms as f64);
     }
+    metrics::gauge!("roomcast_zetta_connections_open").set(sources.feed.connections() as f64);
     if let Some(age) = feed_age(&sources.feed) {
-        ::metrics::gauge!("roomcast_zetta_last_document_age_seconds").set(age);
+        metrics::gauge!("roomcast_zetta_last_document_age_seconds").set(age);
     }
 }
 

@@ -1,0 +1,54 @@
+//! The state of the feed, as health and metrics show it.
+//! An ingest writes it; nothing is decided by it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How many senders there are, and when the last whole document came.
+#[derive(Default)]
+pub struct Feed {
+    connections: AtomicUsize,
+    /// Guards when the last whole document came; held to read or set it.
+    last_document: Mutex<Option<Instant>>,
+}
+
+impl Feed {
+    /// How many senders are connected.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// How long ago the last whole document came; nothing before the first.
+    pub fn last_document_age(&self) -> Option<Duration> {
+        self.last().map(|last| last.elapsed())
+    }
+
+    /// A whole document has come.
+    pub fn heard(&self) {
+        *self.last() = Some(Instant::now());
+    }
+
+    /// A sender is connected, until what this returns is dropped.
+    pub fn connected(self: &Arc<Self>) -> Connected {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        Connected(self.clone())
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.last_document
+            .lock()
+            .expect("no code panics under this lock")
+    }
+}
+
+/// A sender that is connected.
+pub struct Connected(Arc<Feed>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
