@@ -1,18 +1,22 @@
 //! From bytes to whole documents: encodings, boundaries, and getting back in
 //! step after garbage. Knows where a document ends, not what it says.
 
+mod encoding;
+mod markup;
+
 use bytes::{Buf, BytesMut};
-use encoding_rs::{CoderResult, Decoder, Encoding, UTF_16BE, UTF_16LE};
+use encoding_rs::{Decoder, Encoding};
+
+use self::encoding::{declared, decode, wide};
+use self::markup::{
+    DECLARATION, ROOT, Step, Within, advance, could_be_start, find, rfind, starts_document,
+};
 
 /// The most that is held of a document: 1 MiB, hundreds of the usual ones.
 pub const HELD_MOST: usize = 1 << 20;
 
 /// How much of what is no document is kept: a declaration fits in it.
 const GARBAGE_KEPT: usize = 256;
-
-const ROOT: &[u8] = b"<ZettaLite";
-const END: &[u8] = b"</ZettaLite";
-const DECLARATION: &[u8] = b"<?xml ";
 
 /// What was found in the stream.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,16 +64,6 @@ struct Scan {
     root: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Within {
-    Text,
-    Tag { end: bool },
-    Quoted { quote: u8, end: bool },
-    Comment,
-    Cdata,
-    Instruction,
-}
-
 impl Framer {
     /// Takes bytes, and gives what is complete with them.
     pub fn push(&mut self, bytes: &[u8], found: &mut Vec<Found>) {
@@ -105,16 +99,7 @@ impl Framer {
             self.held.extend_from_slice(bytes);
             return;
         };
-        let mut rest = bytes;
-        let mut text = String::with_capacity(bytes.len() * 2 + 8);
-        loop {
-            let (result, read, _) = decoder.decode_to_string(rest, &mut text, false);
-            rest = &rest[read..];
-            match result {
-                CoderResult::InputEmpty => break,
-                CoderResult::OutputFull => text.reserve(rest.len() * 2 + 8),
-            }
-        }
+        let text = decode(decoder, bytes);
         self.held.extend_from_slice(text.as_bytes());
     }
 
@@ -153,7 +138,7 @@ impl Framer {
         if let Some(at) = rfind(garbage, DECLARATION)
             && let Some(length) = find(&garbage[at..], b"?>")
         {
-            self.declared = named_encoding(&garbage[at..at + length]);
+            self.declared = declared(&garbage[at..at + length]);
         }
         let foreign = garbage
             .windows(2)
@@ -238,109 +223,4 @@ impl Framer {
             }
         }
     }
-}
-
-enum Step {
-    More,
-    To { by: usize, within: Within },
-    TagEnd { end: bool },
-}
-
-/// The next step from the first byte of `rest`, which is not empty.
-fn advance(within: Within, rest: &[u8]) -> Step {
-    let to = |by, within| Step::To { by, within };
-    match (within, rest[0]) {
-        (Within::Text, b'<') => open(rest),
-        (Within::Text, _) => to(1, Within::Text),
-        (Within::Tag { end }, b'>') => Step::TagEnd { end },
-        (Within::Tag { end }, quote @ (b'"' | b'\'')) => to(1, Within::Quoted { quote, end }),
-        (Within::Tag { .. }, _) => to(1, within),
-        (Within::Quoted { quote, end }, byte) if byte == quote => to(1, Within::Tag { end }),
-        (Within::Quoted { .. }, _) => to(1, within),
-        (Within::Comment, _) => until(rest, b"-->", within),
-        (Within::Cdata, _) => until(rest, b"]]>", within),
-        (Within::Instruction, _) => until(rest, b"?>", within),
-    }
-}
-
-/// What begins at a `<`.
-fn open(rest: &[u8]) -> Step {
-    const KINDS: [(&[u8], Within); 3] = [
-        (b"<!--", Within::Comment),
-        (b"<![CDATA[", Within::Cdata),
-        (b"<?", Within::Instruction),
-    ];
-    for (opening, within) in KINDS {
-        if rest.starts_with(opening) {
-            return Step::To {
-                by: opening.len(),
-                within,
-            };
-        }
-        if opening.starts_with(rest) {
-            return Step::More;
-        }
-    }
-    if END.starts_with(rest) || (rest.len() == END.len() && rest == END) {
-        return Step::More;
-    }
-    let end =
-        rest.starts_with(END) && matches!(rest[END.len()], b'>' | b' ' | b'\t' | b'\r' | b'\n');
-    Step::To {
-        by: 1,
-        within: Within::Tag { end },
-    }
-}
-
-fn until(rest: &[u8], closing: &[u8], within: Within) -> Step {
-    match find(rest, closing) {
-        Some(at) => Step::To {
-            by: at + closing.len(),
-            within: Within::Text,
-        },
-        // All but what may be the beginning of the closing has been seen.
-        None if rest.len() >= closing.len() => Step::To {
-            by: rest.len() + 1 - closing.len(),
-            within,
-        },
-        None => Step::More,
-    }
-}
-
-fn starts_document(bytes: &[u8]) -> bool {
-    bytes.starts_with(ROOT)
-        && matches!(
-            bytes.get(ROOT.len()),
-            Some(b' ' | b'\t' | b'\r' | b'\n' | b'>' | b'/')
-        )
-}
-
-fn could_be_start(bytes: &[u8]) -> bool {
-    ROOT.starts_with(bytes) || bytes == ROOT || DECLARATION.starts_with(bytes)
-}
-
-/// UTF-16 by its mark, or by its first characters (XML 1.0, appendix F).
-fn wide(start: &[u8]) -> Option<&'static Encoding> {
-    match start {
-        [0xFF, 0xFE, ..] | [b'<', 0, _, 0, ..] => Some(UTF_16LE),
-        [0xFE, 0xFF, ..] | [0, b'<', 0, ..] => Some(UTF_16BE),
-        _ => None,
-    }
-}
-
-/// The encoding that an XML declaration names.
-fn named_encoding(declaration: &[u8]) -> Option<&'static Encoding> {
-    let at = find(declaration, b"encoding")?;
-    let value = declaration[at..]
-        .split(|b| matches!(b, b'"' | b'\''))
-        .nth(1)?;
-    Encoding::for_label(value)
-}
-
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|part| part == what)
-}
-
-fn rfind(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).rposition(|part| part == what)
 }
