@@ -60,6 +60,9 @@ pub enum Error {
     /// The message is too big.
     #[error("a message can have {0} bytes at most")]
     TooBig(usize),
+    /// The message is nested too deeply.
+    #[error("a message can be nested {0} levels deep at most")]
+    TooDeep(usize),
     /// The client sends faster than its namespace allows.
     #[error("too fast: {0} events per second at most")]
     TooFast(u32),
@@ -85,6 +88,7 @@ impl Error {
             Self::TooManyRooms(_) => "too_many_rooms",
             Self::Full(_) => "full",
             Self::TooBig(_) => "too_big",
+            Self::TooDeep(_) => "too_deep",
             Self::TooFast(_) => "too_fast",
             Self::Busy => "busy",
             Self::Closing => "closing",

@@ -22,6 +22,11 @@ use super::room::{Joined, Refused};
 /// The most names that CLIENTS lists; the total is exact all the same.
 pub const NAMES_MOST: usize = 1_000;
 
+/// How deeply a message may be nested: what serde_json itself reads.
+///
+/// Some SDKs' parsers recurse, and a message must not end those who get it.
+const DEPTH_MOST: usize = 128;
+
 /// Who is in a room.
 #[derive(Clone, Debug)]
 pub struct Clients {
@@ -218,7 +223,7 @@ impl Hub {
             if !spec.publishers.contains(&Publisher::Clients) {
                 return Err(not_allowed(Verb::Notify.as_str(), spec));
             }
-            check_size(&message, spec)?;
+            check_message(&message, spec)?;
             let joined = client.lock().rooms.get(&room).cloned();
             joined
                 .and_then(|joined| joined.name_of(client.key()))
@@ -249,7 +254,7 @@ impl Hub {
                 return Err(not_allowed("publish", spec));
             }
             check_length("room", from.room.as_str(), spec.limits.room_chars)?;
-            check_size(&from.message, spec)
+            check_message(&from.message, spec)
         };
         match allowed() {
             Ok(()) => self.broker.publish(
@@ -387,10 +392,53 @@ fn check_length(what: &'static str, name: &str, most: usize) -> Result<(), Error
     Ok(())
 }
 
-fn check_size(message: &RawValue, spec: &Namespace) -> Result<(), Error> {
+fn check_message(message: &RawValue, spec: &Namespace) -> Result<(), Error> {
     let most = spec.limits.message_bytes;
     if message.get().len() > most {
         return Err(Error::TooBig(most));
     }
+    if depth(message) > DEPTH_MOST {
+        return Err(Error::TooDeep(DEPTH_MOST));
+    }
     Ok(())
+}
+
+/// How deeply arrays and objects are nested in a message.
+fn depth(message: &RawValue) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in message.get().bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !quoted => depth -= 1,
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_what_is_nested_and_no_text() {
+        let cases = [
+            ("1", 0),
+            (r#""[[[""#, 0),
+            (r#""\"[[[\\""#, 0),
+            ("[]", 1),
+            (r#"[{"a":[1]},[]]"#, 3),
+        ];
+        for (json, expected) in cases {
+            let message = RawValue::from_string(json.to_owned()).unwrap();
+            assert_eq!(depth(&message), expected, "{json}");
+        }
+    }
 }

@@ -50,6 +50,7 @@ async fn bad_input_is_answered_and_nothing_else() {
     let mut client = Client::connect(server.address, "/layout").await.unwrap();
     let long = "x".repeat(100_000);
     // event, argument -> code
+    let deep = (0..200).fold(json!(1), |inner, _| json!([inner]));
     let cases = [
         ("JOIN", json!(null), "invalid_request"),
         ("JOIN", json!(7), "invalid_request"),
@@ -75,6 +76,7 @@ async fn bad_input_is_answered_and_nothing_else() {
         ("LEAVE", json!({"room": "r"}), "not_in_room"),
         ("NOTIFY", json!({"room": "r"}), "invalid_request"),
         ("NOTIFY", json!({"room": "r", "message": 1}), "not_in_room"),
+        ("NOTIFY", json!({"room": "r", "message": deep}), "too_deep"),
         ("CLIENTS", json!([]), "invalid_request"),
         ("EVENT", json!({}), "unknown_event"),
         ("", json!({}), "unknown_event"),
