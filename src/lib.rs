@@ -34,7 +34,7 @@ use crate::config::{Config, Tls};
 use crate::core::broker::Memory;
 use crate::core::hub::{Hub, Outside};
 use crate::core::name::{NamespaceName, Nickname, RoomName};
-use crate::core::namespace::{Namespace, Publisher};
+use crate::core::namespace::{Namespace, Protocol, Publisher};
 use crate::ingest::zetta;
 use crate::net::{Connections, Limits, tls};
 use crate::nowplaying::feed::Feed;
@@ -120,7 +120,9 @@ impl Server {
             Err(error) => error.to_string(),
         };
         let main = address(&self.main);
-        let namespaces: Vec<_> = self.hub.namespaces().map(|n| n.name.as_str()).collect();
+        let served = |n: &&Namespace| n.reserved.is_none() && n.protocol == Protocol::Room;
+        let namespaces = self.hub.namespaces().filter(served);
+        let namespaces: Vec<_> = namespaces.map(|n| n.name.as_str()).collect();
         let mut lines = vec![
             ("Socket.IO", format!("{scheme}://{main}/socket.io/")),
             ("health", format!("{scheme}://{main}/health")),

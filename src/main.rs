@@ -97,15 +97,18 @@ impl Signals {
                 _ = self.terminate.recv() => "SIGTERM",
                 _ = self.interrupt.recv() => "SIGINT",
                 _ = self.reload.recv() => {
-                    info!("SIGHUP: reading the certificate again");
-                    if let Some(tls) = &tls {
-                        tls.reload_and_log().await;
+                    match &tls {
+                        Some(tls) => {
+                            info!("SIGHUP: reading the certificate again");
+                            tls.reload_and_log().await;
+                        }
+                        None => info!("SIGHUP: nothing to read again without HTTPS"),
                     }
                     continue;
                 }
             };
             if stop.is_cancelled() {
-                warn!("{name} again: exiting at once");
+                warn!("{name} while stopping: exiting at once");
                 std::process::exit(FAILED.into());
             }
             info!("{name}: stopping; once more exits at once");

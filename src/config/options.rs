@@ -159,7 +159,7 @@ pub(super) const OPTIONS: [Opt; 17] = [
         "timezone",
         Kind::Text,
         "ZONE",
-        "The time zone of the station",
+        "The time zone of the station, whose wall clock listeners are shown",
     )
     .or("America/Chicago"),
     Opt::new(
@@ -180,7 +180,7 @@ pub(super) const OPTIONS: [Opt; 17] = [
         "state",
         Kind::Text,
         "DIR",
-        "The folder of what outlives a restart",
+        "Reserved for what is to outlive a restart; this version keeps nothing",
     )
     .or("state"),
     Opt::new(

@@ -51,7 +51,7 @@ impl Config {
             ("zetta", zetta),
             ("time zone", self.timezone.name().to_owned()),
             ("station text", self.station_text.clone()),
-            ("state", self.state.display().to_string()),
+            ("state", format!("{} (this version keeps nothing there)", self.state.display())),
             ("proxies", proxies),
             ("log", format!("{format}{verbose}")),
         ]);
@@ -70,6 +70,9 @@ fn described(namespace: &Namespace) -> String {
         return format!("reserved: {why}");
     }
     let mut parts = vec![namespace.protocol.as_str().to_owned()];
+    if namespace.protocol != Protocol::Room {
+        parts.push("not served by this version".to_owned());
+    }
     if namespace.protocol == Protocol::Room {
         parts.push(words(&namespace.verbs, Verb::as_str));
     }
@@ -88,7 +91,7 @@ fn described(namespace: &Namespace) -> String {
         parts.push(format!("history {}", namespace.history));
     }
     if namespace.durable {
-        parts.push("durable".to_owned());
+        parts.push("durable (not in this version)".to_owned());
     }
     parts.join("; ")
 }

@@ -109,7 +109,7 @@ pub async fn run(
         let (port, shutdown) = (port.clone(), shutdown.clone());
         tasks.spawn(async move {
             let _connected = port.feed.connected();
-            debug!(%peer, "a sender has connected");
+            info!(%peer, "a sender has connected");
             tokio::select! {
                 () = port.listen(stream, peer) => {}
                 () = shutdown.cancelled() => {}
@@ -163,8 +163,13 @@ impl Port {
                 || warn!(%peer, "a sender went away inside a document"),
             );
         }
+        if framer.heard_only_garbage() {
+            self.trouble("no_document", || {
+                warn!(%peer, "a sender has gone; nothing that it sent was ZettaLite")
+            });
+        }
         match ended {
-            Ok(()) => debug!(%peer, "a sender has gone"),
+            Ok(()) => info!(%peer, "a sender has gone"),
             Err(error) => debug!(%peer, %error, "a sender was lost"),
         }
     }
@@ -289,7 +294,7 @@ impl Port {
         } else {
             Slot::Current { song }
         };
-        info!(song, start = %item.start, "{what}");
+        info!(song, title = item.title, artist = item.artist, start = %item.start, "{what}");
         (self.publish)(slot, item.message(&self.config.station));
     }
 }

@@ -39,7 +39,7 @@ pub enum BindError {
         flag: &'static str,
     },
     /// Anything else that the system refused.
-    #[error("cannot listen on {addr} ({flag}): {source}")]
+    #[error("cannot listen on {addr} ({flag})")]
     Other {
         /// The address that was asked for.
         addr: SocketAddr,

@@ -53,6 +53,8 @@ pub struct Framer {
     declared: Option<&'static Encoding>,
     /// Whether the other format was reported already.
     reported: bool,
+    /// Whether anything has come, and a document was in it.
+    heard: Heard,
 }
 
 /// How far a document has been looked at, and within what it stands.
@@ -64,9 +66,20 @@ struct Scan {
     root: bool,
 }
 
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Heard {
+    #[default]
+    Nothing,
+    Garbage,
+    Document,
+}
+
 impl Framer {
     /// Takes bytes, and gives what is complete with them.
     pub fn push(&mut self, bytes: &[u8], found: &mut Vec<Found>) {
+        if self.heard == Heard::Nothing && !bytes.is_empty() {
+            self.heard = Heard::Garbage;
+        }
         self.decode(bytes);
         while self.step(found) {}
     }
@@ -74,6 +87,11 @@ impl Framer {
     /// Whether a document has begun that has no end yet.
     pub fn is_inside(&self) -> bool {
         self.inside.is_some()
+    }
+
+    /// Whether something came, but nothing that was a document or told as bad.
+    pub fn heard_only_garbage(&self) -> bool {
+        self.heard == Heard::Garbage && !self.reported && !self.is_inside()
     }
 
     /// Gives the document up that has begun; what follows is looked at anew.
@@ -166,6 +184,7 @@ impl Framer {
                 }
                 if rest.starts_with(DECLARATION) || starts_document(rest) {
                     found.push(Found::Broken(Broken::Cut));
+                    self.heard = Heard::Document;
                     self.held.advance(scan.at);
                     self.inside = None;
                     return true;
@@ -191,6 +210,7 @@ impl Framer {
         self.inside = Some(scan);
         if self.held.len() > HELD_MOST {
             found.push(Found::Broken(Broken::TooLarge));
+            self.heard = Heard::Document;
             self.restart();
             return true;
         }
@@ -210,6 +230,7 @@ impl Framer {
     fn take(&mut self, length: usize) -> String {
         let bytes = Vec::from(self.held.split_to(length));
         self.inside = None;
+        self.heard = Heard::Document;
         match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => {
