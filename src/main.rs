@@ -9,7 +9,7 @@ use roomcast::net::tls;
 use roomcast::{Server, logging, metrics};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Level, enabled, error, info, warn};
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -26,9 +26,19 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("server: {error:#}");
+            complain(&error);
             ExitCode::from(FAILED)
         }
+    }
+}
+
+/// Says what failed, where it is seen: a log in JSON stays JSON to its last
+/// line, and where there is no log, or `RUST_LOG` silences it, stderr is told.
+fn complain(error: &anyhow::Error) {
+    if enabled!(Level::ERROR) {
+        error!("{error:#}");
+    } else {
+        eprintln!("server: {error:#}");
     }
 }
 
