@@ -8,6 +8,7 @@ mod http;
 mod layers;
 mod net;
 mod polling;
+mod program;
 mod server;
 mod socketio;
 mod zetta;

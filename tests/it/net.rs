@@ -5,7 +5,7 @@ mod engine;
 #[path = "net/served.rs"]
 mod served;
 #[path = "net/tls.rs"]
-mod tls;
+pub mod tls;
 
 use std::time::Duration;
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use roomcast::net::tls::{Acceptor, CERT_FILE, KEY_FILE, Source};
+use roomcast::net::tls::{Acceptor, Source};
+pub use roomcast::net::tls::{CERT_FILE, KEY_FILE};
 use roomcast::net::{Limits, tls::TlsError};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -33,9 +34,19 @@ pub async fn connect(
     dir: &Path,
     versions: &[&'static SupportedProtocolVersion],
 ) -> io::Result<TlsStream<TcpStream>> {
+    handshake(served.connect().await, &dir.join(CERT_FILE), versions).await
+}
+
+/// Greets a server as one who trusts the certificate in a file, and no other.
+pub async fn handshake(
+    tcp: TcpStream,
+    cert: &Path,
+    versions: &[&'static SupportedProtocolVersion],
+) -> io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
-    let cert = CertificateDer::from_pem_file(dir.join(CERT_FILE)).unwrap();
-    roots.add(cert).unwrap();
+    roots
+        .add(CertificateDer::from_pem_file(cert).unwrap())
+        .unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
@@ -45,7 +56,7 @@ pub async fn connect(
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
     let connector = TlsConnector::from(Arc::new(config));
-    long(connector.connect(name, served.connect().await)).await
+    long(connector.connect(name, tcp)).await
 }
 
 #[tokio::test]

@@ -1,0 +1,104 @@
+//! Signals: the way to stop, to stop at once, and to exchange a certificate.
+
+use std::fs;
+use std::path::Path;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::Program;
+use crate::client::Client;
+use crate::net::tls::{self, CERT_FILE, KEY_FILE};
+
+#[tokio::test]
+async fn the_first_signal_stops_and_says_goodbye() {
+    for signal in ["TERM", "INT"] {
+        let mut program = Program::start(&[]).await;
+        let mut client = Client::connect(program.address, "/bus").await.unwrap();
+        program.signal(signal).await;
+        program.line(&format!("SIG{signal}: stopping")).await;
+        while client.try_event().await.is_some() {}
+        drop(client);
+        assert_eq!(program.exit().await.code(), Some(0), "{signal}");
+        let last = program.seen.last().unwrap();
+        assert!(last.contains(r#""message":"stopped","cut":0"#), "{last}");
+    }
+}
+
+#[tokio::test]
+async fn the_second_signal_exits_at_once() {
+    for (first, second) in [("TERM", "TERM"), ("TERM", "INT"), ("INT", "TERM")] {
+        let mut program = Program::start(&[]).await;
+        // Never answers the goodbye: the first stop waits for it.
+        let mut silent = TcpStream::connect(program.address).await.unwrap();
+        silent.write_all(UPGRADE.as_bytes()).await.unwrap();
+        let mut switched = [0; 12];
+        silent.read_exact(&mut switched).await.unwrap();
+        assert_eq!(&switched, b"HTTP/1.1 101");
+        program.signal(first).await;
+        program.line(r#""message":"stopping""#).await;
+        program.signal(second).await;
+        program.line(&format!("SIG{second} again")).await;
+        // A stop that waited for the client to the end would give 0.
+        assert_eq!(program.exit().await.code(), Some(1), "{first} {second}");
+    }
+}
+
+const UPGRADE: &str = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n\
+    Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+#[tokio::test]
+async fn a_hangup_exchanges_the_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+    for made in [&old, &new] {
+        tls::self_signed(made);
+    }
+    let used = folder.path().join("used");
+    fs::create_dir(&used).unwrap();
+    let exchange = |from: &Path| {
+        for file in [CERT_FILE, KEY_FILE] {
+            fs::copy(from.join(file), used.join(file)).unwrap();
+        }
+    };
+    exchange(&old);
+    let options = ["--cert", "used/cert.pem", "--key", "used/key.pem"];
+    let mut program = Program::start_in(folder, &options).await;
+    let address = program.address;
+    let shows = async |trusted: &Path| {
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let cert = trusted.join(CERT_FILE);
+        tls::handshake(tcp, &cert, tls::BOTH).await.is_ok()
+    };
+    assert!(shows(&old).await && !shows(&new).await);
+
+    // Files that are the same are nothing to the watch: it is the signal that
+    // has them read.
+    for changed in [None, Some(&new)] {
+        if let Some(pair) = changed {
+            exchange(pair);
+        }
+        program.signal("HUP").await;
+        program.line("SIGHUP: ").await;
+        program.line("certificate exchanged").await;
+    }
+    assert!(shows(&new).await && !shows(&old).await);
+
+    // A file that is no certificate: the one in use stays, and so does the server.
+    fs::write(used.join(CERT_FILE), "nothing").unwrap();
+    program.signal("HUP").await;
+    program.line("certificate not exchanged").await;
+    assert!(shows(&new).await);
+    program.signal("TERM").await;
+    assert_eq!(program.exit().await.code(), Some(0));
+}
+
+/// Without a certificate there is nothing to exchange, and nothing to end for.
+#[tokio::test]
+async fn a_hangup_over_plain_http_changes_nothing() {
+    let mut program = Program::start(&[]).await;
+    program.signal("HUP").await;
+    program.line("SIGHUP: ").await;
+    assert_eq!(program.get("/health").await.status, 200);
+}

@@ -1,0 +1,97 @@
+//! What a start says, the certificate that it makes, and why there is none.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::{Program, command, run, taken};
+use crate::net::tls::{CERT_FILE, KEY_FILE};
+
+#[tokio::test]
+async fn the_summary_says_where_everything_listens() {
+    let log = ["--log-format", "text"];
+    for (options, scheme, certificate) in [
+        (&[][..], "http", None),
+        (
+            &["--https"],
+            "https",
+            Some("certificate: certs/cert.pem, until 20"),
+        ),
+    ] {
+        let program = Program::start(&[&log, options].concat()).await;
+        let (address, zetta) = (program.address, program.zetta);
+        assert!(address.port() != 0 && zetta.port() != 0);
+        let namespaces = "/bus /layout /lobby /metadata /schedule /trigger";
+        let expected = [
+            format!("Socket.IO: {scheme}://{address}/socket.io/"),
+            format!("health: {scheme}://{address}/health"),
+            format!("namespaces: {namespaces}"),
+            format!("Zetta: tcp://{zetta}"),
+        ];
+        let said = program.seen.join("\n");
+        let expected = expected.iter().map(String::as_str).chain(certificate);
+        for words in expected {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        assert_eq!(said.contains("certificate: "), certificate.is_some());
+        // What it says of itself is so.
+        let health = program.get("/health").await;
+        assert_eq!(health.status, 200, "{}", health.body);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_made_once_and_its_key_is_its_owners_only() {
+    let mut program = Program::start(&["--https"]).await;
+    let certs = program.folder.path().join("certs");
+    let read = || [CERT_FILE, KEY_FILE].map(|file| fs::read(certs.join(file)).unwrap());
+    let mode = fs::metadata(certs.join(KEY_FILE))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let made = read();
+    program.signal("TERM").await;
+    assert_eq!(program.exit().await.code(), Some(0));
+
+    let program = Program::start_in(program.folder, &["--https"]).await;
+    assert!(made == read(), "the pair was made anew");
+    // Trusts the file's certificate only: it is this one that is shown.
+    assert_eq!(program.get("/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn exit_codes_of_what_does_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_listener, port) = taken();
+    let zetta = format!("127.0.0.1:{port}");
+    let in_use = format!("port {port} (--port 127.0.0.1:{port}) is already in use");
+    let zetta_in_use = format!("port {port} (--zetta-listen {zetta}) is already in use");
+    let version = concat!("server ", env!("CARGO_PKG_VERSION"));
+    let host = ["--host", "127.0.0.1"];
+    let pair = ["--cert", "none.pem", "--key", "none.pem"];
+    for (options, code, expected) in [
+        (&["--help"][..], 0, "Usage: server"),
+        (&["--version"], 0, version),
+        (&["--port", &port, "--zetta-listen", "off"], 1, &in_use),
+        (&["--port", "0", "--zetta-listen", &zetta], 1, &zetta_in_use),
+        (
+            &[&pair[..], &["--port", "0", "--zetta-listen", "off"]].concat(),
+            1,
+            "cannot read none.pem",
+        ),
+        (&["--prot", "0"], 2, "a similar argument exists: '--port'"),
+        (&["--port", "65536"], 2, "--port: `65536` is neither"),
+        (&["--timezone", "Mars"], 2, "--timezone: `Mars` is not"),
+        (&["chekc"], 2, "'chekc'"),
+    ] {
+        let arguments = [&host[..], options].concat();
+        let ended = run(command(folder.path(), &arguments)).await;
+        let (said, silent) = match code {
+            0 => (&ended.stdout, &ended.stderr),
+            _ => (&ended.stderr, &ended.stdout),
+        };
+        assert_eq!(ended.code, Some(code), "{options:?}: {said}{silent}");
+        assert!(said.contains(expected), "{options:?}: {said}");
+        assert_eq!(silent, "", "{options:?}");
+    }
+}
