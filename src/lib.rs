@@ -34,7 +34,7 @@ use crate::config::{Config, Tls};
 use crate::core::broker::Memory;
 use crate::core::hub::{Hub, Outside};
 use crate::core::name::{NamespaceName, Nickname, RoomName};
-use crate::core::namespace::{Namespace, Protocol, Publisher};
+use crate::core::namespace::{Namespace, Publisher};
 use crate::ingest::zetta;
 use crate::net::{Connections, Limits, tls};
 use crate::nowplaying::feed::Feed;
@@ -52,6 +52,7 @@ pub struct Server {
     zetta: Option<TcpListener>,
     feed: Arc<Feed>,
     connections: Connections,
+    connections_most: usize,
     config: Config,
 }
 
@@ -68,6 +69,7 @@ impl Server {
     /// # Errors
     /// Something can't be loaded or opened; the text says what and where.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
+        let connections_most = connections_most(config.max_connections);
         let hub = Hub::new(load_namespaces(&config)?, Memory);
         let main = net::bind(config.listen, "--port")?;
         let zetta = match config.zetta_listen {
@@ -85,6 +87,7 @@ impl Server {
             zetta,
             feed: Arc::default(),
             connections: Connections::new(),
+            connections_most,
             config,
         })
     }
@@ -120,13 +123,14 @@ impl Server {
             Err(error) => error.to_string(),
         };
         let main = address(&self.main);
-        let served = |n: &&Namespace| n.reserved.is_none() && n.protocol == Protocol::Room;
-        let namespaces = self.hub.namespaces().filter(served);
+        let namespaces = self.hub.namespaces();
+        let namespaces = namespaces.filter(|namespace| doors::socketio::is_served(namespace));
         let namespaces: Vec<_> = namespaces.map(|n| n.name.as_str()).collect();
         let mut lines = vec![
             ("Socket.IO", format!("{scheme}://{main}/socket.io/")),
             ("health", format!("{scheme}://{main}/health")),
             ("namespaces", namespaces.join(" ")),
+            ("connections", format!("{} at most", self.connections_most)),
         ];
         if let Some(tls) = &self.tls {
             let (cert, _) = tls.paths();
@@ -171,7 +175,7 @@ impl Server {
             ));
         }
         let limits = Limits {
-            connections: self.config.max_connections,
+            connections: self.connections_most,
             ..Limits::default()
         };
         let connections = self.connections.clone();
@@ -203,6 +207,27 @@ pub fn check(config: &Config) -> anyhow::Result<String> {
         tls::Acceptor::load(source)?;
     }
     Ok(config.summary(&namespaces))
+}
+
+/// How many connections there can be: as many as were asked for, or as the
+/// limit of open files allows, so that descriptors are left for the feed.
+fn connections_most(asked: usize) -> usize {
+    let good_for = match net::raise_descriptors(asked) {
+        Ok(good_for) => usize::try_from(good_for).unwrap_or(asked),
+        Err(error) => {
+            warn!(%error, "the limit of open files is not known");
+            return asked;
+        }
+    };
+    if good_for < asked / 2 {
+        warn!(
+            good_for,
+            asked,
+            "the limit of open files allows far fewer connections than --max-connections; \
+             raise it (ulimit -n, or LimitNOFILE= of systemd)"
+        );
+    }
+    asked.min(good_for)
 }
 
 fn load_namespaces(config: &Config) -> anyhow::Result<Vec<Namespace>> {

@@ -51,7 +51,13 @@ impl Config {
             ("zetta", zetta),
             ("time zone", self.timezone.name().to_owned()),
             ("station text", self.station_text.clone()),
-            ("state", format!("{} (this version keeps nothing there)", self.state.display())),
+            (
+                "state",
+                format!(
+                    "{} (this version keeps nothing there)",
+                    self.state.display()
+                ),
+            ),
             ("proxies", proxies),
             ("log", format!("{format}{verbose}")),
         ]);

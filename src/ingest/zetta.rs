@@ -164,9 +164,10 @@ impl Port {
             );
         }
         if framer.heard_only_garbage() {
-            self.trouble("no_document", || {
-                warn!(%peer, "a sender has gone; nothing that it sent was ZettaLite")
-            });
+            self.trouble(
+                "no_document",
+                || warn!(%peer, "a sender has gone; nothing that it sent was ZettaLite"),
+            );
         }
         match ended {
             Ok(()) => info!(%peer, "a sender has gone"),

@@ -38,6 +38,21 @@ const WRITE: Duration = Duration::from_secs(20);
 /// Under Engine.IO's ping timeout of 20 s, so that holding back ends no session.
 const HOLD: Duration = Duration::from_secs(10);
 
+/// Descriptors for what is no connection of a client: listeners, the feed's
+/// senders (64), certificate files, the runtime's own.
+const DESCRIPTORS_BESIDE: u64 = 128;
+
+/// Raises the limit of open files as far as the system lets us, which is often
+/// 1024 to begin with; returns how many connections that is good for.
+///
+/// # Errors
+/// The system does not say what the limit is.
+pub fn raise_descriptors(connections: usize) -> std::io::Result<u64> {
+    let wanted = connections as u64 + DESCRIPTORS_BESIDE;
+    let limit = rlimit::increase_nofile_limit(wanted)?;
+    Ok(limit.saturating_sub(DESCRIPTORS_BESIDE))
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

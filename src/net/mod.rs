@@ -25,7 +25,7 @@ pub mod tls;
 pub use accept::serve;
 pub use connections::Connections;
 pub use gate::{FrameRule, Next};
-pub use limits::Limits;
+pub use limits::{Limits, raise_descriptors};
 pub use listen::{BindError, bind};
 pub use request::{ConnectionHandle, PeerAddr};
 pub use socket::{Kill, TooLate};

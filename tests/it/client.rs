@@ -77,7 +77,7 @@ impl Client {
 
     pub async fn emit(&mut self, event: &str, argument: impl serde::Serialize) {
         let event = serde_json::to_string(&(event, argument)).unwrap();
-        self.send(format!("42{},{event}", self.namespace)).await;
+        self.send(format!("42{}{event}", self.prefix())).await;
     }
 
     /// Emits with an ack, and waits for it; events that come first are kept.
@@ -85,8 +85,8 @@ impl Client {
         let id = self.next_ack;
         self.next_ack += 1;
         let event = serde_json::to_string(&(event, argument)).unwrap();
-        self.send(format!("42{},{id}{event}", self.namespace)).await;
-        let prefix = format!("43{},{id}", self.namespace);
+        self.send(format!("42{}{id}{event}", self.prefix())).await;
+        let prefix = format!("43{}{id}", self.prefix());
         loop {
             let packet = self
                 .packet()
@@ -129,10 +129,18 @@ impl Client {
         event[1].clone()
     }
 
+    /// What stands before the data of a packet: nothing for `/`.
+    fn prefix(&self) -> String {
+        match self.namespace.as_str() {
+            "/" => String::new(),
+            namespace => format!("{namespace},"),
+        }
+    }
+
     fn keep(&mut self, packet: &str) {
         let event = packet
             .strip_prefix("42")
-            .and_then(|packet| packet.strip_prefix(&format!("{},", self.namespace)))
+            .and_then(|packet| packet.strip_prefix(&self.prefix()))
             .unwrap_or_else(|| panic!("not an event of {}: {packet}", self.namespace));
         self.events.push_back(serde_json::from_str(event).unwrap());
     }

@@ -114,6 +114,7 @@ async fn namespaces_open_as_their_files_say() {
         ("/schedule", Some("reserved")),
         ("/lobby", Some("can't be joined")),
         ("/nowhere", Some("Invalid namespace")),
+        ("/", None),
     ];
     for (namespace, refusal) in cases {
         let connected = Client::connect(server.address, namespace).await;
@@ -123,6 +124,11 @@ async fn namespaces_open_as_their_files_say() {
             (error, _) => panic!("{namespace}: {error:?}"),
         }
     }
+    let mut lost = Client::connect(server.address, "/").await.unwrap();
+    let answer = lost.ask("JOIN", json!({"room": "now-playing"})).await;
+    assert_eq!(answer["code"], "unknown_namespace");
+    let advice = answer["message"].as_str().unwrap();
+    assert!(advice.ends_with("/bus, /layout, /metadata"), "{advice}");
     let mut client = Client::connect(server.address, "/metadata").await.unwrap();
     let asked = json!({"room": "now-playing", "message": 1});
     assert_eq!(client.ask("NOTIFY", asked).await["code"], "not_allowed");

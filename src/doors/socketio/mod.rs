@@ -7,6 +7,7 @@ mod outlet;
 mod payload;
 mod polling;
 mod room;
+mod root;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -24,12 +25,13 @@ use socketioxide::{SocketIo, TransportType};
 use crate::core::client::Client;
 use crate::core::hub::Hub;
 use crate::core::name::NamespaceName;
-use crate::core::namespace::Protocol;
+use crate::core::namespace::{Namespace, Protocol};
 use crate::core::outlet::OUTLET_QUEUE;
 
 use connecting::Connecting;
 pub use connection::Ordered;
 use outlet::SocketOutlet;
+use root::Root;
 
 /// The largest packet that is read from a client: 128 KiB.
 ///
@@ -62,8 +64,14 @@ pub fn service(hub: &Arc<Hub>, inner: Router) -> (Ordered<SocketIoService<Router
         .transports([TransportType::Polling, TransportType::Websocket])
         .build_with_inner_svc(inner);
     let connecting = Connecting::new(io.clone());
-    // An EIO 3 client is connected to `/` before it can ask for anything else.
-    io.ns("/", Root(connecting.clone()));
+    let served = hub.namespaces().filter(|namespace| is_served(namespace));
+    let names: Vec<_> = served.map(|namespace| namespace.name.as_str()).collect();
+    let advice = format!("/ has no rooms; connect to one of {}", names.join(", "));
+    let root = Root {
+        connecting: connecting.clone(),
+        advice: advice.into(),
+    };
+    io.ns("/", root);
     for namespace in hub.namespaces() {
         let door = Door {
             hub: hub.clone(),
@@ -81,6 +89,11 @@ pub fn service(hub: &Arc<Hub>, inner: Router) -> (Ordered<SocketIoService<Router
     (ordered, io)
 }
 
+/// Whether clients can join the namespace's rooms.
+pub fn is_served(namespace: &Namespace) -> bool {
+    namespace.reserved.is_none() && namespace.protocol == Protocol::Room
+}
+
 /// One namespace as a Socket.IO namespace.
 #[derive(Clone)]
 struct Door {
@@ -89,16 +102,6 @@ struct Door {
     protocol: Protocol,
     reserved: bool,
     connecting: Connecting,
-}
-
-/// The namespace `/`, where nothing happens.
-#[derive(Clone)]
-struct Root(Connecting);
-
-impl ConnectHandler<LocalAdapter, ()> for Root {
-    fn call(&self, socket: Arc<Socket<LocalAdapter>>, _auth: Option<Value>) {
-        self.0.answered(socket.id, "/");
-    }
 }
 
 type Refusal = Box<dyn Display + Send>;

@@ -5,6 +5,8 @@ use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 use socketioxide::adapter::LocalAdapter;
+use socketioxide::extract::AckSender;
+use socketioxide::handler::{FromMessageParts, Value};
 use socketioxide::socket::Socket;
 use socketioxide::{SendError, SocketError};
 use tracing::error;
@@ -32,7 +34,11 @@ impl Outlet for SocketOutlet {
         let Some(socket) = self.0.upgrade() else {
             return;
         };
-        let told = emit_error(&socket, None, reason.code(), &reason.to_string());
+        let problem = Problem {
+            code: reason.code(),
+            message: &reason.to_string(),
+        };
+        let told = emit_error(&socket, None, &problem);
         // A Socket.IO DISCONNECT would keep an SDK from coming back by itself:
         // the connection is ended below it.
         if told.is_err() || reason == CloseReason::TooSlow {
@@ -49,12 +55,35 @@ impl Outlet for SocketOutlet {
     }
 }
 
+/// What was wrong with what a client asked for.
+pub(super) struct Problem<'a> {
+    /// Stable, for programs.
+    pub(super) code: &'a str,
+    pub(super) message: &'a str,
+}
+
+impl Problem<'_> {
+    /// As an ack shows it.
+    pub(super) fn as_answer(&self) -> impl Serialize {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            status: &'static str,
+            code: &'a str,
+            message: &'a str,
+        }
+        Shown {
+            status: "error",
+            code: self.code,
+            message: self.message,
+        }
+    }
+}
+
 /// Sends ERROR, for what went wrong where no ack was asked for.
 pub(super) fn emit_error(
     socket: &Socket<LocalAdapter>,
     event: Option<&str>,
-    code: &str,
-    message: &str,
+    problem: &Problem<'_>,
 ) -> Result<(), CloseReason> {
     #[derive(Serialize)]
     struct Shown<'a> {
@@ -64,10 +93,25 @@ pub(super) fn emit_error(
     }
     let shown = Shown {
         event,
-        code,
-        message,
+        code: problem.code,
+        message: problem.message,
     };
     socket.emit("ERROR", &shown).map_err(close_reason)
+}
+
+/// Answers an event; to be called where an ack was asked for.
+pub(super) fn acknowledge(
+    socket: &Arc<Socket<LocalAdapter>>,
+    ack: Option<i64>,
+    answer: &impl Serialize,
+) -> Result<(), CloseReason> {
+    let mut nothing = Value::Bytes(bytes::Bytes::new());
+    let sender: AckSender<LocalAdapter> =
+        match FromMessageParts::from_message_parts(socket, &mut nothing, &ack) {
+            Ok(sender) => sender,
+            Err(never) => match never {},
+        };
+    sender.send(answer).map_err(close_reason)
 }
 
 /// What it means for the client that the engine did not take a packet.

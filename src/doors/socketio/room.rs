@@ -1,14 +1,14 @@
 //! The room protocol: JOIN, LEAVE, NOTIFY, CLIENTS, and their answers.
 //! Translates only: what is allowed is the hub's matter.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use socketioxide::adapter::LocalAdapter;
-use socketioxide::extract::AckSender;
-use socketioxide::handler::{FromMessageParts, Value};
+use socketioxide::handler::Value;
 use socketioxide::socket::Socket;
 
 use crate::core::client::Client;
@@ -18,7 +18,7 @@ use crate::core::hub::Hub;
 use crate::core::name::{NameError, Nickname, RoomName};
 use crate::core::outlet::CloseReason;
 
-use super::outlet::{close_reason, emit_error};
+use super::outlet::{Problem, acknowledge, close_reason, emit_error};
 
 /// Handles one event that a client sent.
 pub(super) fn handle(
@@ -37,10 +37,10 @@ pub(super) fn handle(
     };
     let answer = Answer::new(hub, client, socket, event, ack);
     let handled = match answer.event.as_str() {
-        "JOIN" => parse(argument).and_then(|asked| join(asked, &answer)),
-        "LEAVE" => parse(argument).and_then(|asked| leave(asked, &answer)),
-        "NOTIFY" => parse(argument).and_then(|asked| notify(asked, &answer)),
-        "CLIENTS" => parse(argument).and_then(|asked| clients(asked, &answer)),
+        "JOIN" => parse(argument, "{room, name?, since?}").and_then(|asked| join(asked, &answer)),
+        "LEAVE" => parse(argument, "{room}").and_then(|asked| leave(asked, &answer)),
+        "NOTIFY" => parse(argument, "{room, message}").and_then(|asked| notify(asked, &answer)),
+        "CLIENTS" => parse(argument, "{room}").and_then(|asked| clients(asked, &answer)),
         _ => Err(Invalid::Event),
     };
     if let Err(invalid) = handled {
@@ -170,8 +170,13 @@ enum Invalid {
     Event,
     #[error("binary attachments are not understood here")]
     Binary,
-    #[error("expected [event, object]: {0}")]
+    #[error("an event is [name, argument]: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("expected {form} (all strings but message), or a string that holds it: {why}")]
+    Argument {
+        form: &'static str,
+        why: Cow<'static, str>,
+    },
     #[error("{0}")]
     Offset(#[from] OffsetError),
     #[error("{0}")]
@@ -184,7 +189,7 @@ impl Invalid {
     fn code(&self) -> &'static str {
         match self {
             Self::Event => "unknown_event",
-            Self::Binary | Self::Json(_) => "invalid_request",
+            Self::Binary | Self::Json(_) | Self::Argument { .. } => "invalid_request",
             Self::Offset(_) => "invalid_offset",
             Self::Name(_) => "invalid_name",
             Self::Refused(error) => error.code(),
@@ -205,14 +210,26 @@ fn read(value: &Value) -> Result<(String, &RawValue), Invalid> {
     Ok((event, parts.get(1).copied().unwrap_or(RawValue::NULL)))
 }
 
-/// Arguments come as an object, or as a string that holds one.
-fn parse<T: DeserializeOwned>(argument: &RawValue) -> Result<T, Invalid> {
+/// Arguments come as an object of this form, or as a string that holds one.
+fn parse<T: DeserializeOwned>(argument: &RawValue, form: &'static str) -> Result<T, Invalid> {
+    let wrong = |error: serde_json::Error| Invalid::Argument {
+        form,
+        why: error.to_string().into(),
+    };
     let text = argument.get();
-    if text.starts_with('"') {
-        let held: String = serde_json::from_str(text)?;
-        return Ok(serde_json::from_str(&held)?);
+    let held: String;
+    let object = if text.starts_with('"') {
+        held = serde_json::from_str(text).map_err(wrong)?;
+        held.trim_start()
+    } else {
+        text
+    };
+    // serde would take the elements of an array for the fields, in their order.
+    if !object.starts_with('{') {
+        let why = "this is no object".into();
+        return Err(Invalid::Argument { form, why });
     }
-    Ok(serde_json::from_str(text)?)
+    serde_json::from_str(object).map_err(wrong)
 }
 
 /// Where the answer to one event goes: its ack, or ERROR where none was asked for.
@@ -249,22 +266,16 @@ impl Answer {
     }
 
     fn refuse(&self, invalid: &Invalid) {
-        #[derive(Serialize)]
-        struct Shown<'a> {
-            status: &'static str,
-            code: &'static str,
-            message: &'a str,
-        }
-        let (code, message) = (invalid.code(), invalid.to_string());
+        let code = invalid.code();
         metrics::counter!("roomcast_refused_total", "door" => "socketio", "reason" => code)
             .increment(1);
+        let problem = Problem {
+            code,
+            message: &invalid.to_string(),
+        };
         let sent = match self.ack {
-            Some(_) => self.acknowledge(&Shown {
-                status: "error",
-                code,
-                message: &message,
-            }),
-            None => emit_error(&self.socket, Some(&self.event), code, &message),
+            Some(_) => self.acknowledge(&problem.as_answer()),
+            None => emit_error(&self.socket, Some(&self.event), &problem),
         };
         if let Err(reason) = sent {
             self.hub.close(&self.client, reason);
@@ -272,15 +283,6 @@ impl Answer {
     }
 
     fn acknowledge(&self, answer: &impl Serialize) -> Result<(), CloseReason> {
-        let sender: AckSender<LocalAdapter> =
-            match FromMessageParts::from_message_parts(&self.socket, &mut no_value(), &self.ack) {
-                Ok(sender) => sender,
-                Err(never) => match never {},
-            };
-        sender.send(answer).map_err(close_reason)
+        acknowledge(&self.socket, self.ack, answer)
     }
-}
-
-fn no_value() -> Value {
-    Value::Bytes(bytes::Bytes::new())
 }

@@ -38,7 +38,7 @@ async fn the_second_signal_exits_at_once() {
         program.signal(first).await;
         program.line(r#""message":"stopping""#).await;
         program.signal(second).await;
-        program.line(&format!("SIG{second} again")).await;
+        program.line(&format!("SIG{second} while stopping")).await;
         // A stop that waited for the client to the end would give 0.
         assert_eq!(program.exit().await.code(), Some(1), "{first} {second}");
     }
