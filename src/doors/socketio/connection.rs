@@ -29,6 +29,8 @@ const TEXT: u8 = 1;
 pub struct Ordered<S> {
     pub(super) engine: S,
     pub(super) connecting: Connecting,
+    /// The largest polling body that is read.
+    pub(super) packet_bytes: usize,
 }
 
 impl<S, B> Service<Request<Incoming>> for Ordered<S>
@@ -57,9 +59,14 @@ where
         let post =
             asked.transport == Some(TransportType::Polling) && request.method() == Method::POST;
         if post && let Some(sid) = asked.sid {
+            let posted = polling::Posted {
+                sid,
+                framing: asked.framing,
+                bytes_most: self.packet_bytes,
+            };
             let (mut engine, connecting) = (self.engine.clone(), self.connecting.clone());
             let pass = move |request| engine.call(request);
-            return Box::pin(polling::post(request, sid, asked.framing, connecting, pass));
+            return Box::pin(polling::post(request, posted, connecting, pass));
         }
         let answer = self.engine.call(request.map(Body::new));
         Box::pin(async { Ok(answer.await?.map(Body::new)) })

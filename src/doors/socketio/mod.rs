@@ -25,7 +25,7 @@ use socketioxide::{SocketIo, TransportType};
 use crate::core::client::Client;
 use crate::core::hub::Hub;
 use crate::core::name::NamespaceName;
-use crate::core::namespace::{Namespace, Protocol};
+use crate::core::namespace::{Limits, Namespace, Protocol};
 use crate::core::outlet::OUTLET_QUEUE;
 
 use connecting::Connecting;
@@ -33,11 +33,18 @@ pub use connection::Ordered;
 use outlet::SocketOutlet;
 use root::Root;
 
-/// The largest packet that is read from a client: 128 KiB.
+/// The largest packet that is read from a client, in bytes.
 ///
-/// Twice the largest message of the default namespaces; it bounds what a
-/// client can make the engine hold, the namespace's own limit is the rule.
-const PACKET_BYTES: usize = 128 * 1024;
+/// Twice the largest message of any namespace, so that one in a string with
+/// escapes fits as well. It bounds what a client can make the engine hold; the
+/// namespace's own limit is the rule.
+fn packet_bytes(hub: &Hub) -> usize {
+    let limits = hub.namespaces().map(|n| n.limits.message_bytes);
+    2 * limits
+        .max()
+        .unwrap_or_default()
+        .max(Limits::default().message_bytes)
+}
 
 /// How often the engine asks whether a client is there, and how long it waits.
 /// The protocol's defaults (Engine.IO v4, "heartbeat").
@@ -52,11 +59,12 @@ const HELD_MOST: usize = 64;
 
 /// The Socket.IO service over `inner`, which gets what is not for `/socket.io/`.
 pub fn service(hub: &Arc<Hub>, inner: Router) -> (Ordered<SocketIoService<Router>>, SocketIo) {
+    let packet_bytes = packet_bytes(hub);
     let (service, io) = SocketIo::builder()
         .max_buffer_size(OUTLET_QUEUE)
-        .max_payload(PACKET_BYTES as u64)
-        .ws_max_message_size(PACKET_BYTES)
-        .ws_max_frame_size(PACKET_BYTES)
+        .max_payload(packet_bytes as u64)
+        .ws_max_message_size(packet_bytes)
+        .ws_max_frame_size(packet_bytes)
         .ws_read_buffer_size(4096)
         .ping_interval(PING_INTERVAL)
         .ping_timeout(PING_TIMEOUT)
@@ -85,6 +93,7 @@ pub fn service(hub: &Arc<Hub>, inner: Router) -> (Ordered<SocketIoService<Router
     let ordered = Ordered {
         engine: service,
         connecting,
+        packet_bytes,
     };
     (ordered, io)
 }

@@ -14,18 +14,24 @@ use socketioxide::socket::Sid;
 use tokio::time::timeout;
 use tower::BoxError;
 
-use super::PACKET_BYTES;
 use super::connecting::{Connecting, Wait};
 use super::payload::{Framing, Part, split};
 
 /// How long the body of a request may take: as long as its head.
 const BODY_MOST: Duration = Duration::from_secs(10);
 
+/// What a POST is about.
+pub(super) struct Posted {
+    pub(super) sid: Sid,
+    pub(super) framing: Framing,
+    /// The largest body that is read.
+    pub(super) bytes_most: usize,
+}
+
 /// Gives a POST to the engine, `pass`, part by part.
 pub(super) async fn post<F, B>(
     request: Request<Incoming>,
-    sid: Sid,
-    framing: Framing,
+    posted: Posted,
     connecting: Connecting,
     pass: impl FnOnce(Request<Body>) -> F,
 ) -> Result<Response<Body>, Infallible>
@@ -36,7 +42,7 @@ where
 {
     let (head, body) = request.into_parts();
     // Once it is here, a slow client holds nothing of the engine.
-    let body = match timeout(BODY_MOST, Limited::new(body, PACKET_BYTES).collect()).await {
+    let body = match timeout(BODY_MOST, Limited::new(body, posted.bytes_most).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             return Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE));
@@ -49,14 +55,16 @@ where
         .get(header::CONTENT_TYPE)
         .is_none_or(|kind| kind != "application/octet-stream");
     let text = std::str::from_utf8(&body).ok().filter(|_| is_text);
-    let parts = text.map(|text| split(text, framing)).unwrap_or_default();
+    let parts = text
+        .map(|text| split(text, posted.framing))
+        .unwrap_or_default();
     if parts.iter().all(|part| part.connects.is_none()) {
         let answer = pass(Request::from_parts(head, Body::from(body))).await?;
         return Ok(answer.map(Body::new));
     }
     let (engine, channel) = Channel::<Bytes>::new(1);
     let mut answer = pin!(pass(Request::from_parts(head, Body::new(channel))));
-    let mut fed = pin!(feed(engine, &body, parts, sid, connecting));
+    let mut fed = pin!(feed(engine, &body, parts, posted.sid, connecting));
     let answer = tokio::select! {
         () = &mut fed => answer.await?,
         answer = &mut answer => {
