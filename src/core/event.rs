@@ -1,16 +1,19 @@
 //! Events and their offsets: what was published in a room, and its place there.
 //! Knows nothing of rooms' members, of doors or of how an event is written.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
+use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use super::client::ClientKey;
+use super::encoded::{Encoded, Format};
 use super::name::{NamespaceName, Nickname, RoomName};
 
 /// Which life of a room an offset belongs to: 12 characters of `a-z0-9`.
@@ -124,6 +127,7 @@ pub struct Event {
     /// When the room took it.
     pub time: DateTime<Utc>,
     json: OnceLock<Box<RawValue>>,
+    encoded: Encoded,
 }
 
 impl Event {
@@ -134,6 +138,7 @@ impl Event {
             offset,
             time,
             json: OnceLock::new(),
+            encoded: Encoded::default(),
         }
     }
 
@@ -159,6 +164,14 @@ impl Event {
             })
             .expect("strings and raw JSON always serialize")
         })
+    }
+
+    /// The event as a door writes it: made by `encode` on first use, then shared
+    /// by all clients who get it in this format.
+    ///
+    /// `encode` may use [`Event::json`], but no other format of the same event.
+    pub fn encoded(&self, format: Format, encode: impl FnOnce() -> Bytes) -> Cow<'_, Bytes> {
+        self.encoded.get(format, encode)
     }
 
     /// What the event costs while it is kept, in bytes of its message.

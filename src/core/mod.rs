@@ -4,6 +4,7 @@
 mod area;
 pub mod broker;
 pub mod client;
+pub mod encoded;
 pub mod error;
 pub mod event;
 pub mod hub;
