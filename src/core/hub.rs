@@ -1,31 +1,27 @@
-//! The hub: the four things that can be done, and who may do them.
-//! Every rule is enforced here, once, whatever door a client came by.
+//! The hub: the four things that can be done, in all namespaces.
+//! Every rule is enforced here, once, whatever door a client came by; what the
+//! rules are stands in `rules`.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use tokio_util::task::TaskTracker;
-use tracing::debug;
 
 use super::area::Area;
 use super::broker::{Broker, BrokerStatus, Done};
-use super::client::{Client, ClientKey};
+use super::client::Client;
 use super::error::Error;
 use super::event::{Offset, Publication};
 use super::name::{NamespaceName, Nickname, RoomName};
 use super::namespace::{Namespace, Publisher, Verb};
 use super::outlet::{CloseReason, Outlet};
 use super::room::{Joined, Refused};
+use super::roster::Roster;
+use super::rules;
 
 /// The most names that CLIENTS lists; the total is exact all the same.
 pub const NAMES_MOST: usize = 1_000;
-
-/// How deeply a message may be nested: what serde_json itself reads.
-///
-/// Some SDKs' parsers recurse, and a message must not end those who get it.
-const DEPTH_MOST: usize = 128;
 
 /// Who is in a room.
 #[derive(Clone, Debug)]
@@ -58,10 +54,7 @@ pub struct Hub {
     areas: BTreeMap<NamespaceName, Arc<Area>>,
     broker: Box<dyn Broker>,
     tasks: TaskTracker,
-    next_key: AtomicU64,
-    stopping: AtomicBool,
-    /// Guards who is connected; held to add, remove or copy the list only.
-    clients: Mutex<HashMap<ClientKey, Arc<Client>>>,
+    roster: Roster,
 }
 
 impl Hub {
@@ -72,9 +65,7 @@ impl Hub {
             areas: namespaces.into_iter().map(area).collect(),
             broker: Box::new(broker),
             tasks: TaskTracker::new(),
-            next_key: AtomicU64::new(1),
-            stopping: AtomicBool::new(false),
-            clients: Mutex::default(),
+            roster: Roster::default(),
         })
     }
 
@@ -85,7 +76,7 @@ impl Hub {
 
     /// How many clients are connected, in all namespaces.
     pub fn client_count(&self) -> usize {
-        self.clients().len()
+        self.roster.count()
     }
 
     /// How many rooms each namespace has.
@@ -107,20 +98,7 @@ impl Hub {
         namespace: &NamespaceName,
         outlet: Arc<dyn Outlet>,
     ) -> Result<Arc<Client>, Error> {
-        let area = self.area(namespace)?;
-        let key = ClientKey(self.next_key.fetch_add(1, Ordering::Relaxed));
-        let client = Arc::new(Client::new(key, area.clone(), outlet));
-        {
-            let mut clients = self.clients();
-            // Under the lock, so that `stop` sees every client that came before it.
-            if self.stopping.load(Ordering::Relaxed) {
-                return Err(Error::Closing);
-            }
-            clients.insert(key, client.clone());
-        }
-        metrics::gauge!("roomcast_clients", "namespace" => namespace.to_string()).increment(1);
-        debug!(client = %client.id(), %namespace, "connected");
-        Ok(client)
+        self.roster.add(self.area(namespace)?, outlet)
     }
 
     /// Forgets a client whose connection has ended; it leaves all its rooms.
@@ -137,10 +115,7 @@ impl Hub {
                 client.area.emptied(room);
             }
         }
-        self.clients().remove(&client.key());
-        let namespace = &client.area.spec.name;
-        metrics::gauge!("roomcast_clients", "namespace" => namespace.to_string()).decrement(1);
-        debug!(client = %client.id(), %namespace, "disconnected");
+        self.roster.remove(client);
     }
 
     /// Lets the client join a room; `welcome` comes before the backlog.
@@ -157,25 +132,10 @@ impl Hub {
         since: Option<Offset>,
         welcome: impl FnOnce(Joined) + Send + 'static,
     ) -> Result<(), Error> {
-        let spec = &client.area.spec;
-        self.admit(client, Verb::Join)?;
-        check_length("room", room.as_str(), spec.limits.room_chars)?;
-        let name = match name {
-            Some(name) => name,
-            None if spec.nickname_required => {
-                return Err(Error::NameRequired(spec.name.to_string()));
-            }
-            None => client.id().guest_name(),
-        };
-        check_length("name", name.as_str(), spec.limits.nickname_chars)?;
-
+        rules::admit(client, Verb::Join)?;
+        let name = rules::joins_as(client, room, name)?;
         let mut state = client.lock();
-        if state.gone {
-            return Err(Error::Closing);
-        }
-        if !state.rooms.contains_key(room) && state.rooms.len() >= spec.limits.rooms_per_client {
-            return Err(Error::TooManyRooms(spec.limits.rooms_per_client));
-        }
+        rules::has_place(&state, room, &client.area.spec)?;
         let mut welcome = welcome;
         loop {
             let open = client.area.open(room)?;
@@ -200,7 +160,7 @@ impl Hub {
         room: &RoomName,
         farewell: impl FnOnce() + Send + 'static,
     ) -> Result<(), Error> {
-        self.admit(client, Verb::Leave)?;
+        rules::admit(client, Verb::Leave)?;
         let left = client.lock().rooms.remove(room);
         let left = left.ok_or_else(|| Error::NotInRoom(room.to_string()))?;
         if left.leave(client.key(), Box::new(farewell), &self.tasks) {
@@ -218,12 +178,8 @@ impl Hub {
         done: Done,
     ) {
         let allowed = || {
-            self.admit(client, Verb::Notify)?;
-            let spec = &client.area.spec;
-            if !spec.publishers.contains(&Publisher::Clients) {
-                return Err(not_allowed(Verb::Notify.as_str(), spec));
-            }
-            check_message(&message, spec)?;
+            rules::admit(client, Verb::Notify)?;
+            rules::may_notify(&client.area.spec, &message)?;
             let joined = client.lock().rooms.get(&room).cloned();
             joined
                 .and_then(|joined| joined.name_of(client.key()))
@@ -250,11 +206,7 @@ impl Hub {
     pub fn publish(self: &Arc<Self>, from: Outside<'_>, done: Done) {
         let allowed = || {
             let spec = &self.area(from.namespace)?.spec;
-            if !spec.publishers.contains(&from.publisher) {
-                return Err(not_allowed("publish", spec));
-            }
-            check_length("room", from.room.as_str(), spec.limits.room_chars)?;
-            check_message(&from.message, spec)
+            rules::may_publish(spec, from.publisher, &from.room, &from.message)
         };
         match allowed() {
             Ok(()) => self.broker.publish(
@@ -278,11 +230,8 @@ impl Hub {
     /// # Errors
     /// The namespace shows nobody, or a rule forbids it.
     pub fn clients_of(&self, client: &Arc<Client>, room: &RoomName) -> Result<Clients, Error> {
-        self.admit(client, Verb::Clients)?;
-        let spec = &client.area.spec;
-        if !spec.presence {
-            return Err(not_allowed(Verb::Clients.as_str(), spec));
-        }
+        rules::admit(client, Verb::Clients)?;
+        rules::shows_clients(&client.area.spec)?;
         let (names, total) = match client.area.find(room) {
             Some(room) => room.names(NAMES_MOST),
             None => (Vec::new(), 0),
@@ -322,29 +271,18 @@ impl Hub {
 
     /// Takes no more clients, and closes those there are, telling them why.
     pub fn stop(&self) {
-        let clients: Vec<_> = {
-            let clients = self.clients();
-            self.stopping.store(true, Ordering::Relaxed);
-            clients.values().cloned().collect()
-        };
-        for client in clients {
-            client.close(CloseReason::Stopping);
-        }
+        self.roster.stop();
         self.tasks.close();
     }
 
     /// Whether [`Hub::stop`] was called.
     pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.roster.is_stopping()
     }
 
     /// Waits until nothing is being delivered any more, once it was stopped.
     pub async fn drained(&self) {
         self.tasks.wait().await;
-    }
-
-    fn clients(&self) -> std::sync::MutexGuard<'_, HashMap<ClientKey, Arc<Client>>> {
-        self.clients.lock().expect("no code panics under this lock")
     }
 
     fn area(&self, namespace: &NamespaceName) -> Result<&Arc<Area>, Error> {
@@ -358,87 +296,6 @@ impl Hub {
                 namespace: namespace.to_string(),
                 why: why.clone(),
             }),
-        }
-    }
-
-    /// Whether the client may send this verb, and not faster than allowed.
-    fn admit(&self, client: &Client, verb: Verb) -> Result<(), Error> {
-        let spec = &client.area.spec;
-        let mut state = client.lock();
-        if state.gone {
-            return Err(Error::Closing);
-        }
-        if !state.may_send(&spec.limits) {
-            return Err(Error::TooFast(spec.limits.events_per_second));
-        }
-        if !spec.verbs.contains(&verb) {
-            return Err(not_allowed(verb.as_str(), spec));
-        }
-        Ok(())
-    }
-}
-
-fn not_allowed(verb: &'static str, spec: &Namespace) -> Error {
-    Error::NotAllowed {
-        verb,
-        namespace: spec.name.to_string(),
-    }
-}
-
-fn check_length(what: &'static str, name: &str, most: usize) -> Result<(), Error> {
-    if name.chars().count() > most {
-        return Err(Error::NameTooLong { what, most });
-    }
-    Ok(())
-}
-
-fn check_message(message: &RawValue, spec: &Namespace) -> Result<(), Error> {
-    let most = spec.limits.message_bytes;
-    if message.get().len() > most {
-        return Err(Error::TooBig(most));
-    }
-    if depth(message) > DEPTH_MOST {
-        return Err(Error::TooDeep(DEPTH_MOST));
-    }
-    Ok(())
-}
-
-/// How deeply arrays and objects are nested in a message.
-fn depth(message: &RawValue) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut quoted, mut escaped) = (false, false);
-    for byte in message.get().bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => quoted = !quoted,
-            b'[' | b'{' if !quoted => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' if !quoted => depth -= 1,
-            _ => {}
-        }
-    }
-    deepest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn depth_counts_what_is_nested_and_no_text() {
-        let cases = [
-            ("1", 0),
-            (r#""[[[""#, 0),
-            (r#""\"[[[\\""#, 0),
-            ("[]", 1),
-            (r#"[{"a":[1]},[]]"#, 3),
-        ];
-        for (json, expected) in cases {
-            let message = RawValue::from_string(json.to_owned()).unwrap();
-            assert_eq!(depth(&message), expected, "{json}");
         }
     }
 }

@@ -12,4 +12,6 @@ pub mod name;
 pub mod namespace;
 pub mod outlet;
 pub mod room;
+mod roster;
+mod rules;
 mod shard;

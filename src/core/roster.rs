@@ -1,0 +1,76 @@
+//! Who is connected, in all namespaces: taken in until the server stops.
+//! Knows no rooms; what a client leaves behind is the hub's matter.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tracing::debug;
+
+use super::area::Area;
+use super::client::{Client, ClientKey};
+use super::error::Error;
+use super::outlet::{CloseReason, Outlet};
+
+#[derive(Default)]
+pub(super) struct Roster {
+    last_key: AtomicU64,
+    stopping: AtomicBool,
+    /// Guards who is connected; held to add, remove or copy the list only.
+    clients: Mutex<HashMap<ClientKey, Arc<Client>>>,
+}
+
+impl Roster {
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(super) fn add(
+        &self,
+        area: &Arc<Area>,
+        outlet: Arc<dyn Outlet>,
+    ) -> Result<Arc<Client>, Error> {
+        let key = ClientKey(self.last_key.fetch_add(1, Ordering::Relaxed) + 1);
+        let client = Arc::new(Client::new(key, area.clone(), outlet));
+        {
+            let mut clients = self.lock();
+            // Under the lock, so that `stop` sees every client that came before it.
+            if self.is_stopping() {
+                return Err(Error::Closing);
+            }
+            clients.insert(key, client.clone());
+        }
+        let namespace = &area.spec.name;
+        metrics::gauge!("roomcast_clients", "namespace" => namespace.to_string()).increment(1);
+        debug!(client = %client.id(), %namespace, "connected");
+        Ok(client)
+    }
+
+    /// Forgets a client that is in no room any more; to be called once for each.
+    pub(super) fn remove(&self, client: &Client) {
+        self.lock().remove(&client.key());
+        let namespace = &client.area.spec.name;
+        metrics::gauge!("roomcast_clients", "namespace" => namespace.to_string()).decrement(1);
+        debug!(client = %client.id(), %namespace, "disconnected");
+    }
+
+    /// Takes nobody any more, and closes those there are.
+    pub(super) fn stop(&self) {
+        let clients: Vec<_> = {
+            let clients = self.lock();
+            self.stopping.store(true, Ordering::Relaxed);
+            clients.values().cloned().collect()
+        };
+        for client in clients {
+            client.close(CloseReason::Stopping);
+        }
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ClientKey, Arc<Client>>> {
+        self.clients.lock().expect("no code panics under this lock")
+    }
+}

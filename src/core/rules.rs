@@ -1,0 +1,156 @@
+//! Who may do what, and how big it may be: the rules of a namespace, checked.
+//! Knows what is asked for and by whom; what then happens is the hub's matter.
+
+use serde_json::value::RawValue;
+
+use super::client::{Client, State};
+use super::error::Error;
+use super::name::{Nickname, RoomName};
+use super::namespace::{Namespace, Publisher, Verb};
+
+/// How deeply a message may be nested: what serde_json itself reads.
+///
+/// Some SDKs' parsers recurse, and a message must not end those who get it.
+const DEPTH_MOST: usize = 128;
+
+/// Whether the client may send this verb, and not faster than allowed.
+pub(super) fn admit(client: &Client, verb: Verb) -> Result<(), Error> {
+    let spec = &client.area.spec;
+    let mut state = client.lock();
+    if state.gone {
+        return Err(Error::Closing);
+    }
+    if !state.may_send(&spec.limits) {
+        return Err(Error::TooFast(spec.limits.events_per_second));
+    }
+    if !spec.verbs.contains(&verb) {
+        return Err(not_allowed(verb.as_str(), spec));
+    }
+    Ok(())
+}
+
+/// What the client is called in a room that it may join by its name.
+pub(super) fn joins_as(
+    client: &Client,
+    room: &RoomName,
+    name: Option<Nickname>,
+) -> Result<Nickname, Error> {
+    let spec = &client.area.spec;
+    check_length("room", room.as_str(), spec.limits.room_chars)?;
+    let name = match name {
+        Some(name) => name,
+        None if spec.nickname_required => {
+            return Err(Error::NameRequired(spec.name.to_string()));
+        }
+        None => client.id().guest_name(),
+    };
+    check_length("name", name.as_str(), spec.limits.nickname_chars)?;
+    Ok(name)
+}
+
+/// Whether the client is still there, and may be in this room beside its others.
+pub(super) fn has_place(state: &State, room: &RoomName, spec: &Namespace) -> Result<(), Error> {
+    let most = spec.limits.rooms_per_client;
+    if state.gone {
+        return Err(Error::Closing);
+    }
+    if !state.rooms.contains_key(room) && state.rooms.len() >= most {
+        return Err(Error::TooManyRooms(most));
+    }
+    Ok(())
+}
+
+/// Whether a client may publish this in a room, provided that it is in it.
+pub(super) fn may_notify(spec: &Namespace, message: &RawValue) -> Result<(), Error> {
+    if !spec.publishers.contains(&Publisher::Clients) {
+        return Err(not_allowed(Verb::Notify.as_str(), spec));
+    }
+    check_message(message, spec)
+}
+
+/// Whether what is not a client may publish this in a room.
+pub(super) fn may_publish(
+    spec: &Namespace,
+    publisher: Publisher,
+    room: &RoomName,
+    message: &RawValue,
+) -> Result<(), Error> {
+    if !spec.publishers.contains(&publisher) {
+        return Err(not_allowed("publish", spec));
+    }
+    check_length("room", room.as_str(), spec.limits.room_chars)?;
+    check_message(message, spec)
+}
+
+/// Whether clients may know who else is there.
+pub(super) fn shows_clients(spec: &Namespace) -> Result<(), Error> {
+    if !spec.presence {
+        return Err(not_allowed(Verb::Clients.as_str(), spec));
+    }
+    Ok(())
+}
+
+fn not_allowed(verb: &'static str, spec: &Namespace) -> Error {
+    Error::NotAllowed {
+        verb,
+        namespace: spec.name.to_string(),
+    }
+}
+
+fn check_length(what: &'static str, name: &str, most: usize) -> Result<(), Error> {
+    if name.chars().count() > most {
+        return Err(Error::NameTooLong { what, most });
+    }
+    Ok(())
+}
+
+fn check_message(message: &RawValue, spec: &Namespace) -> Result<(), Error> {
+    let most = spec.limits.message_bytes;
+    if message.get().len() > most {
+        return Err(Error::TooBig(most));
+    }
+    if depth(message) > DEPTH_MOST {
+        return Err(Error::TooDeep(DEPTH_MOST));
+    }
+    Ok(())
+}
+
+/// How deeply arrays and objects are nested in a message.
+fn depth(message: &RawValue) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in message.get().bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !quoted => depth -= 1,
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_what_is_nested_and_no_text() {
+        let cases = [
+            ("1", 0),
+            (r#""[[[""#, 0),
+            (r#""\"[[[\\""#, 0),
+            ("[]", 1),
+            (r#"[{"a":[1]},[]]"#, 3),
+        ];
+        for (json, expected) in cases {
+            let message = RawValue::from_string(json.to_owned()).unwrap();
+            assert_eq!(depth(&message), expected, "{json}");
+        }
+    }
+}
