@@ -1,7 +1,7 @@
 //! The rooms of one namespace: made when needed, given up when nobody needs them.
 //! Knows the namespace's rooms only; who may do what in them is the hub's matter.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::error::Error;
@@ -14,7 +14,8 @@ use super::room::Room;
 /// An empty room with a full history is about 1 MiB at worst, 1 KiB usually.
 const ROOMS_MOST: usize = 10_000;
 
-/// How many empty rooms keep their history, for members who lost connection.
+/// How many empty rooms are kept, for members who lost connection: also those
+/// without events, whose offsets are good to come back with.
 const IDLE_MOST: usize = 1_000;
 
 pub(super) struct Area {
@@ -26,9 +27,26 @@ pub(super) struct Area {
 
 #[derive(Default)]
 struct Open {
-    by_name: HashMap<RoomName, Arc<Room>>,
-    /// Rooms that became empty, the earliest first; some are in use again.
-    idle: VecDeque<Arc<Room>>,
+    by_name: HashMap<RoomName, Known>,
+    /// Rooms that became empty, in the order in which they are to be given up;
+    /// some are in use again.
+    idle: BTreeMap<Turn, Arc<Room>>,
+    /// How many times a room became empty.
+    emptied: u64,
+}
+
+struct Known {
+    room: Arc<Room>,
+    /// Its place among the idle ones, if it has one.
+    turn: Option<Turn>,
+}
+
+/// When an empty room is to be given up: first those that keep nothing, and of
+/// these and of the others those first that are empty for longest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    keeps: bool,
+    emptied: u64,
 }
 
 impl Area {
@@ -56,20 +74,27 @@ impl Area {
             });
         }
         let mut open = self.lock();
-        if let Some(room) = open.by_name.get(name) {
-            return Ok(room.clone());
+        if let Some(known) = open.by_name.get(name) {
+            return Ok(known.room.clone());
         }
-        if open.by_name.len() >= ROOMS_MOST && !open.give_up_oldest() {
+        if open.by_name.len() >= ROOMS_MOST && !open.give_up_one() {
             return Err(Error::Full(self.spec.name.to_string()));
         }
         let room = Arc::new(Room::new(name.clone(), self.shards));
-        open.by_name.insert(name.clone(), room.clone());
+        let known = Known {
+            room: room.clone(),
+            turn: None,
+        };
+        open.by_name.insert(name.clone(), known);
         Ok(room)
     }
 
     /// The room, if it is there.
     pub(super) fn find(&self, name: &RoomName) -> Option<Arc<Room>> {
-        self.lock().by_name.get(name).cloned()
+        self.lock()
+            .by_name
+            .get(name)
+            .map(|known| known.room.clone())
     }
 
     /// How many rooms there are.
@@ -77,39 +102,58 @@ impl Area {
         self.lock().by_name.len()
     }
 
-    /// Gives a room up that has become empty, or keeps it for a while.
+    /// Keeps a room that has become empty for a while: longer than those that
+    /// were emptied before it.
     pub(super) fn emptied(&self, room: &Arc<Room>) {
         if matches!(self.spec.rooms, Rooms::Fixed(_)) {
             return;
         }
         let mut open = self.lock();
-        if room.close_if_empty(false) {
-            open.forget(room);
-            return;
-        }
-        if !open.idle.iter().any(|idle| Arc::ptr_eq(idle, room)) {
-            open.idle.push_back(room.clone());
-        }
-        while open.idle.len() > IDLE_MOST && open.give_up_oldest() {}
+        open.set_idle(room);
+        while open.idle.len() > IDLE_MOST && open.give_up_next().is_some() {}
     }
 }
 
 impl Open {
-    fn forget(&mut self, room: &Arc<Room>) {
-        let same = |known: &Arc<Room>| Arc::ptr_eq(known, room);
-        if self.by_name.get(&room.name).is_some_and(same) {
-            self.by_name.remove(&room.name);
+    fn set_idle(&mut self, room: &Arc<Room>) {
+        let Some(known) = self.by_name.get_mut(&room.name) else {
+            return;
+        };
+        // It may have been given up in the meantime, and its name be another's.
+        if !Arc::ptr_eq(&known.room, room) {
+            return;
         }
+        self.emptied += 1;
+        let turn = Turn {
+            keeps: room.keeps(),
+            emptied: self.emptied,
+        };
+        if let Some(old) = known.turn.replace(turn) {
+            self.idle.remove(&old);
+        }
+        self.idle.insert(turn, room.clone());
     }
 
-    /// Gives up the room that has been empty for longest; false if there is none.
-    fn give_up_oldest(&mut self) -> bool {
-        while let Some(room) = self.idle.pop_front() {
-            if room.close_if_empty(true) {
-                self.forget(&room);
+    /// Gives up the empty room whose turn it is; false if there is none.
+    fn give_up_one(&mut self) -> bool {
+        while let Some(given_up) = self.give_up_next() {
+            if given_up {
                 return true;
             }
         }
         false
+    }
+
+    /// Takes the next one off the idle rooms, and gives it up unless it is in
+    /// use again: then it has a new turn once it is emptied again.
+    fn give_up_next(&mut self) -> Option<bool> {
+        let (_, room) = self.idle.pop_first()?;
+        let given_up = room.close_if_empty();
+        if given_up {
+            self.by_name.remove(&room.name);
+        } else if let Some(known) = self.by_name.get_mut(&room.name) {
+            known.turn = None;
+        }
+        Some(given_up)
     }
 }

@@ -196,18 +196,20 @@ impl Room {
         self.lock().members.is_empty()
     }
 
-    /// Gives the room up if it is empty (and, unless forced, keeps nothing).
+    /// Whether there is anything in it for those who come later.
+    pub(super) fn keeps(&self) -> bool {
+        let state = self.lock();
+        !state.history.is_empty() || !state.retained.is_empty()
+    }
+
+    /// Gives the room up if it is empty.
     ///
     /// A room that was given up takes nothing more; the next one of its name
     /// has another epoch.
-    pub(super) fn close_if_empty(&self, forced: bool) -> bool {
+    pub(super) fn close_if_empty(&self) -> bool {
         let mut state = self.lock();
-        let keeps = !state.history.is_empty() || !state.retained.is_empty();
-        if !state.members.is_empty() || (keeps && !forced) {
-            return false;
-        }
-        state.closed = true;
-        true
+        state.closed |= state.members.is_empty();
+        state.closed
     }
 
     fn shard_for(&self, key: ClientKey, members: usize) -> usize {

@@ -1,5 +1,7 @@
 //! The hub by itself: offsets, backlogs, recovery, order, limits.
 
+mod rooms;
+
 use std::sync::{Arc, Mutex};
 
 use roomcast::core::broker::Memory;
@@ -80,6 +82,18 @@ fn hub(history: usize, retain: &[&str]) -> Arc<Hub> {
     Hub::new(vec![namespace("/n", history, retain)], Memory)
 }
 
+/// A hub whose clients may send as much, and be in as many rooms, as they like.
+fn free_hub(history: usize, retain: &[&str]) -> Arc<Hub> {
+    let mut namespace = namespace("/n", history, retain);
+    namespace.limits = Limits {
+        rooms_per_client: usize::MAX,
+        events_per_second: u32::MAX,
+        burst: u32::MAX,
+        ..Limits::default()
+    };
+    Hub::new(vec![namespace], Memory)
+}
+
 fn room(name: &str) -> RoomName {
     RoomName::parse(name).unwrap()
 }
@@ -92,9 +106,13 @@ fn connect(hub: &Hub) -> Listener {
 }
 
 async fn join(hub: &Hub, listener: &Listener, since: Option<Offset>) -> Joined {
+    join_in(hub, listener, "r", since).await
+}
+
+async fn join_in(hub: &Hub, listener: &Listener, name: &str, since: Option<Offset>) -> Joined {
     let (tx, rx) = oneshot::channel();
     let welcome = move |joined| drop(tx.send(joined));
-    hub.join(&listener.client, &room("r"), None, since, welcome)
+    hub.join(&listener.client, &room(name), None, since, welcome)
         .unwrap();
     rx.await.unwrap()
 }
@@ -104,15 +122,24 @@ fn try_publish(
     number: u64,
     retain: &'static [&'static str],
 ) -> Result<Offset, Error> {
+    publish_in(hub, "r", to_raw_value(&number).unwrap(), retain)
+}
+
+fn publish_in(
+    hub: &Arc<Hub>,
+    name: &str,
+    message: Box<RawValue>,
+    retain: &'static [&'static str],
+) -> Result<Offset, Error> {
     let offset = Arc::new(Mutex::new(None));
     let told = offset.clone();
     hub.publish(
         Outside {
             publisher: Publisher::Feed,
             namespace: &NamespaceName::parse("/n").unwrap(),
-            room: room("r"),
+            room: room(name),
             sender: Nickname::feed(),
-            message: to_raw_value(&number).unwrap(),
+            message,
             retain,
         },
         Box::new(move |published| *told.lock().unwrap() = Some(published)),
