@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::error::Error;
+use super::kept::Budget;
 use super::name::RoomName;
 use super::namespace::{Namespace, Rooms};
 use super::room::Room;
 
 /// The most rooms that a namespace holds at once.
 ///
-/// An empty room with a full history is about 1 MiB at worst, 1 KiB usually.
+/// An empty room is about 1 KiB; what they keep together is bounded in bytes.
 const ROOMS_MOST: usize = 10_000;
 
 /// How many empty rooms are kept, for members who lost connection: also those
@@ -21,6 +22,7 @@ const IDLE_MOST: usize = 1_000;
 pub(super) struct Area {
     pub(super) spec: Namespace,
     shards: usize,
+    budget: Arc<Budget>,
     /// Guards which rooms there are; never held while a room is at work.
     rooms: Mutex<Open>,
 }
@@ -49,11 +51,19 @@ struct Turn {
     emptied: u64,
 }
 
+impl Turn {
+    const FIRST_THAT_KEEPS: Self = Self {
+        keeps: true,
+        emptied: 0,
+    };
+}
+
 impl Area {
     pub(super) fn new(spec: Namespace) -> Self {
         Self {
             spec,
             shards: std::thread::available_parallelism().map_or(1, usize::from),
+            budget: Arc::default(),
             rooms: Mutex::default(),
         }
     }
@@ -80,7 +90,7 @@ impl Area {
         if open.by_name.len() >= ROOMS_MOST && !open.give_up_one() {
             return Err(Error::Full(self.spec.name.to_string()));
         }
-        let room = Arc::new(Room::new(name.clone(), self.shards));
+        let room = Arc::new(Room::new(name.clone(), self.shards, self.budget.clone()));
         let known = Known {
             room: room.clone(),
             turn: None,
@@ -100,6 +110,38 @@ impl Area {
     /// How many rooms there are.
     pub(super) fn count(&self) -> usize {
         self.lock().by_name.len()
+    }
+
+    /// How many bytes all rooms keep together.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.budget.used()
+    }
+
+    /// Keeps the namespace within its budget after a room has taken an event.
+    pub(super) fn published_in(&self, room: &Arc<Room>) {
+        if room.is_empty() {
+            self.emptied(room);
+        }
+        while self.budget.is_exceeded() && self.make_way_for(room) {}
+        if self.budget.is_exceeded() {
+            room.shrink();
+        }
+    }
+
+    /// Gives up the room that keeps events and is empty for longest, unless it
+    /// is this one; false if there is none.
+    pub(super) fn make_way_for(&self, room: &Arc<Room>) -> bool {
+        let mut open = self.lock();
+        loop {
+            let mut keeping = open.idle.range(Turn::FIRST_THAT_KEEPS..);
+            let other = keeping.find(|(_, idle)| !Arc::ptr_eq(idle, room));
+            let Some(turn) = other.map(|(turn, _)| *turn) else {
+                return false;
+            };
+            if open.give_up(turn) == Some(true) {
+                return true;
+            }
+        }
     }
 
     /// Keeps a room that has become empty for a while: longer than those that
@@ -144,10 +186,17 @@ impl Open {
         false
     }
 
-    /// Takes the next one off the idle rooms, and gives it up unless it is in
-    /// use again: then it has a new turn once it is emptied again.
+    /// As [`Open::give_up`] for the room whose turn it is; nothing if there is
+    /// none.
     fn give_up_next(&mut self) -> Option<bool> {
-        let (_, room) = self.idle.pop_first()?;
+        let (turn, _) = self.idle.first_key_value()?;
+        self.give_up(*turn)
+    }
+
+    /// Takes a room off the idle ones, and gives it up unless it is in use
+    /// again: then it has a new turn once it is emptied again.
+    fn give_up(&mut self, turn: Turn) -> Option<bool> {
+        let room = self.idle.remove(&turn)?;
         let given_up = room.close_if_empty();
         if given_up {
             self.by_name.remove(&room.name);

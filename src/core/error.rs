@@ -54,8 +54,8 @@ pub enum Error {
     /// The client is in as many rooms as it may be.
     #[error("one client can be in {0} rooms at most")]
     TooManyRooms(usize),
-    /// The namespace holds as many rooms as it may.
-    #[error("{0} holds as many rooms as it can; try again later")]
+    /// The namespace holds as many rooms as it may, or retains as much.
+    #[error("{0} holds as much as it can; try again later")]
     Full(String),
     /// The message is too big.
     #[error("a message can have {0} bytes at most")]

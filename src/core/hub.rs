@@ -84,6 +84,12 @@ impl Hub {
         self.areas.iter().map(|(name, area)| (name, area.count()))
     }
 
+    /// How many bytes the rooms of each namespace keep: an estimate.
+    pub fn kept_bytes(&self) -> impl Iterator<Item = (&NamespaceName, usize)> {
+        let kept = |(name, area): (_, &Arc<Area>)| (name, area.kept_bytes());
+        self.areas.iter().map(kept)
+    }
+
     /// The state of the broker.
     pub fn broker_status(&self) -> BrokerStatus {
         self.broker.status()
@@ -144,8 +150,8 @@ impl Hub {
                     state.rooms.insert(room.clone(), open);
                     return Ok(());
                 }
-                Err((Refused::Busy, _)) => return Err(Error::Busy),
                 Err((Refused::Closed, unused)) => welcome = unused,
+                Err(_) => return Err(Error::Busy),
             }
         }
     }
@@ -242,7 +248,8 @@ impl Hub {
     /// Gives a publication to its room. Called by the broker, on every node.
     ///
     /// # Errors
-    /// The room can't be opened, or has more to deliver than it can hold.
+    /// The room can't be opened, has more to deliver than it can hold, or the
+    /// namespace can't retain any more.
     pub fn deliver(&self, publication: Publication) -> Result<Offset, Error> {
         let area = self.area(&publication.namespace)?;
         let mut publication = publication;
@@ -253,13 +260,13 @@ impl Hub {
                     let namespace = area.spec.name.to_string();
                     metrics::counter!("roomcast_events_total", "namespace" => namespace)
                         .increment(1);
-                    if room.is_empty() {
-                        area.emptied(&room);
-                    }
+                    area.published_in(&room);
                     return Ok(offset);
                 }
-                Err((Refused::Busy, _)) => return Err(Error::Busy),
                 Err((Refused::Closed, unused)) => publication = unused,
+                Err((Refused::Busy, _)) => return Err(Error::Busy),
+                Err((Refused::Full, unused)) if area.make_way_for(&room) => publication = unused,
+                Err((Refused::Full, _)) => return Err(Error::Full(area.spec.name.to_string())),
             }
         }
     }

@@ -8,6 +8,7 @@ pub mod encoded;
 pub mod error;
 pub mod event;
 pub mod hub;
+pub mod kept;
 pub mod name;
 pub mod namespace;
 pub mod outlet;

@@ -114,8 +114,8 @@ impl Default for Limits {
             room_chars: RoomName::MOST_CHARS,
             // More than any page shows at once; bounds what a disconnect undoes.
             rooms_per_client: 32,
-            // A notification, not a file: 100 times a track, and a history of
-            // 100 of them still fits the memory that a room may take.
+            // A notification, not a file: 100 times a track, and a room's history
+            // still holds some of them.
             message_bytes: 64 * 1024,
             // Faster than people type and dashboards refresh.
             events_per_second: 20,

@@ -1,7 +1,7 @@
-//! One room: its members, its offsets, what it retains and its history.
+//! One room: its members, its offsets, and which events it keeps.
 //! Knows no rules and no sockets: the hub asks, the shards deliver.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::Utc;
@@ -9,15 +9,11 @@ use tokio_util::task::TaskTracker;
 
 use super::client::{Client, ClientKey};
 use super::event::{Epoch, Event, Offset, Publication};
+use super::kept::{Budget, Kept};
 use super::name::{Nickname, RoomName};
 use super::namespace::Namespace;
 use super::outlet::BACKLOG_MOST;
 use super::shard::{Item, Reply, Shard};
-
-/// The most bytes of messages that one room keeps as its history: 1 MiB.
-///
-/// A hundred events of 10 KiB; tracks have 300 bytes.
-const HISTORY_BYTES: usize = 1 << 20;
 
 /// Members beyond this many are spread over all shards: below it one worker
 /// tells everybody within about 3 ms, and a second one would only cost.
@@ -42,6 +38,8 @@ pub(super) enum Refused {
     Closed,
     /// The room has too much to deliver.
     Busy,
+    /// The namespace retains as much as it may.
+    Full,
 }
 
 pub(super) struct Room {
@@ -55,9 +53,7 @@ pub(super) struct Room {
 struct State {
     epoch: Epoch,
     head: u64,
-    retained: Vec<(String, Arc<Event>)>,
-    history: VecDeque<Arc<Event>>,
-    history_bytes: usize,
+    kept: Kept,
     members: BTreeMap<ClientKey, Member>,
     closed: bool,
 }
@@ -68,16 +64,14 @@ struct Member {
 }
 
 impl Room {
-    pub(super) fn new(name: RoomName, shards: usize) -> Self {
+    pub(super) fn new(name: RoomName, shards: usize, budget: Arc<Budget>) -> Self {
         Self {
             name,
             shards: (0..shards).map(|_| Arc::default()).collect(),
             state: Mutex::new(State {
                 epoch: Epoch::random(),
                 head: 0,
-                retained: Vec::new(),
-                history: VecDeque::new(),
-                history_bytes: 0,
+                kept: Kept::new(budget),
                 members: BTreeMap::new(),
                 closed: false,
             }),
@@ -114,7 +108,7 @@ impl Room {
         let (backlog, recovered) = match (known, since) {
             (Some(_), _) => (Vec::new(), false),
             (None, Some(since)) => state.missed(since),
-            (None, None) => (state.kept(), false),
+            (None, None) => (state.kept.current(), false),
         };
         if known.is_none() {
             state.members.insert(client.key(), Member { name, shard });
@@ -122,7 +116,7 @@ impl Room {
         let joined = Joined {
             room: self.name.clone(),
             clients: state.members.len(),
-            offset: state.head_offset(),
+            offset: state.offset(state.head),
             recovered,
         };
         let welcome: Reply = Box::new(move || welcome(joined));
@@ -167,11 +161,14 @@ impl Room {
         if !self.shards.iter().all(|shard| shard.takes_events()) {
             return Err((Refused::Busy, publication));
         }
-        state.head += 1;
-        let offset = state.head_offset();
-        let event = Arc::new(Event::new(publication, offset, Utc::now()));
-        state.retain(&event, spec);
-        state.remember(&event, spec.history);
+        let offset = state.offset(state.head + 1);
+        let event = Event::new(publication, offset, Utc::now());
+        if !state.kept.may_retain(&event, spec) {
+            return Err((Refused::Full, event.publication));
+        }
+        let event = Arc::new(event);
+        state.head = offset.number;
+        state.kept.add(&event, spec);
         if !state.members.is_empty() {
             for shard in &self.shards {
                 shard.push(Item::Event(event.clone()), tasks);
@@ -198,8 +195,12 @@ impl Room {
 
     /// Whether there is anything in it for those who come later.
     pub(super) fn keeps(&self) -> bool {
-        let state = self.lock();
-        !state.history.is_empty() || !state.retained.is_empty()
+        !self.lock().kept.is_empty()
+    }
+
+    /// Gives up the oldest of its history while its namespace keeps too much.
+    pub(super) fn shrink(&self) {
+        self.lock().kept.shrink();
     }
 
     /// Gives the room up if it is empty.
@@ -208,7 +209,10 @@ impl Room {
     /// has another epoch.
     pub(super) fn close_if_empty(&self) -> bool {
         let mut state = self.lock();
-        state.closed |= state.members.is_empty();
+        if state.members.is_empty() {
+            state.closed = true;
+            state.kept.clear();
+        }
         state.closed
     }
 
@@ -222,46 +226,11 @@ impl Room {
 }
 
 impl State {
-    fn head_offset(&self) -> Offset {
+    fn offset(&self, number: u64) -> Offset {
         Offset {
             epoch: self.epoch,
-            number: self.head,
+            number,
         }
-    }
-
-    fn retain(&mut self, event: &Arc<Event>, spec: &Namespace) {
-        let named = event.publication.retain;
-        let first = spec.retain.first().map(String::as_str);
-        let keys = spec
-            .retain
-            .iter()
-            .map(String::as_str)
-            .filter(|key| named.contains(key) || (named.is_empty() && first == Some(*key)));
-        for key in keys {
-            match self.retained.iter_mut().find(|(known, _)| known == key) {
-                Some((_, kept)) => *kept = event.clone(),
-                None => self.retained.push((key.to_owned(), event.clone())),
-            }
-        }
-    }
-
-    fn remember(&mut self, event: &Arc<Event>, most: usize) {
-        self.history.push_back(event.clone());
-        self.history_bytes += event.weight();
-        while self.history.len() > most || self.history_bytes > HISTORY_BYTES {
-            let Some(oldest) = self.history.pop_front() else {
-                break;
-            };
-            self.history_bytes -= oldest.weight();
-        }
-    }
-
-    /// The retained events in the order of their offsets, each once.
-    fn kept(&self) -> Vec<Arc<Event>> {
-        let mut kept: Vec<_> = self.retained.iter().map(|(_, e)| e.clone()).collect();
-        kept.sort_by_key(|event| event.offset.number);
-        kept.dedup_by_key(|event| event.offset.number);
-        kept
     }
 
     /// What was missed since the offset, and whether that is all of it.
@@ -271,11 +240,11 @@ impl State {
     fn missed(&self, since: Offset) -> (Vec<Arc<Event>>, bool) {
         let known = since.epoch == self.epoch && since.number <= self.head;
         let after = if known { since.number } else { 0 };
-        let newer = |event: &&Arc<Event>| event.offset.number > after;
-        let mut missed: Vec<_> = self.history.iter().filter(newer).cloned().collect();
+        let mut missed = self.kept.since(after);
         let whole = known && missed.len() as u64 == self.head - after;
         if !whole {
-            missed.extend(self.kept().iter().filter(newer).cloned());
+            let current = self.kept.current().into_iter();
+            missed.extend(current.filter(|event| event.offset.number > after));
             missed.sort_by_key(|event| event.offset.number);
             missed.dedup_by_key(|event| event.offset.number);
         }

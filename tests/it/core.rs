@@ -1,5 +1,6 @@
 //! The hub by itself: offsets, backlogs, recovery, order, limits.
 
+mod kept;
 mod rooms;
 
 use std::sync::{Arc, Mutex};

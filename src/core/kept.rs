@@ -1,0 +1,209 @@
+//! What a room keeps for those who come later: its retained events and its
+//! history; and how much all rooms of a namespace keep together.
+//! Knows no members and no locks: the room guards it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::event::Event;
+use super::namespace::Namespace;
+
+/// The most bytes that the rooms of one namespace keep together: 64 MiB.
+///
+/// 300 rooms with a hundred tracks each, and a small machine has it for each of
+/// a handful of namespaces. Beyond it empty rooms are given up, those that are
+/// empty for longest first; then a room's history shrinks when it grows.
+pub const KEPT_MOST: usize = 64 << 20;
+
+/// The most of [`KEPT_MOST`] that may be retained events.
+///
+/// A room in use never gives them up, so a publication that would exceed this
+/// is refused. What is left of the budget, and usually all of it, is history.
+pub const RETAINED_MOST: usize = KEPT_MOST / 2;
+
+/// The most bytes that one room keeps as its history: 1 MiB.
+///
+/// Hundreds of tracks, a hundred events of 3 KiB, five of the biggest.
+const HISTORY_BYTES: usize = 1 << 20;
+
+/// How much the rooms of one namespace keep together, in bytes.
+///
+/// Each room counts under its own lock: two that publish at the same moment may
+/// exceed a bound by an event each, until they have given something up.
+#[derive(Debug, Default)]
+pub(super) struct Budget {
+    history: AtomicUsize,
+    retained: AtomicUsize,
+}
+
+impl Budget {
+    pub(super) fn used(&self) -> usize {
+        self.history.load(Ordering::Relaxed) + self.retained.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.used() > KEPT_MOST
+    }
+}
+
+/// What one room keeps. An event that is kept twice is counted twice.
+pub(super) struct Kept {
+    retained: Vec<(String, Arc<Event>)>,
+    history: VecDeque<Arc<Event>>,
+    history_bytes: usize,
+    budget: Arc<Budget>,
+}
+
+impl Kept {
+    pub(super) fn new(budget: Arc<Budget>) -> Self {
+        Self {
+            retained: Vec::new(),
+            history: VecDeque::new(),
+            history_bytes: 0,
+            budget,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.history.is_empty() && self.retained.is_empty()
+    }
+
+    /// Whether the namespace may retain the event; always where that makes it
+    /// retain less than before.
+    pub(super) fn may_retain(&self, event: &Event, spec: &Namespace) -> bool {
+        let (mut more, mut less) = (0, 0);
+        for key in retain_keys(event, spec) {
+            more += event.weight();
+            less += self.retained(key).map_or(0, |kept| kept.weight());
+        }
+        let now = self.budget.retained.load(Ordering::Relaxed);
+        more <= less || now + more - less <= RETAINED_MOST
+    }
+
+    /// Retains the event as its namespace wants it, and adds it to the history.
+    pub(super) fn add(&mut self, event: &Arc<Event>, spec: &Namespace) {
+        for key in retain_keys(event, spec) {
+            let retained = &self.budget.retained;
+            retained.fetch_add(event.weight(), Ordering::Relaxed);
+            match self.retained.iter_mut().find(|(known, _)| known == key) {
+                Some((_, kept)) => {
+                    retained.fetch_sub(kept.weight(), Ordering::Relaxed);
+                    *kept = event.clone();
+                }
+                None => self.retained.push((key.to_owned(), event.clone())),
+            }
+        }
+        self.history_bytes += event.weight();
+        let history = &self.budget.history;
+        history.fetch_add(event.weight(), Ordering::Relaxed);
+        self.history.push_back(event.clone());
+        while self.history.len() > spec.history || self.history_bytes > HISTORY_BYTES {
+            if !self.forget_oldest() {
+                break;
+            }
+        }
+    }
+
+    /// Gives up the oldest of the history while the namespace keeps too much.
+    pub(super) fn shrink(&mut self) {
+        while self.budget.is_exceeded() && self.forget_oldest() {}
+    }
+
+    /// Gives up everything.
+    pub(super) fn clear(&mut self) {
+        let retained = self.retained.drain(..);
+        let retained = retained.map(|(_, event)| event.weight()).sum();
+        self.budget.retained.fetch_sub(retained, Ordering::Relaxed);
+        let history = std::mem::take(&mut self.history_bytes);
+        self.budget.history.fetch_sub(history, Ordering::Relaxed);
+        self.history = VecDeque::new();
+    }
+
+    /// The retained events in the order of their offsets, each once.
+    pub(super) fn current(&self) -> Vec<Arc<Event>> {
+        let mut kept: Vec<_> = self.retained.iter().map(|(_, e)| e.clone()).collect();
+        kept.sort_by_key(|event| event.offset.number);
+        kept.dedup_by_key(|event| event.offset.number);
+        kept
+    }
+
+    /// What there is of the history behind a number, in order.
+    pub(super) fn since(&self, number: u64) -> Vec<Arc<Event>> {
+        let newer = |event: &&Arc<Event>| event.offset.number > number;
+        self.history.iter().filter(newer).cloned().collect()
+    }
+
+    fn retained(&self, key: &str) -> Option<&Arc<Event>> {
+        let mut retained = self.retained.iter();
+        retained.find_map(|(known, event)| (known == key).then_some(event))
+    }
+
+    fn forget_oldest(&mut self) -> bool {
+        let Some(oldest) = self.history.pop_front() else {
+            return false;
+        };
+        self.history_bytes -= oldest.weight();
+        let history = &self.budget.history;
+        history.fetch_sub(oldest.weight(), Ordering::Relaxed);
+        true
+    }
+}
+
+/// Under which keys the room keeps the event: those it names, or the first.
+fn retain_keys<'a>(event: &'a Event, spec: &'a Namespace) -> impl Iterator<Item = &'a str> {
+    let named = event.publication.retain;
+    let all = spec.retain.iter().map(String::as_str);
+    all.enumerate()
+        .filter(move |(at, key)| named.contains(key) || (named.is_empty() && *at == 0))
+        .map(|(_, key)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+    use crate::core::event::Publication;
+    use crate::core::name::{NamespaceName, Nickname, RoomName};
+
+    fn event(number: u64, retain: &'static [&'static str]) -> Arc<Event> {
+        let publication = Publication {
+            namespace: NamespaceName::parse("/n").unwrap(),
+            room: RoomName::parse("r").unwrap(),
+            sender: Nickname::feed(),
+            message: to_raw_value(&"x".repeat(number as usize * 100)).unwrap(),
+            origin: None,
+            retain,
+        };
+        let offset = format!("abcdefghijkl-{number}").parse().unwrap();
+        Arc::new(Event::new(publication, offset, chrono::Utc::now()))
+    }
+
+    #[test]
+    fn the_budget_has_what_the_rooms_keep_and_nothing_else() {
+        let spec = Namespace {
+            retain: vec!["song".into(), "current".into()],
+            history: 3,
+            ..Namespace::new(NamespaceName::parse("/n").unwrap())
+        };
+        let budget = Arc::new(Budget::default());
+        let mut rooms = [Kept::new(budget.clone()), Kept::new(budget.clone())];
+        let keys: [&[&str]; 4] = [&[], &["song", "current"], &["current"], &["other"]];
+        for (number, keys) in (1..).zip(keys.into_iter().cycle().take(40)) {
+            let room = &mut rooms[number as usize % 3 % 2];
+            room.add(&event(number, keys), &spec);
+            if number % 17 == 0 {
+                room.clear();
+            }
+            let kept = rooms.iter().flat_map(|room| {
+                let retained = room.retained.iter().map(|(_, event)| event);
+                retained.chain(&room.history)
+            });
+            let kept: usize = kept.map(|event| event.weight()).sum();
+            assert_eq!(budget.used(), kept, "after {number}");
+        }
+        rooms.iter_mut().for_each(Kept::clear);
+        assert_eq!(budget.used(), 0);
+    }
+}
