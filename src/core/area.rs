@@ -4,11 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use tokio_util::task::TaskTracker;
+
 use super::error::Error;
+use super::event::{Offset, Publication};
 use super::kept::Budget;
 use super::name::RoomName;
 use super::namespace::{Namespace, Rooms};
-use super::room::Room;
+use super::room::{Refused, Room};
 
 /// The most rooms that a namespace holds at once.
 ///
@@ -117,8 +120,28 @@ impl Area {
         self.budget.used()
     }
 
-    /// Keeps the namespace within its budget after a room has taken an event.
-    pub(super) fn published_in(&self, room: &Arc<Room>) {
+    /// Gives a publication to its room, and keeps the namespace within its budget.
+    pub(super) fn deliver(
+        &self,
+        mut publication: Publication,
+        tasks: &TaskTracker,
+    ) -> Result<Offset, Error> {
+        loop {
+            let room = self.open(&publication.room)?;
+            match room.publish(publication, &self.spec, tasks) {
+                Ok(offset) => {
+                    self.published_in(&room);
+                    return Ok(offset);
+                }
+                Err((Refused::Closed, unused)) => publication = unused,
+                Err((Refused::Busy, _)) => return Err(Error::Busy),
+                Err((Refused::Full, unused)) if self.make_way_for(&room) => publication = unused,
+                Err((Refused::Full, _)) => return Err(Error::Full(self.spec.name.to_string())),
+            }
+        }
+    }
+
+    fn published_in(&self, room: &Arc<Room>) {
         if room.is_empty() {
             self.emptied(room);
         }
@@ -130,7 +153,7 @@ impl Area {
 
     /// Gives up the room that keeps events and is empty for longest, unless it
     /// is this one; false if there is none.
-    pub(super) fn make_way_for(&self, room: &Arc<Room>) -> bool {
+    fn make_way_for(&self, room: &Arc<Room>) -> bool {
         let mut open = self.lock();
         loop {
             let mut keeping = open.idle.range(Turn::FIRST_THAT_KEEPS..);

@@ -126,7 +126,8 @@ impl Hub {
 
     /// Lets the client join a room; `welcome` comes before the backlog.
     ///
-    /// `since` is the last offset that the client has seen of the room.
+    /// `since` is the last offset that the client has seen of the room. Who is a
+    /// member already stays one: it gets the answer, and no backlog.
     ///
     /// # Errors
     /// A rule of the namespace forbids it; then `welcome` is not called.
@@ -252,23 +253,10 @@ impl Hub {
     /// namespace can't retain any more.
     pub fn deliver(&self, publication: Publication) -> Result<Offset, Error> {
         let area = self.area(&publication.namespace)?;
-        let mut publication = publication;
-        loop {
-            let room = area.open(&publication.room)?;
-            match room.publish(publication, &area.spec, &self.tasks) {
-                Ok(offset) => {
-                    let namespace = area.spec.name.to_string();
-                    metrics::counter!("roomcast_events_total", "namespace" => namespace)
-                        .increment(1);
-                    area.published_in(&room);
-                    return Ok(offset);
-                }
-                Err((Refused::Closed, unused)) => publication = unused,
-                Err((Refused::Busy, _)) => return Err(Error::Busy),
-                Err((Refused::Full, unused)) if area.make_way_for(&room) => publication = unused,
-                Err((Refused::Full, _)) => return Err(Error::Full(area.spec.name.to_string())),
-            }
-        }
+        let offset = area.deliver(publication, &self.tasks)?;
+        metrics::counter!("roomcast_events_total", "namespace" => area.spec.name.to_string())
+            .increment(1);
+        Ok(offset)
     }
 
     /// Ends a client's connection, telling it why.
