@@ -29,6 +29,9 @@ pub struct Joined {
     /// The room's last offset at that moment.
     pub offset: Offset,
     /// Whether the backlog is exactly what was missed since the offset named.
+    ///
+    /// Who is a member already has no backlog: here it says that all events
+    /// behind that offset were sent, or wait to be.
     pub recovered: bool,
 }
 
@@ -61,6 +64,8 @@ struct State {
 struct Member {
     name: Nickname,
     shard: usize,
+    /// It is sent every event behind this number.
+    from: u64,
 }
 
 impl Room {
@@ -100,18 +105,31 @@ impl Room {
         if state.closed {
             return Err((Refused::Closed, welcome));
         }
-        let known = state.members.get(&client.key()).map(|m| m.shard);
-        let shard = known.unwrap_or_else(|| self.shard_for(client.key(), state.members.len()));
+        let known = state.members.get(&client.key());
+        let known = known.map(|member| (member.shard, member.from));
+        let shard = match known {
+            Some((shard, _)) => shard,
+            None => self.shard_for(client.key(), state.members.len()),
+        };
         if !self.shards[shard].takes_joins() {
             return Err((Refused::Busy, welcome));
         }
         let (backlog, recovered) = match (known, since) {
-            (Some(_), _) => (Vec::new(), false),
+            (Some((_, from)), Some(since)) => {
+                let sent = state.has_been(since) && since.number >= from;
+                (Vec::new(), sent)
+            }
+            (Some(_), None) => (Vec::new(), false),
             (None, Some(since)) => state.missed(since),
             (None, None) => (state.kept.current(), false),
         };
         if known.is_none() {
-            state.members.insert(client.key(), Member { name, shard });
+            let from = match since {
+                Some(since) if recovered => since.number,
+                _ => state.head,
+            };
+            let member = Member { name, shard, from };
+            state.members.insert(client.key(), member);
         }
         let joined = Joined {
             room: self.name.clone(),
@@ -233,12 +251,17 @@ impl State {
         }
     }
 
+    /// Whether the room has had this offset, in this life of it.
+    fn has_been(&self, offset: Offset) -> bool {
+        offset.epoch == self.epoch && offset.number <= self.head
+    }
+
     /// What was missed since the offset, and whether that is all of it.
     ///
     /// Where it can't be known, the client gets what there is: it has to know
     /// that this is not the continuation of what it saw.
     fn missed(&self, since: Offset) -> (Vec<Arc<Event>>, bool) {
-        let known = since.epoch == self.epoch && since.number <= self.head;
+        let known = self.has_been(since);
         let after = if known { since.number } else { 0 };
         let mut missed = self.kept.since(after);
         let whole = known && missed.len() as u64 == self.head - after;

@@ -193,6 +193,43 @@ async fn since_recovers_exactly_what_was_missed() {
 }
 
 #[tokio::test]
+async fn a_member_that_joins_again_has_missed_what_it_was_not_sent() {
+    /// What a client joins with first, of the offsets there are.
+    type First = fn(&[Offset]) -> Option<Offset>;
+    // joins first with -> backlog, and what joining again says to each offset
+    let cases: [(First, &[&str], [bool; 5]); 3] = [
+        (|_| None, &["4"], [false, false, false, true, true]),
+        (
+            |offsets| Some(offsets[1]),
+            &["3", "4"],
+            [false, true, true, true, true],
+        ),
+        (
+            |_| "aaaaaaaaaaaa-3".parse().ok(),
+            &["1", "2", "3", "4"],
+            [false, false, false, true, true],
+        ),
+    ];
+    for (first, backlog, again) in cases {
+        let hub = hub(10, &["last"]);
+        let mut offsets: Vec<_> = (1..=4).map(|number| publish(&hub, number)).collect();
+        let first = first(&offsets);
+        let mut listener = connect(&hub);
+        join(&hub, &listener, first).await;
+        assert_eq!(listener.messages(backlog.len()).await, backlog, "{first:?}");
+        offsets.push(publish(&hub, 5));
+        listener.messages(1).await;
+        for (since, recovered) in offsets.iter().zip(again) {
+            let joined = join(&hub, &listener, Some(*since)).await;
+            assert_eq!(joined.recovered, recovered, "{first:?}, {since}");
+            assert_eq!(joined.offset, offsets[4]);
+        }
+        assert!(!join(&hub, &listener, None).await.recovered);
+        assert!(listener.told.try_recv().is_err(), "nothing is sent again");
+    }
+}
+
+#[tokio::test]
 async fn a_backlog_leaves_room_in_the_queue() {
     let most = BACKLOG_MOST as u64;
     let hub = hub(1000, &[]);
