@@ -24,7 +24,8 @@ pub(super) const ITEMS_MOST: usize = 65_536;
 /// How much of an empty queue's memory is kept.
 const QUEUE_KEPT: usize = 64;
 
-/// After how many sockets a worker lets others have the core: about 1 ms.
+/// After how many sockets, or answers, a worker lets others have the core: about
+/// 1 ms.
 const YIELD_EVERY: usize = 256;
 
 /// Run by the worker when its turn comes, so that an answer and the events
@@ -104,7 +105,7 @@ impl Shard {
 }
 
 async fn drain(shard: Arc<Shard>, mut members: Members) {
-    let mut written = 0;
+    let mut pace = Pace::default();
     while let Some(item) = shard.pop(&mut members) {
         match item {
             Item::Event(event) => {
@@ -112,10 +113,7 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
                     if event.publication.origin != Some(client.key()) {
                         client.deliver(&event);
                     }
-                    written += 1;
-                    if written % YIELD_EVERY == 0 {
-                        tokio::task::yield_now().await;
-                    }
+                    pace.has_done(1).await;
                 }
             }
             Item::Join {
@@ -127,15 +125,32 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
                 for event in &backlog {
                     client.deliver(event);
                 }
-                written += 1 + backlog.len();
                 members.add(client);
+                pace.has_done(1 + backlog.len()).await;
             }
-            Item::Reply(reply) => reply(),
+            Item::Reply(reply) => {
+                reply();
+                pace.has_done(1).await;
+            }
             Item::Leave { key, farewell } => {
                 members.remove(key);
                 farewell();
-                written += 1;
+                pace.has_done(1).await;
             }
+        }
+    }
+}
+
+/// How much a worker has done since it last let others have the core.
+#[derive(Default)]
+struct Pace(usize);
+
+impl Pace {
+    async fn has_done(&mut self, work: usize) {
+        self.0 += work;
+        if self.0 >= YIELD_EVERY {
+            self.0 = 0;
+            tokio::task::yield_now().await;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod kept;
 mod rooms;
+mod turns;
 
 use std::sync::{Arc, Mutex};
 
