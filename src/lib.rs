@@ -23,7 +23,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -32,13 +31,13 @@ use tracing::{info, warn};
 
 use crate::config::{Config, Tls};
 use crate::core::broker::Memory;
-use crate::core::hub::{Hub, Outside};
-use crate::core::name::{NamespaceName, Nickname, RoomName};
-use crate::core::namespace::{Namespace, Publisher};
+use crate::core::hub::Hub;
+use crate::core::namespace::Namespace;
+use crate::ingest::rooms::Rooms;
 use crate::ingest::zetta;
 use crate::net::{Connections, Limits, tls};
+use crate::nowplaying::Station;
 use crate::nowplaying::feed::Feed;
-use crate::nowplaying::{Publish, Slot, Station};
 
 /// How long clients may take to go when the server stops: what a supervisor
 /// usually grants, and half of the deadline of a single stalled write.
@@ -164,7 +163,9 @@ impl Server {
                     text: self.config.station_text.clone(),
                 },
             };
-            let publish = to_hub(self.hub.clone());
+            let rooms = Rooms::new(self.hub.clone());
+            let publish = rooms.publish();
+            tasks.spawn(rooms.retry(shutdown.clone()));
             let feed = self.feed.clone();
             tasks.spawn(zetta::run(
                 listener,
@@ -263,31 +264,4 @@ async fn stop(hub: &Arc<Hub>, io: socketioxide::SocketIo, connections: &Connecti
     }
     closing.abort();
     Stopped { cut }
-}
-
-/// The feed's way into the rooms of `/metadata`.
-fn to_hub(hub: Arc<Hub>) -> Publish {
-    let namespace = NamespaceName::parse("/metadata").expect("a name written here is one");
-    let now = RoomName::parse("now-playing").expect("a name written here is one");
-    let next = RoomName::parse("next").expect("a name written here is one");
-    Arc::new(move |slot: Slot, message: Box<RawValue>| {
-        let (room, retain): (_, &'static [&'static str]) = match slot {
-            Slot::Current { song: true } => (&now, &["song", "current"]),
-            Slot::Current { song: false } => (&now, &["current"]),
-            Slot::Next => (&next, &["current"]),
-        };
-        let from = Outside {
-            publisher: Publisher::Feed,
-            namespace: &namespace,
-            room: room.clone(),
-            sender: Nickname::feed(),
-            message,
-            retain,
-        };
-        let done = |published: Result<_, core::error::Error>| match published {
-            Ok(offset) => info!(%offset, "published"),
-            Err(error) => warn!(code = error.code(), %error, "the feed's event was refused"),
-        };
-        hub.publish(from, Box::new(done));
-    })
 }

@@ -1,4 +1,5 @@
-//! The ways in for feeds. An ingest makes tracks of what a feed says; where
-//! they are published is wired elsewhere.
+//! The ways in for feeds. An ingest makes tracks of what a feed says; `rooms` is
+//! where they go, and neither knows the other.
 
+pub mod rooms;
 pub mod zetta;

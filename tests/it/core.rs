@@ -1,5 +1,6 @@
 //! The hub by itself: offsets, backlogs, recovery, order, limits.
 
+mod feed;
 mod kept;
 mod rooms;
 mod turns;

@@ -1,0 +1,210 @@
+//! Where tracks go: the rooms of `/metadata`. What a room is too busy to take is
+//! held and tried again. Knows the hub; no feed.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::core::error::Error;
+use crate::core::event::Offset;
+use crate::core::hub::{Hub, Outside};
+use crate::core::name::{NamespaceName, Nickname, RoomName};
+use crate::core::namespace::Publisher;
+use crate::nowplaying::{Publish, Slot};
+
+/// After how long a refused track is tried again: a listener does not notice it,
+/// and twenty attempts a second cost nothing.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// How often a refusal is logged for the same reason: a track is refused again
+/// with each attempt.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// The rooms that tracks are published in.
+pub struct Rooms {
+    hub: Arc<Hub>,
+    namespace: NamespaceName,
+    now_playing: Line,
+    next: Line,
+    /// Wakes [`Rooms::retry`].
+    refused: Notify,
+    /// Guards when each kind of refusal was logged last.
+    logged: Mutex<Vec<(&'static str, Instant)>>,
+}
+
+/// A room, and what is to be published there, one after the other.
+struct Line {
+    room: RoomName,
+    /// Guards what waits; held to add or remove only, not while publishing.
+    waiting: Mutex<Waiting>,
+}
+
+/// The latest song, and the latest of what came behind it: what a newer track
+/// covers is over, and would only be in its way.
+#[derive(Default)]
+struct Waiting {
+    song: Option<Track>,
+    other: Option<Track>,
+    /// The hub has the first one, and has not answered yet.
+    in_flight: bool,
+    last_number: u64,
+}
+
+#[derive(Clone)]
+struct Track {
+    number: u64,
+    message: Box<RawValue>,
+    retain: &'static [&'static str],
+}
+
+impl Rooms {
+    /// The rooms of this hub. What they refuse needs [`Rooms::retry`] to run.
+    pub fn new(hub: Arc<Hub>) -> Arc<Self> {
+        let line = |room| Line {
+            room: RoomName::parse(room).expect("a name written here is one"),
+            waiting: Mutex::default(),
+        };
+        Arc::new(Self {
+            hub,
+            namespace: NamespaceName::parse("/metadata").expect("a name written here is one"),
+            now_playing: line("now-playing"),
+            next: line("next"),
+            refused: Notify::new(),
+            logged: Mutex::default(),
+        })
+    }
+
+    /// What an ingest publishes with.
+    pub fn publish(self: &Arc<Self>) -> Publish {
+        let rooms = self.clone();
+        Arc::new(move |slot, message| {
+            rooms.line(slot).add(slot, message);
+            rooms.send(slot);
+        })
+    }
+
+    /// Tries again what was refused, until `shutdown`; then it is lost.
+    pub async fn retry(self: Arc<Self>, shutdown: CancellationToken) {
+        let again = async {
+            loop {
+                self.refused.notified().await;
+                sleep(RETRY_AFTER).await;
+                // One slot of each room; what waits there decides the rest.
+                self.send(Slot::Current { song: true });
+                self.send(Slot::Next);
+            }
+        };
+        tokio::select! {
+            () = again => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+
+    fn line(&self, slot: Slot) -> &Line {
+        match slot {
+            Slot::Current { .. } => &self.now_playing,
+            Slot::Next => &self.next,
+        }
+    }
+
+    /// Publishes what waits first for this slot's room, unless the room has not
+    /// answered the one before: so nothing overtakes.
+    fn send(self: &Arc<Self>, slot: Slot) {
+        let line = self.line(slot);
+        let Some(track) = line.take_off() else {
+            return;
+        };
+        let from = Outside {
+            publisher: Publisher::Feed,
+            namespace: &self.namespace,
+            room: line.room.clone(),
+            sender: Nickname::feed(),
+            message: track.message,
+            retain: track.retain,
+        };
+        let rooms = self.clone();
+        let done = move |published| rooms.answered(slot, track.number, published);
+        self.hub.publish(from, Box::new(done));
+    }
+
+    fn answered(self: &Arc<Self>, slot: Slot, number: u64, published: Result<Offset, Error>) {
+        let line = self.line(slot);
+        match published {
+            Ok(offset) => debug!(room = %line.room, %offset, "published"),
+            Err(error @ (Error::Busy | Error::Full(_))) => {
+                self.complain(
+                    &error,
+                    "a room can't take the feed's event; it is tried again",
+                );
+                line.lock().in_flight = false;
+                self.refused.notify_one();
+                return;
+            }
+            Err(error) => self.complain(&error, "the feed's event was refused"),
+        }
+        line.remove(number);
+        self.send(slot);
+    }
+
+    fn complain(&self, error: &Error, what: &'static str) {
+        let code = error.code();
+        let now = Instant::now();
+        let mut logged = self.logged.lock().expect("no code panics under this lock");
+        match logged.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, last)) if now - *last < LOG_EVERY => return,
+            Some((_, last)) => *last = now,
+            None => logged.push((code, now)),
+        }
+        drop(logged);
+        warn!(code, %error, "{what}");
+    }
+}
+
+impl Line {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().expect("no code panics under this lock")
+    }
+
+    fn add(&self, slot: Slot, message: Box<RawValue>) {
+        let mut waiting = self.lock();
+        waiting.last_number += 1;
+        let number = waiting.last_number;
+        let track = |retain| Track {
+            number,
+            message,
+            retain,
+        };
+        if slot == (Slot::Current { song: true }) {
+            waiting.song = Some(track(&["song", "current"]));
+            waiting.other = None;
+        } else {
+            waiting.other = Some(track(&["current"]));
+        }
+    }
+
+    /// The first one, for the hub; it waits on until it is taken.
+    fn take_off(&self) -> Option<Track> {
+        let mut waiting = self.lock();
+        if waiting.in_flight {
+            return None;
+        }
+        let first = waiting.song.as_ref().or(waiting.other.as_ref()).cloned();
+        waiting.in_flight = first.is_some();
+        first
+    }
+
+    /// The hub has answered this one for good; a newer one may be in its place.
+    fn remove(&self, number: u64) {
+        let mut waiting = self.lock();
+        waiting.in_flight = false;
+        let Waiting { song, other, .. } = &mut *waiting;
+        for place in [song, other] {
+            place.take_if(|track| track.number == number);
+        }
+    }
+}
