@@ -136,7 +136,13 @@ impl Area {
                 Err((Refused::Closed, unused)) => publication = unused,
                 Err((Refused::Busy, _)) => return Err(Error::Busy),
                 Err((Refused::Full, unused)) if self.make_way_for(&room) => publication = unused,
-                Err((Refused::Full, _)) => return Err(Error::Full(self.spec.name.to_string())),
+                Err((Refused::Full, _)) => {
+                    // Made for this publication, it would stay for good.
+                    if room.is_empty() {
+                        self.emptied(&room);
+                    }
+                    return Err(Error::Full(self.spec.name.to_string()));
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use roomcast::core::kept::{KEPT_MOST, RETAINED_MOST};
 
+use super::rooms::IDLE_MOST;
 use super::*;
 
 /// A message that weighs about 180 KiB: five of them fill a room's history, and
@@ -126,6 +127,14 @@ async fn what_is_retained_is_bounded_and_never_given_up() {
         join_in(&hub, &other, name, None).await;
         assert_eq!(told(&mut other, 1).await, [shown], "{name}");
     }
+    // Rooms that are made in vain go like all that are empty.
+    let message = big(0);
+    for vain in 0..2 * IDLE_MOST {
+        let refused = publish_in(&hub, &format!("vain {vain}"), message.clone(), &[]);
+        assert_eq!(refused.unwrap_err().code(), "full");
+    }
+    let rooms = hub.room_counts().next().unwrap().1;
+    assert_eq!(rooms, taken + 1 + IDLE_MOST);
     // Whoever is gone makes way.
     hub.disconnect(&member.client);
     assert_eq!(publish_big(&hub, "new", 0).unwrap().number, 1);

@@ -3,7 +3,7 @@
 use super::*;
 
 /// As many empty rooms as a namespace keeps.
-const IDLE_MOST: usize = 1_000;
+pub const IDLE_MOST: usize = 1_000;
 
 /// Publishes in a room, and tells which number the event has there.
 fn touch(hub: &Arc<Hub>, name: &str) -> u64 {
