@@ -173,6 +173,17 @@ async fn line_12_a_raw_ampersand() {
     port.did_not_complain();
 }
 
+#[tokio::test]
+async fn line_12_a_million_raw_ampersands() {
+    let (a, b) = two();
+    let many = "&".repeat(1_000_000);
+    let (attribute, text) = (format!(r#"Album1="{many}""#), format!("{many}</LogEventC"));
+    let mut port = Port::open().await;
+    let sent = a.replace(r#"Album1="B""#, &attribute) + &b.replace("</LogEventC", &text);
+    port.hears(sent, &["A", "B"]).await;
+    port.did_not_complain();
+}
+
 /// A document with a DOCTYPE, whose title is the entity x.
 fn with_type(entities: &str) -> String {
     let (a, _) = two();
