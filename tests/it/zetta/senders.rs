@@ -8,6 +8,9 @@ use tokio::time::timeout;
 use super::{Port, REAL, at, song};
 use crate::client::SOON;
 
+/// Some dozens of lines are no flood, also where the test takes half a minute.
+const LINES_MOST: usize = 100;
+
 /// Writes, and reads all of the answer until the port closes.
 async fn answer(port: &Port, sent: &[u8]) -> String {
     let mut intruder = port.connect().await;
@@ -75,6 +78,15 @@ async fn line_28_a_thousand_reconnects_and_a_flood() {
     }
     assert_eq!(port.track().await, "A");
     port.hears(song(1, &at(0), "A").repeat(5_000), &[]).await;
+    // Each is another item, and published.
+    let mut sender = port.connect().await;
+    for number in 0..5_000 {
+        let title = format!("T{number}");
+        let text = song(10_000 + number, "", &title);
+        sender.write_all(text.as_bytes()).await.unwrap();
+        assert_eq!(port.track().await, title);
+    }
+    assert!(port.logged.told() < LINES_MOST, "{}", port.logged.told());
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,6 +105,29 @@ async fn line_28_a_slow_document_is_given_up() {
         .unwrap();
     assert_eq!(port.track().await, "A");
     assert_eq!(port.rejected()["slow"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn line_28_what_a_slow_document_hid_is_taken_once() {
+    let mut port = Port::open().await;
+    let mut slow = port.connect().await;
+    let hidden = format!("<ZettaLite><!-- {}", song(1, &at(0), "A"));
+    slow.write_all(hidden.as_bytes()).await.unwrap();
+    let minute = Duration::from_secs(60);
+    let (_, a) = timeout(minute, port.published.recv())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(a["track"], "A");
+    slow.write_all(song(2, &at(60), "B").as_bytes())
+        .await
+        .unwrap();
+    assert_eq!(port.track().await, "B");
+    let counted = port.counted.render();
+    assert!(
+        counted.contains("roomcast_zetta_documents_total 2"),
+        "{counted}"
+    );
 }
 
 #[tokio::test]
