@@ -96,6 +96,7 @@ impl Framer {
 
     /// Gives the document up that has begun; what follows is looked at anew.
     pub fn drop_partial(&mut self, found: &mut Vec<Found>) {
+        self.heard = Heard::Document;
         self.restart();
         while self.step(found) {}
     }

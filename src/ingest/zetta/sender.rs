@@ -19,8 +19,9 @@ use super::intruder::{self, Greeting, Post};
 use super::xml;
 use crate::nowplaying::{Item, Slot};
 
-/// How long a document may take from its first byte to its last: studios are
-/// on the same network, and a burst repeats what was lost.
+/// How long a document, or an HTTP request with one, may take from its first
+/// byte to its last: studios are on the same network, and a burst repeats what
+/// was lost.
 const PARTIAL_MOST: Duration = Duration::from_secs(30);
 
 /// How much is read at once; a usual document has 1 to 4 KiB.
@@ -74,12 +75,16 @@ impl<'a> Sender<'a> {
         let (port, peer) = (self.port, self.peer);
         let mut buffer = vec![0; READ];
         let mut greeting = Greeting::default();
-        let mut post: Option<Post> = None;
+        let mut post: Option<(Post, Instant)> = None;
         loop {
+            let posted_since = post.as_ref().map(|(_, since)| *since);
             let read = tokio::select! {
                 read = stream.read(&mut buffer) => read?,
-                () = expiry(self.partial_since) => {
+                () = expiry(posted_since.or(self.partial_since)) => {
                     self.give_up();
+                    if posted_since.is_some() {
+                        return answer(stream, intruder::TOO_SLOW).await;
+                    }
                     continue;
                 }
             };
@@ -89,7 +94,7 @@ impl<'a> Sender<'a> {
             let mut bytes = &buffer[..read];
             if let Some(intruder) = greeting.look(bytes) {
                 if intruder == intruder::Kind::Post {
-                    post = Some(Post::default());
+                    post = Some((Post::default(), Instant::now()));
                 } else {
                     port.trouble("intruder", || {
                         warn!(%peer, spoke = intruder.as_str(), "not a Zetta: something else spoke on this port")
@@ -97,7 +102,7 @@ impl<'a> Sender<'a> {
                     return Ok(());
                 }
             }
-            if let Some(post) = &mut post {
+            if let Some((post, _)) = &mut post {
                 match post.take(bytes) {
                     Ok(body) => bytes = &bytes[bytes.len() - body..],
                     Err(refused) => {
@@ -110,7 +115,7 @@ impl<'a> Sender<'a> {
                 }
             }
             self.hear(bytes);
-            if post.as_ref().is_some_and(Post::is_complete) {
+            if post.as_ref().is_some_and(|(post, _)| post.is_complete()) {
                 return answer(stream, intruder::OK).await;
             }
         }

@@ -29,6 +29,10 @@ async fn line_25_other_protocols_are_closed() {
         &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
         &[0x16, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3],
         b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"DELETE / HTTP/1.1\r\n\r\n",
+        b"PATCH / HTTP/1.1\r\n\r\n",
+        b"CONNECT x:443 HTTP/1.1\r\n\r\n",
+        b"TRACE / HTTP/1.1\r\n\r\n",
     ] {
         let mut port = Port::open().await;
         assert_eq!(answer(&port, sent).await, "");
@@ -54,6 +58,32 @@ async fn line_26_a_post_is_heard_and_answered() {
     assert!(answered.starts_with("HTTP/1.1 403 "), "{answered}");
     port.hears("", &[]).await;
     port.complained("intruder", 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn line_26_a_post_that_never_ends_is_given_up() {
+    let endless = [
+        "POST / HTTP/1.1\r\nX: ".to_owned(),
+        "POST / HTTP/1.1\r\nContent-Length: 999999\r\n\r\n".to_owned(),
+        format!(
+            "POST / HTTP/1.1\r\nContent-Length: 999999\r\n\r\n{}",
+            &REAL[..200]
+        ),
+    ];
+    for sent in endless {
+        let mut port = Port::open().await;
+        let mut sender = port.connect().await;
+        sender.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let minute = Duration::from_secs(60);
+        timeout(minute, sender.read_to_string(&mut answer))
+            .await
+            .expect("not closed")
+            .unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        port.hears("", &[]).await;
+        port.complained("slow", 1);
+    }
 }
 
 #[tokio::test]
