@@ -4,6 +4,7 @@
 pub mod current;
 pub mod framing;
 mod intruder;
+mod item;
 mod paced;
 mod sender;
 pub mod xml;
