@@ -1,6 +1,7 @@
 //! What comes in on the Zetta port: the acceptance list of the feed, line by
 //! line, over TCP. Here: a port, what it published and what it complained of.
 
+mod encoding;
 mod items;
 mod senders;
 mod stream;

@@ -117,6 +117,7 @@ async fn line_28_a_thousand_reconnects_and_a_flood() {
         assert_eq!(port.track().await, title);
     }
     assert!(port.logged.told() < LINES_MOST, "{}", port.logged.told());
+    port.did_not_complain();
 }
 
 #[tokio::test(start_paused = true)]
