@@ -1,5 +1,7 @@
 //! What a stream is cut into, whatever it is split, encoded or broken like.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// What one read of a connection gives at most.
@@ -173,4 +175,53 @@ fn the_rest_of_a_dropped_document_is_no_other_format() {
     );
     let sent = format!("{large}\n{}", document("B"));
     assert_eq!(found(sent.as_bytes(), READ), ["TooLarge", &document("B")]);
+}
+
+/// What a stream may be made of, each by itself harmless.
+fn part() -> impl Strategy<Value = Vec<u8>> {
+    let text = document("A");
+    let wides = [false, true].map(|big| wide(&text, big));
+    let marked = [false, true].map(|big| wide(&format!("\u{FEFF}{DECLARED}{text}"), big));
+    let parts = [text.as_bytes(), &text.as_bytes()[..15], DECLARED.as_bytes()]
+        .into_iter()
+        .chain([
+            &b"\n"[..],
+            b"\0",
+            b"\0\0",
+            b"<",
+            b"<\0",
+            b"\xFF\xFE",
+            b"\xFE\xFF",
+        ])
+        .chain([
+            &b"<!--"[..],
+            b"<![CDATA[",
+            b"<?",
+            b"\"",
+            b"<ZettaLite ",
+            b"</b>",
+        ])
+        .chain(wides.iter().chain(&marked).map(Vec::as_slice))
+        .chain(wides.iter().map(|text| &text[..31]));
+    proptest::sample::select(parts.map(<[u8]>::to_vec).collect::<Vec<_>>())
+}
+
+proptest! {
+    #[test]
+    fn however_it_is_split_the_same_is_found_and_the_next_good_one(
+        parts in proptest::collection::vec(part(), 0..20),
+        piece in 1usize..50,
+    ) {
+        let mut sent = parts.concat();
+        sent.extend(b" --> ]]> ?> --> ]]> ?> ");
+        sent.extend(document("Good").bytes());
+        // What is told of garbage depends on how much of it is seen.
+        let told = |piece| {
+            let all = found(&sent, piece).into_iter();
+            all.filter(|found| found != "OtherFormat").collect::<Vec<_>>()
+        };
+        let whole = told(sent.len());
+        prop_assert_eq!(whole.last(), Some(&document("Good")));
+        prop_assert_eq!(told(piece), whole);
+    }
 }
