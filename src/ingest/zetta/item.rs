@@ -41,7 +41,7 @@ fn played(event: &LogEvent, asset: &Asset) -> f64 {
         .unwrap_or(0.0)
 }
 
-/// `257.92`, `257,92` or `04:17` as seconds; finite and not negative, at most a day.
+/// `257.92`, `257,92` or `04:17` as seconds: finite, not negative, at most a day.
 fn parse_seconds(text: &str) -> Option<f64> {
     let text = text.trim().replace(',', ".");
     let mut seconds = 0.0;
