@@ -143,6 +143,11 @@ const COUNTERS: &[Described] = &[
         "What clients asked for and did not get, by door and reason",
     ),
     (
+        "roomcast_zetta_connections_total",
+        Unit::Count,
+        "Connections of the Zetta port that were let in",
+    ),
+    (
         "roomcast_zetta_documents_total",
         Unit::Count,
         "Good documents of the feed",

@@ -42,7 +42,7 @@ pub type Publish = Arc<dyn Fn(Slot, Box<RawValue>) + Send + Sync>;
 pub struct Item {
     /// What kind of item; listeners see `SONG` or nothing of it.
     pub kind: String,
-    /// The title; of a song never empty.
+    /// The title; without one an item is shown as no song.
     pub title: String,
     /// Who plays it.
     pub artist: String,
@@ -57,9 +57,10 @@ pub struct Item {
 impl Item {
     /// Whether listeners may see what it is.
     ///
-    /// What has neither title nor artist is no song, whatever it says.
+    /// What has no title is no song, whatever it says: listeners are never
+    /// shown a song without a name.
     pub fn is_song(&self) -> bool {
-        let named = !self.title.trim().is_empty() || !self.artist.trim().is_empty();
+        let named = !self.title.trim().is_empty();
         named && self.kind.trim().eq_ignore_ascii_case("SONG")
     }
 
@@ -163,6 +164,29 @@ mod tests {
             let message = item(kind, "2024-09-24T00:32:22Z").message(&station());
             let start = r#"{"track":"The station","type":"LINK","album":"","artist":"","#;
             assert!(message.get().starts_with(start), "{kind}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_song_has_a_title() {
+        for (title, artist, song) in [
+            ("I Know It's Over", "The Smiths", true),
+            ("I Know It's Over", "", true),
+            (" ", "The Smiths", false),
+            ("", "", false),
+        ] {
+            let item = Item {
+                title: title.into(),
+                artist: artist.into(),
+                ..item("SONG", "2024-09-24T00:32:22Z")
+            };
+            assert_eq!(item.is_song(), song, "{title} by {artist}");
+            let message = item.message(&station());
+            assert_eq!(
+                message.get().contains(r#""type":"SONG""#),
+                song,
+                "{message}"
+            );
         }
     }
 

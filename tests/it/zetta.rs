@@ -1,6 +1,7 @@
 //! What comes in on the Zetta port: the acceptance list of the feed, line by
 //! line, over TCP. Here: a port, what it published and what it complained of.
 
+mod encoding;
 mod items;
 mod senders;
 mod stream;
@@ -22,6 +23,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tracing::{Level, Metadata};
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::client::SOON;
 
@@ -37,7 +40,8 @@ struct Port {
     published: mpsc::UnboundedReceiver<(Slot, Value)>,
     shutdown: CancellationToken,
     counted: PrometheusHandle,
-    logged: Arc<AtomicUsize>,
+    /// How many lines warn, and how many only tell.
+    logged: Lines,
     _counting: metrics::LocalRecorderGuard<'static>,
     _logging: tracing::subscriber::DefaultGuard,
 }
@@ -52,11 +56,10 @@ impl Port {
     async fn open() -> Self {
         let recorder: &PrometheusRecorder =
             Box::leak(Box::new(PrometheusBuilder::new().build_recorder()));
-        let logged = Arc::new(AtomicUsize::new(0));
-        let lines = logged.clone();
+        let logged = Lines::default();
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::WARN)
-            .with_writer(move || Lines(lines.clone()))
+            .with_max_level(tracing::Level::INFO)
+            .with_writer(logged.clone())
             .finish();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -141,19 +144,49 @@ impl Port {
     fn complained(&self, reason: &str, times: u64) {
         let expected = [(reason.to_owned(), times)].into();
         assert_eq!(self.rejected(), expected);
-        assert_eq!(self.logged.load(Ordering::Relaxed), 1, "{reason}");
+        assert_eq!(self.logged.warned(), 1, "{reason}");
     }
 
     fn did_not_complain(&self) {
         assert_eq!(self.rejected(), BTreeMap::new());
-        assert_eq!(self.logged.load(Ordering::Relaxed), 0);
+        assert_eq!(self.logged.warned(), 0);
     }
 }
 
 /// Counts the lines of a log.
-struct Lines(Arc<AtomicUsize>);
+#[derive(Clone, Default)]
+struct Lines {
+    warned: Arc<AtomicUsize>,
+    told: Arc<AtomicUsize>,
+}
 
-impl io::Write for Lines {
+impl Lines {
+    fn warned(&self) -> usize {
+        self.warned.load(Ordering::Relaxed)
+    }
+
+    fn told(&self) -> usize {
+        self.told.load(Ordering::Relaxed)
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line(self.told.clone())
+    }
+
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line {
+        let warns = *meta.level() <= Level::WARN;
+        Line(if warns { &self.warned } else { &self.told }.clone())
+    }
+}
+
+/// A line that is counted when it is written.
+struct Line(Arc<AtomicUsize>);
+
+impl io::Write for Line {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(line.len())

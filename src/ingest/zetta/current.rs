@@ -1,8 +1,11 @@
 //! What is on, of all that the senders say. Pure: the time is an argument.
 //! Knows log events and items, not connections.
 
-use chrono::{DateTime, Duration, NaiveDateTime, Utc};
+use std::collections::VecDeque;
 
+use chrono::{DateTime, Duration, Utc};
+
+use super::item::{item, parse_start};
 use super::xml::{Asset, LogEvent};
 use crate::nowplaying::Item;
 
@@ -12,11 +15,12 @@ const SAME_START: Duration = Duration::seconds(10);
 /// A start further ahead than this is compared as the time of receipt.
 const AHEAD: Duration = Duration::minutes(1);
 
-/// A start further ahead than this is no time of a studio's clock at all.
-const ABSURD: Duration = Duration::days(1);
-
 /// How long after its end an item still keeps an older one out.
 const GRACE: Duration = Duration::minutes(1);
+
+/// How many items are remembered that were on before. Senders repeat what they
+/// sent within some tens of seconds; so many jingles do not fit in that.
+const RECENT_MOST: usize = 16;
 
 /// What a document has changed.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +39,9 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct OnAir {
     current: Option<Known>,
-    next: Option<Item>,
+    next: Option<Known>,
+    /// What was on before, the newest last; at most [`RECENT_MOST`].
+    recent: VecDeque<Known>,
 }
 
 #[derive(Debug)]
@@ -44,67 +50,105 @@ struct Known {
     item: Item,
     /// Whether its start is the sender's and not the time of receipt.
     timed: bool,
-    /// The start that newer ones are compared with.
-    compared: DateTime<Utc>,
+    /// The start that newer ones are compared with, and when it was first told.
+    order: (DateTime<Utc>, DateTime<Utc>),
     received: DateTime<Utc>,
 }
 
 impl OnAir {
     /// Takes a document that was received at `now`; gives what it changes.
     pub fn take(&mut self, events: &[LogEvent], now: DateTime<Utc>) -> Vec<Change> {
-        let mut changes = Vec::new();
-        let current = current_of(events);
-        if let Some((event, asset)) = current {
-            changes.extend(self.on(Known::new(event, asset, now)));
-        }
-        let next = next_of(events, current.map(|(event, _)| event), now);
-        if let Some(next) = next
-            && self.next.as_ref() != Some(&next)
-        {
-            self.next = Some(next.clone());
-            changes.push(Change::Next(next));
-        }
-        changes
+        let Some((event, asset)) = current_of(events) else {
+            return Vec::new();
+        };
+        let start = parse_start(&event.start, now);
+        let change = self.on(Known::new(event, asset, start, now));
+        // What follows an item that is over is no news.
+        let is_late = matches!(change, Some(Change::Aired(_)));
+        let next = next_of(events, event, now).filter(|_| !is_late);
+        let next = next.and_then(|next| self.comes(next));
+        change.into_iter().chain(next).collect()
     }
 
-    fn on(&mut self, told: Known) -> Option<Change> {
-        let Some(current) = &mut self.current else {
-            let change = Change::Current(told.item.clone());
-            self.current = Some(told);
-            return Some(change);
-        };
-        if current.is_same(&told) {
-            let corrected = Item {
-                start: current.item.start,
-                ..told.item
-            };
-            if corrected == current.item {
-                return None;
+    fn on(&mut self, mut told: Known) -> Option<Change> {
+        if let Some(current) = &mut self.current {
+            if current.is_same(&told) {
+                return current.correct(told).map(Change::Corrected);
             }
-            current.item = corrected.clone();
-            return Some(Change::Corrected(corrected));
-        }
-        if told.compared < current.compared && told.received < current.ends() {
-            return Some(Change::Aired(told.item));
+            // A repeat is no newer than the first time that it was told.
+            if let Some(before) = self.recent.iter().find(|before| told.repeats(before)) {
+                told.order = before.order;
+            }
+            if told.order < current.order && told.received < current.ends() {
+                return Some(Change::Aired(told.item));
+            }
         }
         let change = Change::Current(told.item.clone());
-        self.current = Some(told);
+        if let Some(before) = self.current.replace(told) {
+            self.remember(before);
+        }
         Some(change)
+    }
+
+    fn comes(&mut self, told: Known) -> Option<Change> {
+        if let Some(next) = &mut self.next
+            && next.is_same(&told)
+        {
+            return next.correct(told).map(Change::Next);
+        }
+        let change = Change::Next(told.item.clone());
+        self.next = Some(told);
+        Some(change)
+    }
+
+    fn remember(&mut self, before: Known) {
+        self.recent.retain(|known| !known.repeats(&before));
+        self.recent.push_back(before);
+        if self.recent.len() > RECENT_MOST {
+            self.recent.pop_front();
+        }
     }
 }
 
 impl Known {
-    fn new(event: &LogEvent, asset: &Asset, now: DateTime<Utc>) -> Self {
-        let start = parse_start(&event.start, now);
+    /// An item that was told at `now`, with its start where it has one.
+    fn new(
+        event: &LogEvent,
+        asset: &Asset,
+        start: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Self {
         let item = item(event, asset, start.unwrap_or(now));
         let ahead = item.start - now > AHEAD;
         Self {
             id: event.id.clone(),
             timed: start.is_some(),
-            compared: if ahead { now } else { item.start },
+            order: (if ahead { now } else { item.start }, now),
             received: now,
             item,
         }
+    }
+
+    /// Takes what is told of the same item now; the item, if that is another.
+    ///
+    /// The start stays: the clocks of hot spares differ.
+    fn correct(&mut self, told: Self) -> Option<Item> {
+        let corrected = Item {
+            start: self.item.start,
+            ..told.item
+        };
+        if corrected == self.item {
+            return None;
+        }
+        self.item = corrected.clone();
+        Some(corrected)
+    }
+
+    /// Whether both are one and the same time that the item was on. What has
+    /// neither id nor start can be on again, and be told the same.
+    fn repeats(&self, other: &Self) -> bool {
+        let has_key = !by_hand(&self.id) || (self.timed && other.timed);
+        has_key && self.is_same(other)
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -155,8 +199,7 @@ fn current_of(events: &[LogEvent]) -> Option<(&LogEvent, &Asset)> {
 }
 
 /// The unmarked item that starts first after what is on.
-fn next_of(events: &[LogEvent], current: Option<&LogEvent>, now: DateTime<Utc>) -> Option<Item> {
-    let current = current?;
+fn next_of(events: &[LogEvent], current: &LogEvent, now: DateTime<Utc>) -> Option<Known> {
     let from = parse_start(&current.start, now).unwrap_or(now);
     let unmarked = events
         .iter()
@@ -164,64 +207,11 @@ fn next_of(events: &[LogEvent], current: Option<&LogEvent>, now: DateTime<Utc>) 
     unmarked
         .filter_map(|event| {
             let start = parse_start(&event.start, now).or(parse_start(&event.scheduled, now))?;
-            Some(item(event, event.asset.as_ref()?, start))
+            Some(Known::new(event, event.asset.as_ref()?, Some(start), now))
         })
-        .filter(|item| item.start > from)
-        .min_by_key(|item| item.start)
+        .filter(|known| known.item.start > from)
+        .min_by_key(|known| known.item.start)
 }
 
-fn item(event: &LogEvent, asset: &Asset, start: DateTime<Utc>) -> Item {
-    let kind = [&event.kind, &asset.kind]
-        .into_iter()
-        .find(|kind| !kind.is_empty());
-    Item {
-        kind: kind.cloned().unwrap_or_default(),
-        title: asset.title.clone(),
-        artist: asset.artist.clone(),
-        album: asset.album.clone(),
-        length: played(event, asset) * 1000.0,
-        start,
-    }
-}
-
-/// What is played, in seconds: between the trims, else the file, else what the
-/// log plans; 0 where none of them is known.
-fn played(event: &LogEvent, asset: &Asset) -> f64 {
-    let total = parse_seconds(&asset.total).filter(|total| *total > 0.0);
-    let trimmed = match (
-        parse_seconds(&asset.trim_in),
-        parse_seconds(&asset.trim_out),
-    ) {
-        (Some(from), Some(to)) if to > from => Some(to - from),
-        _ => None,
-    };
-    trimmed
-        .or(total)
-        .or_else(|| parse_seconds(&event.duration))
-        .unwrap_or(0.0)
-}
-
-/// `257.92`, `257,92` or `04:17` as seconds; finite and not negative, at most a day.
-fn parse_seconds(text: &str) -> Option<f64> {
-    let text = text.trim().replace(',', ".");
-    let mut seconds = 0.0;
-    for part in text.split(':') {
-        let plain = part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        let part: f64 = part.parse().ok().filter(|_| plain)?;
-        seconds = seconds * 60.0 + part;
-    }
-    (0.0..=86_400.0).contains(&seconds).then_some(seconds)
-}
-
-/// A start in ISO 8601; without zone it is UTC. Nothing for what can't be one.
-fn parse_start(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    let naive = || {
-        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
-            .iter()
-            .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
-            .map(|time| time.and_utc())
-    };
-    let start = zoned.ok().or_else(naive)?;
-    (start > DateTime::UNIX_EPOCH && start - now < ABSURD).then_some(start)
-}
+#[cfg(test)]
+mod tests;

@@ -3,14 +3,19 @@
 
 mod encoding;
 mod markup;
+mod raw;
+#[cfg(test)]
+mod tests;
 
 use bytes::{Buf, BytesMut};
-use encoding_rs::{Decoder, Encoding};
+use encoding_rs::Encoding;
 
-use self::encoding::{declared, decode, wide};
+use self::encoding::{declared, text};
 use self::markup::{
-    DECLARATION, ROOT, Step, Within, advance, could_be_start, find, rfind, starts_document,
+    DECLARATION, ROOT, Step, Within, advance, could_be_start, find, rfind, start_at_end,
+    starts_document,
 };
+use self::raw::Raw;
 
 /// The most that is held of a document: 1 MiB, hundreds of the usual ones.
 pub const HELD_MOST: usize = 1 << 20;
@@ -30,7 +35,7 @@ pub enum Found {
 /// Why a document was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// The next one began inside it.
+    /// The next one began inside it, or another encoding.
     Cut,
     /// It is larger than [`HELD_MOST`].
     TooLarge,
@@ -41,10 +46,7 @@ pub enum Broken {
 /// One connection's bytes.
 #[derive(Default)]
 pub struct Framer {
-    wide: Option<Decoder>,
-    /// Bytes that do not tell their encoding yet; four at most.
-    undecided: Vec<u8>,
-    started: bool,
+    raw: Raw,
     /// UTF-8, or what claims to be; a document in it begins at 0. Giving its
     /// start up costs nothing, however much follows.
     held: BytesMut,
@@ -53,6 +55,8 @@ pub struct Framer {
     declared: Option<&'static Encoding>,
     /// Whether the other format was reported already.
     reported: bool,
+    /// Whether the rest of a document that was given up is still to come.
+    dropped: bool,
     /// Whether anything has come, and a document was in it.
     heard: Heard,
 }
@@ -80,8 +84,16 @@ impl Framer {
         if self.heard == Heard::Nothing && !bytes.is_empty() {
             self.heard = Heard::Garbage;
         }
-        self.decode(bytes);
-        while self.step(found) {}
+        let joined = self.raw.join(bytes);
+        let mut rest = &joined[..];
+        while let Some((at, sign)) = self.raw.change(rest) {
+            self.read(&rest[..at], found);
+            self.raw.turn(sign, self.is_inside());
+            self.leave(found);
+            rest = &rest[at..];
+        }
+        let rest = self.raw.keep(rest);
+        self.read(rest, found);
     }
 
     /// Whether a document has begun that has no end yet.
@@ -96,29 +108,32 @@ impl Framer {
 
     /// Gives the document up that has begun; what follows is looked at anew.
     pub fn drop_partial(&mut self, found: &mut Vec<Found>) {
-        self.restart();
+        if self.is_inside() {
+            self.give_up();
+            let next = (1..self.held.len()).find(|at| starts_document(&self.held[*at..]));
+            let partial = start_at_end(&self.held[1..]);
+            self.held.advance(next.unwrap_or(self.held.len() - partial));
+        }
         while self.step(found) {}
     }
 
-    fn decode(&mut self, bytes: &[u8]) {
-        let mut bytes = bytes;
-        let joined;
-        if !self.started {
-            self.undecided.extend_from_slice(bytes);
-            if self.undecided.len() < 4 {
-                return;
-            }
-            self.started = true;
-            joined = std::mem::take(&mut self.undecided);
-            bytes = &joined;
-            self.wide = wide(bytes).map(|encoding| encoding.new_decoder_with_bom_removal());
+    fn read(&mut self, bytes: &[u8], found: &mut Vec<Found>) {
+        self.raw.read(bytes, &mut self.held);
+        while self.step(found) {}
+    }
+
+    /// Leaves what stands in another encoding than what follows.
+    fn leave(&mut self, found: &mut Vec<Found>) {
+        if self.is_inside() {
+            self.cut(found);
         }
-        let Some(decoder) = &mut self.wide else {
-            self.held.extend_from_slice(bytes);
-            return;
-        };
-        let text = decode(decoder, bytes);
-        self.held.extend_from_slice(text.as_bytes());
+        self.held.clear();
+        self.declared = None;
+    }
+
+    fn cut(&mut self, found: &mut Vec<Found>) {
+        found.push(Found::Broken(Broken::Cut));
+        self.give_up();
     }
 
     /// One step towards the end of what is held; false when more is needed.
@@ -131,11 +146,12 @@ impl Framer {
 
     fn find_start(&mut self, found: &mut Vec<Found>) -> bool {
         let start = (0..self.held.len()).find(|at| starts_document(&self.held[*at..]));
-        let before = start.unwrap_or(self.held.len());
+        let before = start.unwrap_or(self.held.len() - start_at_end(&self.held));
         self.look_at_garbage(before, found);
         match start {
             Some(start) => {
                 self.held.advance(start);
+                self.dropped = false;
                 self.inside = Some(Scan {
                     at: 1,
                     within: Within::Tag { end: false },
@@ -144,8 +160,8 @@ impl Framer {
                 true
             }
             None => {
-                let surplus = self.held.len().saturating_sub(GARBAGE_KEPT);
-                self.held.advance(surplus);
+                self.held
+                    .advance(self.held.len().saturating_sub(GARBAGE_KEPT));
                 false
             }
         }
@@ -161,8 +177,7 @@ impl Framer {
         let foreign = garbage
             .windows(2)
             .any(|pair| pair[0] == b'<' && (pair[1].is_ascii_alphabetic() || pair[1] == b'/'));
-        let partial = garbage.len() < ROOT.len() + 1;
-        if foreign && !partial && !self.reported {
+        if foreign && !self.dropped && !self.reported {
             self.reported = true;
             found.push(Found::Broken(Broken::OtherFormat));
         }
@@ -171,22 +186,16 @@ impl Framer {
     fn find_end(&mut self, mut scan: Scan, found: &mut Vec<Found>) -> bool {
         loop {
             let rest = &self.held[scan.at..];
-            let Some(&byte) = rest.first() else {
+            if rest.is_empty() {
                 break;
-            };
-            let hidden = matches!(
-                scan.within,
-                Within::Comment | Within::Cdata | Within::Instruction
-            );
-            if byte == b'<' && !hidden {
+            }
+            if rest[0] == b'<' && !scan.within.hides() {
                 if rest.len() < ROOT.len() + 1 && could_be_start(rest) {
                     break;
                 }
                 if rest.starts_with(DECLARATION) || starts_document(rest) {
-                    found.push(Found::Broken(Broken::Cut));
-                    self.heard = Heard::Document;
+                    self.cut(found);
                     self.held.advance(scan.at);
-                    self.inside = None;
                     return true;
                 }
             }
@@ -210,38 +219,34 @@ impl Framer {
         self.inside = Some(scan);
         if self.held.len() > HELD_MOST {
             found.push(Found::Broken(Broken::TooLarge));
-            self.heard = Heard::Document;
-            self.restart();
-            return true;
+            self.drop_all();
         }
         false
     }
 
-    /// Looks for the next start behind the one that led nowhere.
-    fn restart(&mut self) {
-        if self.inside.take().is_some() {
-            let next = (1..self.held.len()).find(|at| starts_document(&self.held[*at..]));
-            // Without one, the last bytes may still be the beginning of one.
-            let keep = next.unwrap_or(self.held.len().saturating_sub(ROOT.len()).max(1));
-            self.held.advance(keep.min(self.held.len()));
-        }
+    /// Drops what is held, all but what may be the beginning of a document.
+    ///
+    /// Nothing of it is looked at again: whoever hides a thousand beginnings in
+    /// a comment would have it looked at a thousand times.
+    fn drop_all(&mut self) {
+        self.give_up();
+        let keep = start_at_end(&self.held);
+        self.held = BytesMut::from(&self.held[self.held.len() - keep..]);
+    }
+
+    /// Leaves a document without its end; its rest is not judged.
+    fn give_up(&mut self) {
+        self.heard = Heard::Document;
+        self.inside = None;
+        self.declared = None;
+        self.dropped = true;
     }
 
     fn take(&mut self, length: usize) -> String {
         let bytes = Vec::from(self.held.split_to(length));
+        self.raw.ended(self.held.len());
         self.inside = None;
         self.heard = Heard::Document;
-        match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                let bytes = error.as_bytes();
-                match self.declared {
-                    Some(encoding) if encoding.is_single_byte() => {
-                        encoding.decode_without_bom_handling(bytes).0.into_owned()
-                    }
-                    _ => String::from_utf8_lossy(bytes).into_owned(),
-                }
-            }
-        }
+        text(bytes, self.declared.take())
     }
 }

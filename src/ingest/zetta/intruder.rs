@@ -26,12 +26,16 @@ impl Kind {
     }
 }
 
-const SIGNS: [(&[u8], Kind); 8] = [
+const SIGNS: [(&[u8], Kind); 12] = [
     (b"POST ", Kind::Post),
     (b"GET ", Kind::Http),
     (b"HEAD ", Kind::Http),
     (b"PUT ", Kind::Http),
     (b"OPTIONS ", Kind::Http),
+    (b"DELETE ", Kind::Http),
+    (b"PATCH ", Kind::Http),
+    (b"CONNECT ", Kind::Http),
+    (b"TRACE ", Kind::Http),
     (b"PRI * HTTP/2", Kind::Http),
     (b"SSH-", Kind::Ssh),
     (&[0x16, 3], Kind::Tls),
@@ -73,6 +77,10 @@ struct Body {
     read: usize,
 }
 
+/// The answer to a request that took too long.
+pub(super) const TOO_SLOW: &str =
+    "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
 /// Why a POST is refused, with the whole answer.
 pub(super) struct Refused {
     pub(super) status: u16,
@@ -86,8 +94,13 @@ impl Post {
             body.read += bytes.len();
             return Ok(bytes.len());
         }
+        // The end may have begun with what came before.
+        let from = self.head.len().saturating_sub(3);
         self.head.extend_from_slice(bytes);
-        let Some(end) = self.head.windows(4).position(|part| part == b"\r\n\r\n") else {
+        let end = self.head[from..]
+            .windows(4)
+            .position(|part| part == b"\r\n\r\n");
+        let Some(end) = end.map(|end| from + end) else {
             if self.head.len() > HEAD_MOST {
                 return Err(refused(431));
             }

@@ -10,6 +10,10 @@ const DEPTH_MOST: usize = 64;
 /// The most log events that a document may hold; operators set up to some tens.
 const EVENTS_MOST: usize = 1_000;
 
+/// The longest reference that is resolved: `&#x10FFFF;` with two more zeros.
+/// Further than this no `;` is looked for, so that many `&` cost no more each.
+const REFERENCE_MOST: usize = 12;
+
 /// One `LogEvent`: an item of the station's log. Attributes as they came.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogEvent {
@@ -170,13 +174,14 @@ fn unescape(raw: &str) -> String {
     while let Some(at) = rest.find('&') {
         text.push_str(&rest[..at]);
         rest = &rest[at..];
-        let end = rest.find(';').map_or(0, |end| end + 1);
-        match quick_xml::escape::unescape(&rest[..end]) {
-            Ok(resolved) if end > 0 => {
+        let resolved =
+            reference(rest).and_then(|name| Some((name, quick_xml::escape::unescape(name).ok()?)));
+        match resolved {
+            Some((name, resolved)) => {
                 text.push_str(&resolved);
-                rest = &rest[end..];
+                rest = &rest[name.len()..];
             }
-            _ => {
+            None => {
                 text.push('&');
                 rest = &rest[1..];
             }
@@ -187,9 +192,32 @@ fn unescape(raw: &str) -> String {
     shown.collect::<String>().trim().to_owned()
 }
 
+/// The reference that the text begins with, from its `&` to its `;`.
+fn reference(text: &str) -> Option<&str> {
+    let near = text.bytes().take(REFERENCE_MOST);
+    let end = near.skip(1).position(|byte| byte == b';' || byte == b'&')? + 2;
+    text.get(..end).filter(|name| name.ends_with(';'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reference_ends_near_or_is_none() {
+        for (text, name) in [
+            ("&amp; b;", Some("&amp;")),
+            ("&#x10FFFF;", Some("&#x10FFFF;")),
+            ("&;", Some("&;")),
+            ("&", None),
+            ("&é;", Some("&é;")),
+            ("& R&amp;", None),
+            ("&12345678901;", None),
+            ("& and much further on a ;", None),
+        ] {
+            assert_eq!(reference(text), name, "{text}");
+        }
+    }
 
     #[test]
     fn text_is_read_as_it_was_meant() {
@@ -198,6 +226,7 @@ mod tests {
             ("Rock & Roll; again", "Rock & Roll; again"),
             ("&#233;&#xE9;&lt;", "éé<"),
             ("&unknown; &", "&unknown; &"),
+            ("&é; &&amp;; &&&", "&é; &&; &&&"),
             ("  a\u{0}b ", "ab"),
         ] {
             assert_eq!(unescape(raw), meant, "{raw}");

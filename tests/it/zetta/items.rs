@@ -6,25 +6,24 @@ use tokio::io::AsyncWriteExt;
 use super::{Port, Slot, at, current, document, event, song};
 
 #[tokio::test]
-async fn line_18_without_title_and_artist_it_is_no_song() {
+async fn line_18_without_a_title_it_is_no_song() {
     let mut port = Port::open().await;
     let mut sender = port.connect().await;
-    let marks = format!(
-        r#"Type="SONG" Status="CURRENT" ZettaId="1" StartTime="{}""#,
-        at(0)
-    );
-    let text = document(&event(&marks, r#"Type="SONG" Title=" " Artist1="""#));
-    sender.write_all(text.as_bytes()).await.unwrap();
-    let (slot, track) = port.next().await;
-    assert_eq!(slot, Slot::Current { song: false });
-    assert_eq!(
-        (&track["track"], &track["type"]),
-        (&"The station".into(), &"LINK".into())
-    );
-    assert_eq!(
-        (&track["artist"], &track["album"]),
-        (&"".into(), &"".into())
-    );
+    let cases = [
+        r#"Title=" " Artist1="""#,
+        "",
+        r#"Title="" Artist1="X" Album1="Y""#,
+    ];
+    for (number, names) in (0..).zip(cases) {
+        let text = song(1 + number, &at(number * 30), "A")
+            .replace(r#"Title="A" Artist1="A" Album1="B""#, names);
+        sender.write_all(text.as_bytes()).await.unwrap();
+        let (slot, track) = port.next().await;
+        assert_eq!(slot, Slot::Current { song: false });
+        let shown = ["track", "type", "artist", "album"].map(|name| track[name].clone());
+        assert_eq!(shown, ["The station", "LINK", "", ""], "{names}");
+    }
+    port.did_not_complain();
 }
 
 #[tokio::test]
@@ -187,4 +186,53 @@ async fn line_24_several_items_in_a_document() {
     let (slot, track) = port.next().await;
     assert_eq!((slot, &track["track"]), (Slot::Next, &"Next".into()));
     port.hears("", &[]).await;
+}
+
+#[tokio::test]
+async fn line_24_the_next_of_two_senders_is_one() {
+    let mut port = Port::open().await;
+    let mut sender = port.connect().await;
+    let with_next = |id: u32, start: &str, next: &str, title: &str| {
+        let marks = format!(r#"Type="SONG" StartTime="{next}" ZettaId="9" Status="""#);
+        let next = event(&marks, &format!(r#"Type="SONG" Title="{title}""#));
+        document(&format!(
+            "{}{next}",
+            current(id, start, &format!("Now {id}"))
+        ))
+    };
+    let (here, there) = ("2026-03-01T02:00:00Z", "2026-03-01T02:00:00.4Z");
+    let sent = [
+        with_next(2, &at(200), here, "Next"),
+        with_next(2, &at(200), there, "Next"),
+        with_next(2, &at(200), here, "Next"),
+        with_next(2, &at(200), there, "Next, told right"),
+        // Over already, and what it says of what follows with it.
+        with_next(1, &at(0), "2026-03-01T01:01:00Z", "Late"),
+    ];
+    sender.write_all(sent.concat().as_bytes()).await.unwrap();
+    assert_eq!(port.track().await, "Now 2");
+    for title in ["Next", "Next, told right"] {
+        let (slot, track) = port.next().await;
+        assert_eq!((slot, &track["track"]), (Slot::Next, &title.into()));
+    }
+    port.hears("", &[]).await;
+}
+
+#[tokio::test]
+async fn line_21_a_repeat_by_a_clock_ahead_is_no_event() {
+    let ahead = |second: i64| {
+        let time = Utc::now() + chrono::Duration::seconds(300 + second);
+        time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    };
+    let (a, b) = (song(1, &ahead(0), "A"), song(2, &ahead(180), "B"));
+    let mut port = Port::open().await;
+    let sent = [&a, &b, &a, &b, &a, &b].map(String::as_str).concat();
+    let mut sender = port.connect().await;
+    sender.write_all(sent.as_bytes()).await.unwrap();
+    let c = song(3, &ahead(360), "C");
+    sender.write_all(c.as_bytes()).await.unwrap();
+    for title in ["A", "B", "C"] {
+        assert_eq!(port.track().await, title);
+    }
+    port.did_not_complain();
 }

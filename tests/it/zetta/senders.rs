@@ -8,6 +8,9 @@ use tokio::time::timeout;
 use super::{Port, REAL, at, song};
 use crate::client::SOON;
 
+/// Some dozens of lines are no flood, also where the test takes half a minute.
+const LINES_MOST: usize = 100;
+
 /// Writes, and reads all of the answer until the port closes.
 async fn answer(port: &Port, sent: &[u8]) -> String {
     let mut intruder = port.connect().await;
@@ -26,6 +29,10 @@ async fn line_25_other_protocols_are_closed() {
         &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
         &[0x16, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3],
         b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"DELETE / HTTP/1.1\r\n\r\n",
+        b"PATCH / HTTP/1.1\r\n\r\n",
+        b"CONNECT x:443 HTTP/1.1\r\n\r\n",
+        b"TRACE / HTTP/1.1\r\n\r\n",
     ] {
         let mut port = Port::open().await;
         assert_eq!(answer(&port, sent).await, "");
@@ -53,6 +60,32 @@ async fn line_26_a_post_is_heard_and_answered() {
     port.complained("intruder", 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn line_26_a_post_that_never_ends_is_given_up() {
+    let endless = [
+        "POST / HTTP/1.1\r\nX: ".to_owned(),
+        "POST / HTTP/1.1\r\nContent-Length: 999999\r\n\r\n".to_owned(),
+        format!(
+            "POST / HTTP/1.1\r\nContent-Length: 999999\r\n\r\n{}",
+            &REAL[..200]
+        ),
+    ];
+    for sent in endless {
+        let mut port = Port::open().await;
+        let mut sender = port.connect().await;
+        sender.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let minute = Duration::from_secs(60);
+        timeout(minute, sender.read_to_string(&mut answer))
+            .await
+            .expect("not closed")
+            .unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        port.hears("", &[]).await;
+        port.complained("slow", 1);
+    }
+}
+
 #[tokio::test]
 async fn line_27_another_format_is_named() {
     let clipboard = r#"<?xml version="1.0"?><ZettaClipboard><Event Title="X"/></ZettaClipboard>"#;
@@ -75,6 +108,16 @@ async fn line_28_a_thousand_reconnects_and_a_flood() {
     }
     assert_eq!(port.track().await, "A");
     port.hears(song(1, &at(0), "A").repeat(5_000), &[]).await;
+    // Each is another item, and published.
+    let mut sender = port.connect().await;
+    for number in 0..5_000 {
+        let title = format!("T{number}");
+        let text = song(10_000 + number, "", &title);
+        sender.write_all(text.as_bytes()).await.unwrap();
+        assert_eq!(port.track().await, title);
+    }
+    assert!(port.logged.told() < LINES_MOST, "{}", port.logged.told());
+    port.did_not_complain();
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,6 +136,29 @@ async fn line_28_a_slow_document_is_given_up() {
         .unwrap();
     assert_eq!(port.track().await, "A");
     assert_eq!(port.rejected()["slow"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn line_28_what_a_slow_document_hid_is_taken_once() {
+    let mut port = Port::open().await;
+    let mut slow = port.connect().await;
+    let hidden = format!("<ZettaLite><!-- {}", song(1, &at(0), "A"));
+    slow.write_all(hidden.as_bytes()).await.unwrap();
+    let minute = Duration::from_secs(60);
+    let (_, a) = timeout(minute, port.published.recv())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(a["track"], "A");
+    slow.write_all(song(2, &at(60), "B").as_bytes())
+        .await
+        .unwrap();
+    assert_eq!(port.track().await, "B");
+    let counted = port.counted.render();
+    assert!(
+        counted.contains("roomcast_zetta_documents_total 2"),
+        "{counted}"
+    );
 }
 
 #[tokio::test]

@@ -1,17 +1,8 @@
-//! Which encoding a stream has, by its first bytes or its declaration. Pure.
+//! Which encoding a document of bytes has, by its declaration. Pure.
 
-use encoding_rs::{CoderResult, Decoder, Encoding, UTF_16BE, UTF_16LE};
+use encoding_rs::Encoding;
 
 use super::markup::find;
-
-/// UTF-16 by its mark, or by its first characters (XML 1.0, appendix F).
-pub(super) fn wide(start: &[u8]) -> Option<&'static Encoding> {
-    match start {
-        [0xFF, 0xFE, ..] | [b'<', 0, _, 0, ..] => Some(UTF_16LE),
-        [0xFE, 0xFF, ..] | [0, b'<', 0, ..] => Some(UTF_16BE),
-        _ => None,
-    }
-}
 
 /// The encoding that an XML declaration names.
 pub(super) fn declared(declaration: &[u8]) -> Option<&'static Encoding> {
@@ -22,17 +13,15 @@ pub(super) fn declared(declaration: &[u8]) -> Option<&'static Encoding> {
     Encoding::for_label(value)
 }
 
-/// The next bytes of a stream as text; what is cut off waits in the decoder.
-pub(super) fn decode(decoder: &mut Decoder, bytes: &[u8]) -> String {
-    let mut rest = bytes;
-    let mut text = String::with_capacity(bytes.len() * 2 + 8);
-    loop {
-        let (result, read, _) = decoder.decode_to_string(rest, &mut text, false);
-        rest = &rest[read..];
-        match result {
-            CoderResult::InputEmpty => break,
-            CoderResult::OutputFull => text.reserve(rest.len() * 2 + 8),
+/// A document's text: UTF-8, where the bytes can be that, whatever is declared.
+pub(super) fn text(bytes: Vec<u8>, declared: Option<&'static Encoding>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        let bytes = error.as_bytes();
+        match declared {
+            Some(encoding) if encoding.is_single_byte() => {
+                encoding.decode_without_bom_handling(bytes).0.into_owned()
+            }
+            _ => String::from_utf8_lossy(bytes).into_owned(),
         }
-    }
-    text
+    })
 }

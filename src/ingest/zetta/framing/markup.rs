@@ -15,6 +15,13 @@ pub(super) enum Within {
     Instruction,
 }
 
+impl Within {
+    /// Whether no markup begins here, whatever stands here.
+    pub(super) fn hides(self) -> bool {
+        matches!(self, Self::Comment | Self::Cdata | Self::Instruction)
+    }
+}
+
 pub(super) enum Step {
     More,
     To { by: usize, within: Within },
@@ -91,7 +98,14 @@ pub(super) fn starts_document(bytes: &[u8]) -> bool {
 }
 
 pub(super) fn could_be_start(bytes: &[u8]) -> bool {
-    ROOT.starts_with(bytes) || bytes == ROOT || DECLARATION.starts_with(bytes)
+    ROOT.starts_with(bytes) || DECLARATION.starts_with(bytes)
+}
+
+/// How many of the last bytes may be the beginning of a document.
+pub(super) fn start_at_end(bytes: &[u8]) -> usize {
+    let most = bytes.len().min(ROOT.len());
+    let ends = |length: &usize| could_be_start(&bytes[bytes.len() - length..]);
+    (1..=most).rev().find(ends).unwrap_or(0)
 }
 
 pub(super) fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {

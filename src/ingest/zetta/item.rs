@@ -1,0 +1,102 @@
+//! From a log event to an item: its type, its length, its start. Pure.
+//! Knows how studios write numbers and times, not which item is on.
+
+use chrono::{DateTime, Duration, NaiveDateTime, Utc};
+
+use super::xml::{Asset, LogEvent};
+use crate::nowplaying::Item;
+
+/// A start further ahead than this is no time of a studio's clock at all.
+const ABSURD: Duration = Duration::days(1);
+
+/// The item of a log event that starts, or is to start, at `start`.
+pub(super) fn item(event: &LogEvent, asset: &Asset, start: DateTime<Utc>) -> Item {
+    let kind = [&event.kind, &asset.kind]
+        .into_iter()
+        .find(|kind| !kind.is_empty());
+    Item {
+        kind: kind.cloned().unwrap_or_default(),
+        title: asset.title.clone(),
+        artist: asset.artist.clone(),
+        album: asset.album.clone(),
+        length: played(event, asset) * 1000.0,
+        start,
+    }
+}
+
+/// What is played, in seconds: between the trims, else the file, else what the
+/// log plans; 0 where none of them is known.
+fn played(event: &LogEvent, asset: &Asset) -> f64 {
+    let total = parse_seconds(&asset.total).filter(|total| *total > 0.0);
+    let trimmed = match (
+        parse_seconds(&asset.trim_in),
+        parse_seconds(&asset.trim_out),
+    ) {
+        (Some(from), Some(to)) if to > from => Some(to - from),
+        _ => None,
+    };
+    trimmed
+        .or(total)
+        .or_else(|| parse_seconds(&event.duration))
+        .unwrap_or(0.0)
+}
+
+/// `257.92`, `257,92` or `04:17` as seconds: finite, not negative, at most a day.
+fn parse_seconds(text: &str) -> Option<f64> {
+    let text = text.trim().replace(',', ".");
+    let mut seconds = 0.0;
+    for part in text.split(':') {
+        let plain = part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let part: f64 = part.parse().ok().filter(|_| plain)?;
+        seconds = seconds * 60.0 + part;
+    }
+    (0.0..=86_400.0).contains(&seconds).then_some(seconds)
+}
+
+/// A start in ISO 8601; without zone it is UTC. Nothing for what can't be one.
+pub(super) fn parse_start(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+    let naive = || {
+        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
+            .iter()
+            .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+            .map(|time| time.and_utc())
+    };
+    let start = zoned.ok().or_else(naive)?;
+    (start > DateTime::UNIX_EPOCH && start - now < ABSURD).then_some(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_what_is_played() {
+        // file, from, to, plan; seconds
+        for (total, trim_in, trim_out, duration, length) in [
+            ("257.92", "0.21", "255.21", "04:14", 255.0),
+            ("257,92", "", "255", "04:14", 257.92),
+            ("257,92", "9", "9", "", 257.92),
+            ("0", "", "", "04:14", 254.0),
+            ("-5", "", "", "", 0.0),
+            ("1e999", "NaN", "inf", "++1", 0.0),
+            ("86401", "", "", "1:04:17", 3_857.0),
+        ] {
+            let event = LogEvent {
+                duration: duration.into(),
+                ..LogEvent::default()
+            };
+            let asset = Asset {
+                total: total.into(),
+                trim_in: trim_in.into(),
+                trim_out: trim_out.into(),
+                ..Asset::default()
+            };
+            assert_eq!(
+                played(&event, &asset),
+                length,
+                "{total} {trim_in} {trim_out}"
+            );
+        }
+    }
+}
