@@ -57,7 +57,7 @@ impl Host {
     /// A new connection, counted from here on.
     pub(super) fn admit(&self, tcp: TcpStream) -> Tcp {
         prepare(&tcp);
-        Tcp::new(self.connections.admit(tcp), self.limits.write)
+        Tcp::new(self.connections.admit(tcp, self.limits.write))
     }
 
     /// Serves a connection to its end, or to its upgrade.
@@ -115,7 +115,7 @@ impl Host {
     /// The stream of a new connection; none if it was told to use HTTPS.
     async fn open(&self, mut tcp: Tcp) -> io::Result<Option<Stream>> {
         let Some(tls) = &self.tls else {
-            return Ok(Some(Stream::plain(tcp, self.limits.hold)));
+            return Ok(Some(Stream::new(tcp.socket().clone(), self.limits.hold)));
         };
         let mut first = [0];
         if tcp.socket().tcp().peek(&mut first).await? == 0 {
@@ -125,7 +125,10 @@ impl Host {
             refuse::SPEAKS_HTTPS.send(&mut tcp).await;
             return Ok(None);
         }
-        Ok(Some(Stream::tls(tls.accept(tcp).await?, self.limits.hold)))
+        let (tcp, tls) = tls.accept(tcp).await?.into_inner();
+        let socket = tcp.socket().clone();
+        socket.out().use_tls(tls);
+        Ok(Some(Stream::new(socket, self.limits.hold)))
     }
 
     /// Tells a connection above the limit so.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
@@ -70,12 +71,13 @@ impl Connections {
         &self.inner.tracker
     }
 
-    pub(super) fn admit(&self, tcp: TcpStream) -> Arc<Socket> {
+    pub(super) fn admit(&self, tcp: TcpStream, deadline: Duration) -> Arc<Socket> {
         let mut table = self.table();
         let number = table.next;
         table.next += 1;
         let socket = Arc::new(Socket::new(
             tcp,
+            deadline,
             Admission {
                 number,
                 inner: Arc::clone(&self.inner),
@@ -97,6 +99,12 @@ pub(super) struct Admission {
     number: u64,
     inner: Arc<Inner>,
     _token: TaskTrackerToken,
+}
+
+impl Admission {
+    pub(super) fn tracker(&self) -> &TaskTracker {
+        &self.inner.tracker
+    }
 }
 
 impl Drop for Admission {

@@ -11,6 +11,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::gate::FrameRule;
 use super::socket::{Kill, TooLate};
+use super::wire::Wire;
 
 /// The address at the other end of the TCP connection; an IPv4 one as such.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,12 @@ impl ConnectionHandle {
     #[must_use]
     pub fn kill_switch(&self) -> Kill {
         self.0.clone()
+    }
+
+    /// The wire of the connection; it takes frames once the upgrade is done.
+    #[must_use]
+    pub fn wire(&self) -> Wire {
+        Wire::of(&self.0)
     }
 
     /// Puts frames of the WebSocket that is being opened under a rule.

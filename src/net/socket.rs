@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 
 use super::connections::Admission;
 use super::gate::FrameRule;
+use super::out::Out;
+use super::wire::flush_all;
 
 /// Cuts one connection from anywhere: its readers and writers get an error.
 ///
@@ -42,6 +44,10 @@ impl Kill {
     pub(super) fn socket(&self) -> Option<Arc<Socket>> {
         self.0.upgrade()
     }
+
+    pub(super) fn weak(&self) -> Weak<Socket> {
+        self.0.clone()
+    }
 }
 
 /// The connection has been upgraded already, or is gone.
@@ -60,7 +66,11 @@ pub(super) struct Socket {
     /// Guards what a request's handler leaves for the stream, and the waker of
     /// a reader that is held back without waiting on the socket.
     desk: Mutex<Desk>,
-    _admission: Admission,
+    /// Guards what goes out; held for one write to the kernel at most.
+    out: Mutex<Out>,
+    /// Longest time in which the peer takes no byte although some wait.
+    deadline: Duration,
+    admission: Admission,
 }
 
 #[derive(Default)]
@@ -72,17 +82,37 @@ struct Desk {
 }
 
 impl Socket {
-    pub(super) fn new(tcp: TcpStream, admission: Admission) -> Self {
+    pub(super) fn new(tcp: TcpStream, deadline: Duration, admission: Admission) -> Self {
         Self {
             tcp,
             state: AtomicU8::new(OPEN),
             desk: Mutex::default(),
-            _admission: admission,
+            out: Mutex::default(),
+            deadline,
+            admission,
         }
     }
 
     pub(super) fn tcp(&self) -> &TcpStream {
         &self.tcp
+    }
+
+    pub(super) fn out(&self) -> MutexGuard<'_, Out> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Sees to it that what waits goes out, if nobody does yet.
+    pub(super) fn flush(self: &Arc<Self>, out: MutexGuard<'_, Out>) {
+        let mut out = out;
+        let begins = out.begins_to_flush();
+        drop(out);
+        if begins {
+            self.admission.tracker().spawn(flush_all(self.clone()));
+        }
     }
 
     /// Cuts the connection; false if it was cut before.
@@ -179,6 +209,7 @@ impl Socket {
         // and then they have been woken.
         let _ = socket.shutdown(std::net::Shutdown::Both);
         self.wake_reader();
+        self.out().wake_engine();
         true
     }
 

@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
-use tokio_rustls::server::TlsStream;
 
 use super::gate::{Gate, Written};
 use super::socket::Socket;
-use super::tcp::Tcp;
+use super::{records, tcp};
 
 /// Bytes read at once while the gate may close: the most that is ever held.
 const HELD_MAX: usize = 8 * 1024;
 
 /// One connection's bytes, as hyper and then the WebSocket engine see them.
 pub(super) struct Stream {
-    inner: Inner,
+    socket: Arc<Socket>,
+    tls: bool,
     gate: Gate,
     /// Read from the peer but not to be handed out yet; at most [`HELD_MAX`].
     held: Vec<u8>,
@@ -29,23 +29,13 @@ pub(super) struct Stream {
     hold_max: Duration,
 }
 
-enum Inner {
-    Plain(Tcp),
-    Tls(Box<TlsStream<Tcp>>),
-}
-
 impl Stream {
-    pub(super) fn plain(tcp: Tcp, hold_max: Duration) -> Self {
-        Self::over(Inner::Plain(tcp), hold_max)
-    }
-
-    pub(super) fn tls(tls: TlsStream<Tcp>, hold_max: Duration) -> Self {
-        Self::over(Inner::Tls(Box::new(tls)), hold_max)
-    }
-
-    fn over(inner: Inner, hold_max: Duration) -> Self {
+    /// The stream over a socket; over TLS where that was put on its way out.
+    pub(super) fn new(socket: Arc<Socket>, hold_max: Duration) -> Self {
+        let tls = socket.out().tls().is_some();
         Self {
-            inner,
+            socket,
+            tls,
             gate: Gate::new(),
             held: Vec::new(),
             hold: None,
@@ -54,10 +44,32 @@ impl Stream {
     }
 
     pub(super) fn socket(&self) -> &Arc<Socket> {
-        match &self.inner {
-            Inner::Plain(tcp) => tcp.socket(),
-            Inner::Tls(tls) => tls.get_ref().0.socket(),
+        &self.socket
+    }
+
+    fn poll_peer(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.tls {
+            records::poll_read(&self.socket, cx, buf)
+        } else {
+            tcp::poll_read(&self.socket, cx, buf)
         }
+    }
+
+    fn poll_out(&mut self, cx: &Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.socket.alive()?;
+        let mut out = self.socket.out();
+        let written = out.poll_engine(cx, self.socket.tcp(), bufs);
+        self.socket.flush(out);
+        let written = ready!(written)?;
+        if !self.gate.is_open() {
+            let mut left = written;
+            for buf in bufs {
+                let part = &buf[..buf.len().min(left)];
+                left -= part.len();
+                self.written(part);
+            }
+        }
+        Poll::Ready(Ok(written))
     }
 
     /// Waits while the gate holds; afterwards it doesn't.
@@ -101,7 +113,8 @@ impl Stream {
                     Some(rule) => Gate::with_rule(rule),
                     None => Gate::Open,
                 };
-                self.socket().wake_reader();
+                self.socket.out().upgraded(&output[used..]);
+                self.socket.wake_reader();
                 self.written(&output[used..]);
             }
         }
@@ -128,11 +141,11 @@ impl AsyncRead for Stream {
             return Poll::Ready(Ok(()));
         }
         if this.gate.is_open() {
-            return this.inner.poll_read(cx, buf);
+            return this.poll_peer(cx, buf);
         }
         let room = buf.remaining().min(HELD_MAX);
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
-        ready!(this.inner.poll_read(cx, &mut part))?;
+        ready!(this.poll_peer(cx, &mut part))?;
         let pass = this.gate.inbound(part.filled());
         this.held.extend_from_slice(&part.filled()[pass..]);
         buf.advance(pass);
@@ -147,12 +160,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = ready!(this.inner.poll_write(cx, buf))?;
-        if !this.gate.is_open() {
-            this.written(&buf[..written]);
-        }
-        Poll::Ready(Ok(written))
+        self.get_mut().poll_out(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -160,62 +168,21 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = ready!(this.inner.poll_write_vectored(cx, bufs))?;
-        if !this.gate.is_open() {
-            let mut left = written;
-            for buf in bufs {
-                let part = &buf[..buf.len().min(left)];
-                left -= part.len();
-                this.written(part);
-            }
-        }
-        Poll::Ready(Ok(written))
+        self.get_mut().poll_out(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().inner {
-            Inner::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Inner::Tls(tls) => Pin::new(tls).poll_flush(cx),
-        }
+    /// What was taken goes out by itself.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.socket.alive())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().inner {
-            Inner::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Inner::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
-        }
-    }
-}
-
-impl Inner {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
-        }
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
-            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
-        }
+        self.socket.alive()?;
+        self.socket.out().poll_end(cx, self.socket.tcp()).map(Ok)
     }
 }
 

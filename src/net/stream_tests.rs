@@ -17,8 +17,8 @@ async fn pair(connections: &Connections, write: Duration, hold: Duration) -> (St
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap());
     let (peer, accepted) = tokio::join!(peer, listener.accept());
-    let tcp = Tcp::new(connections.admit(accepted.unwrap().0), write);
-    (Stream::plain(tcp, hold), peer.unwrap())
+    let socket = connections.admit(accepted.unwrap().0, write);
+    (Stream::new(socket, hold), peer.unwrap())
 }
 
 /// Writes until the peer's buffers are full.

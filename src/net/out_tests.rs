@@ -1,0 +1,279 @@
+//! Tests of what goes out: a kernel that takes as much as it is told to, and a
+//! parser that reads what it has taken.
+
+use std::cell::RefCell;
+use std::task::Waker;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Takes bytes up to the next of its cuts, then is full once.
+#[derive(Default)]
+struct Mock {
+    taken: RefCell<Vec<u8>>,
+    /// How much it takes before it is full, again and again; empty: everything.
+    portions: RefCell<VecDeque<usize>>,
+    ended: RefCell<bool>,
+}
+
+impl Mock {
+    fn with(portions: impl IntoIterator<Item = usize>) -> Self {
+        Self {
+            portions: RefCell::new(portions.into_iter().collect()),
+            ..Self::default()
+        }
+    }
+}
+
+impl Kernel for Mock {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut portions = self.portions.borrow_mut();
+        let most = portions.pop_front().unwrap_or(bytes.len());
+        if most == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let part = &bytes[..bytes.len().min(most)];
+        if part.len() < most && !portions.is_empty() {
+            portions.push_front(most - part.len());
+        }
+        self.taken.borrow_mut().extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
+        self.try_write(&bytes)
+    }
+
+    fn end(&self) {
+        *self.ended.borrow_mut() = true;
+    }
+}
+
+/// A server's text frame.
+fn frame(text: &str) -> Bytes {
+    let mut frame = vec![0x81];
+    match text.len() {
+        short @ 0..126 => frame.push(short as u8),
+        long => {
+            frame.push(126);
+            frame.extend((long as u16).to_be_bytes());
+        }
+    }
+    frame.extend(text.as_bytes());
+    frame.into()
+}
+
+/// The texts of the frames, and of a close frame its code and reason.
+fn read(bytes: &[u8]) -> Vec<String> {
+    let mut rest = bytes;
+    let mut texts = Vec::new();
+    while let [first, length, more @ ..] = rest {
+        let (length, more) = match length {
+            126 => {
+                let (length, more) = more.split_first_chunk().unwrap();
+                (usize::from(u16::from_be_bytes(*length)), more)
+            }
+            short => (usize::from(*short), more),
+        };
+        let (text, more) = more.split_at(length);
+        texts.push(match first {
+            0x81 => String::from_utf8(text.to_vec()).unwrap(),
+            0x88 => format!(
+                "close {} {}",
+                u16::from_be_bytes([text[0], text[1]]),
+                String::from_utf8_lossy(&text[2..])
+            ),
+            other => panic!("no frame begins with {other:#x}"),
+        });
+        rest = more;
+    }
+    texts
+}
+
+fn websocket() -> Out {
+    let mut out = Out::default();
+    out.upgraded(&[]);
+    out
+}
+
+/// Hands everything of the engine's over, as its task would.
+fn engine(out: &mut Out, kernel: &Mock, bytes: &[u8]) {
+    let cx = Context::from_waker(Waker::noop());
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match out.poll_engine(&cx, kernel, &[IoSlice::new(rest)]) {
+            Poll::Ready(written) => rest = &rest[written.unwrap()..],
+            Poll::Pending => drain(out, kernel),
+        }
+    }
+}
+
+/// Flushes as the task would that waits for the kernel to have room.
+fn drain(out: &mut Out, kernel: &Mock) {
+    while !out.step(kernel).unwrap() {}
+}
+
+#[test]
+fn a_frame_is_written_whole_wherever_the_kernel_cuts_it() {
+    let (first, second) = (frame(&"a".repeat(200)), frame("b"));
+    for cut in 0..=first.len() {
+        let kernel = Mock::with([cut, 0]);
+        let mut out = websocket();
+        out.send(&kernel, &first).unwrap();
+        engine(&mut out, &kernel, &frame("engine"));
+        out.send(&kernel, &second).unwrap();
+        drain(&mut out, &kernel);
+        let read = read(&kernel.taken.borrow());
+        assert_eq!(read, [&"a".repeat(200), "engine", "b"], "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_frame_waits_for_the_end_of_the_one_that_the_engine_has_begun() {
+    let theirs = frame(&"e".repeat(130));
+    for cut in 1..theirs.len() {
+        let kernel = Mock::default();
+        let mut out = websocket();
+        engine(&mut out, &kernel, &theirs[..cut]);
+        out.send(&kernel, &frame("a")).unwrap();
+        out.send(&kernel, &frame("b")).unwrap();
+        engine(&mut out, &kernel, &theirs[cut..]);
+        drain(&mut out, &kernel);
+        let read = read(&kernel.taken.borrow());
+        assert_eq!(read, [&"e".repeat(130), "a", "b"], "cut at {cut}");
+    }
+}
+
+#[test]
+fn the_frames_that_wait_are_bounded() {
+    let kernel = Mock::with(std::iter::repeat_n(0, 4 * FRAMES_MOST));
+    let mut out = websocket();
+    for _ in 0..FRAMES_MOST {
+        out.send(&kernel, &frame("x")).unwrap();
+    }
+    assert_eq!(out.send(&kernel, &frame("y")), Err(Untaken::Full));
+    let mut out = websocket();
+    let big: Bytes = vec![0; FRAME_BYTES_MOST / 2].into();
+    let kernel = Mock::with(std::iter::repeat_n(0, 8));
+    out.send(&kernel, &big).unwrap();
+    out.send(&kernel, &big).unwrap();
+    assert_eq!(out.send(&kernel, &big), Err(Untaken::Full));
+}
+
+#[test]
+fn the_engine_waits_for_room_and_is_woken() {
+    let kernel = Mock::with(std::iter::repeat_n(0, 8));
+    let cx = Context::from_waker(Waker::noop());
+    let mut out = websocket();
+    let bytes = frame(&"x".repeat(60_000));
+    let mut taken = 0;
+    while let Poll::Ready(written) = out.poll_engine(&cx, &kernel, &[IoSlice::new(&bytes)]) {
+        taken += written.unwrap();
+    }
+    assert_eq!(taken, ENGINE_BYTES_MOST);
+    assert!(out.poll_end(&cx, &kernel).is_pending());
+    assert!(out.begins_to_flush() && !out.begins_to_flush());
+    drain(&mut out, &kernel);
+    assert!(out.poll_end(&cx, &kernel).is_ready() && *kernel.ended.borrow());
+}
+
+#[test]
+fn a_close_frame_drops_what_waits_and_nothing_follows_it() {
+    let begun = frame(&"a".repeat(100));
+    let kernel = Mock::with([50, 0]);
+    let mut out = websocket();
+    out.send(&kernel, &begun).unwrap();
+    out.send(&kernel, &frame("dropped")).unwrap();
+    assert!(out.close(4000, "too slow"));
+    assert_eq!(out.send(&kernel, &frame("late")), Err(Untaken::Gone));
+    engine(&mut out, &kernel, &frame("late as well"));
+    drain(&mut out, &kernel);
+    let read = read(&kernel.taken.borrow());
+    assert_eq!(read, [&"a".repeat(100), "close 4000 too slow"]);
+    assert!(*kernel.ended.borrow(), "the end follows the close frame");
+}
+
+#[test]
+fn nothing_follows_the_close_frame_of_the_engine() {
+    let kernel = Mock::default();
+    let mut out = websocket();
+    let close = close_frame(1000, "");
+    engine(&mut out, &kernel, &close[..1]);
+    out.send(&kernel, &frame("waits")).unwrap();
+    engine(&mut out, &kernel, &close[1..]);
+    assert_eq!(out.send(&kernel, &frame("late")), Err(Untaken::Gone));
+    drain(&mut out, &kernel);
+    assert_eq!(read(&kernel.taken.borrow()), ["close 1000 "]);
+    let mut http = Out::default();
+    assert_eq!(http.send(&kernel, &frame("early")), Err(Untaken::Gone));
+}
+
+#[test]
+fn a_long_reason_is_cut_at_a_character() {
+    let close = close_frame(4000, &"ä".repeat(100));
+    assert!(close.len() <= 127);
+    assert_eq!(read(&close), [format!("close 4000 {}", "ä".repeat(61))]);
+}
+
+/// Something that happens to a wire.
+#[derive(Clone, Debug)]
+enum Deed {
+    /// The engine writes a frame of this length, cut after so many bytes.
+    Engine(usize, usize),
+    /// The fan-out sends a frame of this length.
+    Send(usize),
+    /// The kernel has room again.
+    Flush,
+}
+
+fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+    let deed = prop_oneof![
+        (0_usize..300, 0_usize..300).prop_map(|(length, cut)| Deed::Engine(length, cut)),
+        (0_usize..300).prop_map(Deed::Send),
+        Just(Deed::Flush),
+    ];
+    proptest::collection::vec(deed, 0..60)
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_each_frame_arrives_once_whole_and_in_order(
+        deeds in deeds(),
+        portions in proptest::collection::vec(0_usize..200, 0..60),
+    ) {
+        let kernel = Mock::with(portions);
+        let mut out = websocket();
+        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+        for (number, deed) in deeds.iter().enumerate() {
+            match deed {
+                Deed::Engine(length, cut) => {
+                    let text = format!("e{number} {}", "x".repeat(*length));
+                    let bytes = frame(&text);
+                    let cut = (*cut).min(bytes.len());
+                    engine(&mut out, &kernel, &bytes[..cut]);
+                    // In the middle of the engine's frame.
+                    let between = format!("m{number}");
+                    out.send(&kernel, &frame(&between)).unwrap();
+                    ours.push(between);
+                    engine(&mut out, &kernel, &bytes[cut..]);
+                    theirs.push(text);
+                }
+                Deed::Send(length) => {
+                    let text = format!("s{number} {}", "y".repeat(*length));
+                    out.send(&kernel, &frame(&text)).unwrap();
+                    ours.push(text);
+                }
+                Deed::Flush => {
+                    out.step(&kernel).unwrap();
+                }
+            }
+        }
+        drain(&mut out, &kernel);
+        let (engine, sent): (Vec<_>, Vec<_>) =
+            read(&kernel.taken.borrow()).into_iter().partition(|text| text.starts_with('e'));
+        prop_assert_eq!(engine, theirs);
+        prop_assert_eq!(sent, ours);
+    }
+}
