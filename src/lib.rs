@@ -151,7 +151,15 @@ impl Server {
             feed: self.feed.clone(),
             trusted: self.config.trusted_proxies.clone().into(),
         });
-        let (service, io) = doors::socketio::service(&self.hub, router);
+        let router = router.merge(doors::api::router(doors::api::Api {
+            hub: self.hub.clone(),
+            trusted: self.config.trusted_proxies.clone().into(),
+        }));
+        let limits = doors::socketio::Limits {
+            sessions: self.connections_most,
+            trusted: self.config.trusted_proxies.clone().into(),
+        };
+        let (service, io) = doors::socketio::service(&self.hub, limits, router);
         if let Some(tls) = &self.tls {
             tasks.spawn(tls.clone().watch(tls::WATCH, shutdown.clone()));
         }
@@ -251,7 +259,7 @@ fn source(tls: &Tls) -> Option<tls::Source> {
 async fn stop(hub: &Arc<Hub>, io: socketioxide::SocketIo, connections: &Connections) -> Stopped {
     let open = connections.open();
     info!(clients = hub.client_count(), connections = open, "stopping");
-    hub.stop();
+    hub.stop().await;
     // The engine waits for the slowest of its writers.
     let closing = tokio::spawn(async move { io.close().await });
     let gone = timeout(STOP_LIMIT, connections.wait_closed()).await;

@@ -112,7 +112,7 @@ impl Client {
         metrics::counter!("roomcast_clients_closed_total", "namespace" => namespace, "reason" => reason.code())
             .increment(1);
         match reason {
-            CloseReason::TooSlow => {
+            CloseReason::TooSlow | CloseReason::TooFast => {
                 info!(client = %self.id, namespace = %self.area.spec.name, "closed: {reason}")
             }
             CloseReason::Gone | CloseReason::Stopping => {

@@ -259,14 +259,22 @@ impl Hub {
         Ok(offset)
     }
 
+    /// Counts what a client sent and its door did not understand.
+    ///
+    /// # Errors
+    /// The client sends faster than its namespace allows, or is gone.
+    pub fn misunderstood(&self, client: &Client) -> Result<(), Error> {
+        rules::may_send(client)
+    }
+
     /// Ends a client's connection, telling it why.
     pub fn close(&self, client: &Client, reason: CloseReason) {
         client.close(reason);
     }
 
     /// Takes no more clients, and closes those there are, telling them why.
-    pub fn stop(&self) {
-        self.roster.stop();
+    pub async fn stop(&self) {
+        self.roster.stop().await;
         self.tasks.close();
     }
 

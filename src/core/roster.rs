@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tracing::debug;
 
@@ -11,6 +12,14 @@ use super::area::Area;
 use super::client::{Client, ClientKey};
 use super::error::Error;
 use super::outlet::{CloseReason, Outlet};
+
+/// At a stop clients are closed over a second and a half, in this many rounds:
+/// they all come back, and should not come at once.
+const ROUNDS: usize = 30;
+const BETWEEN: Duration = Duration::from_millis(50);
+
+/// So many at once are no storm.
+const AT_ONCE: usize = 100;
 
 #[derive(Default)]
 pub(super) struct Roster {
@@ -54,15 +63,23 @@ impl Roster {
         debug!(client = %client.id(), %namespace, "disconnected");
     }
 
-    /// Takes nobody any more, and closes those there are.
-    pub(super) fn stop(&self) {
+    /// Takes nobody any more, and closes those there are, not all at once.
+    pub(super) async fn stop(&self) {
         let clients: Vec<_> = {
             let clients = self.lock();
             self.stopping.store(true, Ordering::Relaxed);
             clients.values().cloned().collect()
         };
-        for client in clients {
-            client.close(CloseReason::Stopping);
+        let mut rounds = clients
+            .chunks((clients.len() / ROUNDS).max(AT_ONCE))
+            .peekable();
+        while let Some(round) = rounds.next() {
+            for client in round {
+                client.close(CloseReason::Stopping);
+            }
+            if rounds.peek().is_some() {
+                tokio::time::sleep(BETWEEN).await;
+            }
         }
     }
 

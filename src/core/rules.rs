@@ -13,16 +13,23 @@ use super::namespace::{Namespace, Publisher, Verb};
 /// Some SDKs' parsers recurse, and a message must not end those who get it.
 const DEPTH_MOST: usize = 128;
 
-/// Whether the client may send this verb, and not faster than allowed.
-pub(super) fn admit(client: &Client, verb: Verb) -> Result<(), Error> {
-    let spec = &client.area.spec;
+/// Whether the client may send anything at all now: not faster than allowed.
+pub(super) fn may_send(client: &Client) -> Result<(), Error> {
+    let limits = &client.area.spec.limits;
     let mut state = client.lock();
     if state.gone {
         return Err(Error::Closing);
     }
-    if !state.may_send(&spec.limits) {
-        return Err(Error::TooFast(spec.limits.events_per_second));
+    if !state.may_send(limits) {
+        return Err(Error::TooFast(limits.events_per_second));
     }
+    Ok(())
+}
+
+/// Whether the client may send this verb, now.
+pub(super) fn admit(client: &Client, verb: Verb) -> Result<(), Error> {
+    may_send(client)?;
+    let spec = &client.area.spec;
     if !spec.verbs.contains(&verb) {
         return Err(not_allowed(verb.as_str(), spec));
     }

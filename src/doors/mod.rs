@@ -1,4 +1,5 @@
 //! The ways in for clients. Each door translates its protocol for the hub, and
 //! knows no other door.
 
+pub mod api;
 pub mod socketio;

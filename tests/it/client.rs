@@ -9,6 +9,8 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
 
 /// How long anything that must happen may take on a busy machine.
@@ -24,18 +26,48 @@ pub struct Client {
 impl Client {
     /// Opens the engine's connection, without any namespace.
     pub async fn open(server: SocketAddr) -> Self {
+        Self::open_eio(server, 4).await
+    }
+
+    /// The same, by a version of Engine.IO.
+    pub async fn open_eio(server: SocketAddr, version: u8) -> Self {
+        let mut client = Self::websocket(server, &format!("EIO={version}")).await;
+        let hello = client.packet().await.unwrap();
+        assert!(hello.starts_with("0{"), "not an open packet: {hello}");
+        client
+    }
+
+    /// A WebSocket with this query, on which nothing was said yet.
+    pub async fn websocket(server: SocketAddr, query: &str) -> Self {
         let tcp = MaybeTlsStream::Plain(TcpStream::connect(server).await.unwrap());
-        let url = format!("ws://{server}/socket.io/?EIO=4&transport=websocket");
+        let url = format!("ws://{server}/socket.io/?{query}&transport=websocket");
         let (socket, _) = client_async(url, tcp).await.unwrap();
-        let mut client = Self {
+        Self {
             socket,
             namespace: String::new(),
             events: VecDeque::new(),
             next_ack: 0,
-        };
-        let hello = client.packet().await.unwrap();
-        assert!(hello.starts_with("0{"), "not an open packet: {hello}");
-        client
+        }
+    }
+
+    /// The code and reason of the close frame, behind whatever came before it.
+    pub async fn close_frame(&mut self) -> (u16, String) {
+        loop {
+            let message = timeout(SOON, self.socket.next()).await.expect("no close");
+            match message {
+                Some(Ok(Message::Close(Some(close)))) => {
+                    return (close.code.into(), close.reason.as_str().to_owned());
+                }
+                Some(Ok(_)) => {}
+                other => panic!("no close frame but {other:?}"),
+            }
+        }
+    }
+
+    /// Sends one frame as it is, such as a part of a message.
+    pub async fn send_frame(&mut self, payload: &'static str, opcode: OpCode, last: bool) {
+        let frame = Frame::message(payload, opcode, last);
+        self.socket.send(Message::Frame(frame)).await.unwrap();
     }
 
     /// Connects to a namespace: Ok, or what connect_error said.

@@ -214,7 +214,7 @@ async fn a_client_hears_the_others_not_itself() {
 async fn stopping_tells_everybody_and_takes_nobody() {
     let hub = hub(0, &[]);
     let mut listener = connect(&hub);
-    hub.stop();
+    hub.stop().await;
     let told = listener.told.recv().await;
     assert_eq!(told, Some(Told::Closed(CloseReason::Stopping)));
     let (tx, _rx) = mpsc::unbounded_channel();

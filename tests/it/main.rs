@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod api;
 mod client;
 mod core;
 mod http;
@@ -10,5 +11,6 @@ mod net;
 mod polling;
 mod program;
 mod server;
+mod sessions;
 mod socketio;
 mod zetta;

@@ -4,7 +4,7 @@ use crate::http::{get, post};
 use crate::server::TestServer;
 
 /// Opens a session; gives the target of its requests.
-async fn open(server: &TestServer, eio: u8) -> String {
+pub async fn open(server: &TestServer, eio: u8) -> String {
     let target = format!("/socket.io/?EIO={eio}&transport=polling");
     let opened = get(server.address, &target, "").await;
     let (_, rest) = opened.body.split_once(r#""sid":""#).unwrap();
@@ -13,7 +13,7 @@ async fn open(server: &TestServer, eio: u8) -> String {
 }
 
 /// What the server has to say, until something of it holds the words.
-async fn poll_until(server: &TestServer, target: &str, words: &str) -> String {
+pub async fn poll_until(server: &TestServer, target: &str, words: &str) -> String {
     let mut all = String::new();
     while !all.contains(words) {
         let polled = get(server.address, target, "").await;

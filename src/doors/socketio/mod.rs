@@ -1,13 +1,15 @@
 //! The Socket.IO door: socketioxide speaks the protocol, the hub owns the rooms.
 //! Knows how a namespace is opened and closed; verbs are in the protocols' files.
 
-mod connecting;
-mod connection;
+mod frames;
+mod front;
+mod link;
 mod outlet;
 mod payload;
 mod polling;
 mod room;
 mod root;
+mod sessions;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -16,22 +18,25 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use ipnet::IpNet;
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::handler::{ConnectHandler, MessageHandler, Value};
 use socketioxide::service::SocketIoService;
-use socketioxide::socket::{DisconnectReason, Socket};
-use socketioxide::{SocketIo, TransportType};
+use socketioxide::socket::Socket;
+use socketioxide::{ParserConfig, SocketIo, TransportType};
 
 use crate::core::client::Client;
+use crate::core::error::Error;
 use crate::core::hub::Hub;
 use crate::core::name::NamespaceName;
-use crate::core::namespace::{Limits, Namespace, Protocol};
-use crate::core::outlet::OUTLET_QUEUE;
+use crate::core::namespace::{self, Namespace, Protocol};
+use crate::core::outlet::{CloseReason, OUTLET_QUEUE};
 
-use connecting::Connecting;
-pub use connection::Ordered;
+pub use front::Front;
+use link::Link;
 use outlet::SocketOutlet;
 use root::Root;
+use sessions::Sessions;
 
 /// The largest packet that is read from a client, in bytes.
 ///
@@ -43,42 +48,63 @@ fn packet_bytes(hub: &Hub) -> usize {
     2 * limits
         .max()
         .unwrap_or_default()
-        .max(Limits::default().message_bytes)
+        .max(namespace::Limits::default().message_bytes)
 }
+
+/// Binary attachments are not understood here, but answered: as few as an SDK
+/// may send by mistake, and no longer than an upload of that size takes.
+const BINARIES_MOST: usize = 16;
+const BINARIES_WITHIN: Duration = Duration::from_secs(10);
 
 /// How often the engine asks whether a client is there, and how long it waits.
 /// The protocol's defaults (Engine.IO v4, "heartbeat").
 const PING_INTERVAL: Duration = Duration::from_secs(25);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a connection may stay without a namespace.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long a session may stay without a namespace: SDKs connect to one at once.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many events of one client wait for its CONNECT to be complete.
 const HELD_MOST: usize = 64;
 
+/// What the door allows.
+pub struct Limits {
+    /// How many sessions there may be at once, polling ones included.
+    pub sessions: usize,
+    /// The proxies whose forwarding headers count.
+    pub trusted: Arc<[IpNet]>,
+}
+
 /// The Socket.IO service over `inner`, which gets what is not for `/socket.io/`.
-pub fn service(hub: &Arc<Hub>, inner: Router) -> (Ordered<SocketIoService<Router>>, SocketIo) {
+pub fn service(
+    hub: &Arc<Hub>,
+    limits: Limits,
+    inner: Router,
+) -> (Front<SocketIoService<Router>>, SocketIo) {
     let packet_bytes = packet_bytes(hub);
+    let parser = ParserConfig::common()
+        .max_incoming_binaries(BINARIES_MOST)
+        .max_incoming_binary_buf_size(packet_bytes)
+        .packet_completion_timeout(BINARIES_WITHIN);
     let (service, io) = SocketIo::builder()
         .max_buffer_size(OUTLET_QUEUE)
         .max_payload(packet_bytes as u64)
         .ws_max_message_size(packet_bytes)
         .ws_max_frame_size(packet_bytes)
+        .with_parser(parser)
         .ws_read_buffer_size(4096)
         .ping_interval(PING_INTERVAL)
         .ping_timeout(PING_TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
         .transports([TransportType::Polling, TransportType::Websocket])
         .build_with_inner_svc(inner);
-    let connecting = Connecting::new(io.clone());
     let served = hub.namespaces().filter(|namespace| is_served(namespace));
     let names: Vec<_> = served.map(|namespace| namespace.name.as_str()).collect();
     let advice = format!("/ has no rooms; connect to one of {}", names.join(", "));
     let root = Root {
-        connecting: connecting.clone(),
         advice: advice.into(),
     };
+    // An EIO 3 client is connected to `/` before it can ask for anything else.
     io.ns("/", root);
     for namespace in hub.namespaces() {
         let door = Door {
@@ -86,16 +112,18 @@ pub fn service(hub: &Arc<Hub>, inner: Router) -> (Ordered<SocketIoService<Router
             namespace: namespace.name.clone(),
             protocol: namespace.protocol,
             reserved: namespace.reserved.is_some(),
-            connecting: connecting.clone(),
         };
         io.ns(namespace.name.to_string(), door);
     }
-    let ordered = Ordered {
+    let names = hub.namespaces().map(|n| n.name.to_string());
+    let names = names.chain(["/".to_owned()]).collect();
+    let front = Front {
         engine: service,
-        connecting,
+        sessions: Sessions::new(limits.sessions, names),
+        trusted: limits.trusted,
         packet_bytes,
     };
-    (ordered, io)
+    (front, io)
 }
 
 /// Whether clients can join the namespace's rooms.
@@ -110,7 +138,6 @@ struct Door {
     namespace: NamespaceName,
     protocol: Protocol,
     reserved: bool,
-    connecting: Connecting,
 }
 
 type Refusal = Box<dyn Display + Send>;
@@ -123,27 +150,28 @@ impl Door {
                 self.namespace
             )));
         }
-        let outlet = Arc::new(SocketOutlet::new(socket));
+        let link = link_of(socket).ok_or_else(|| Box::new(Error::Closing) as Refusal)?;
+        let outlet = Arc::new(SocketOutlet::new(socket, self.namespace.clone(), link));
         let client = self
             .hub
-            .connect(&self.namespace, outlet)
+            .connect(&self.namespace, outlet.clone())
             .map_err(|error| Box::new(error) as Refusal)?;
+        link.enter(&outlet);
         let session = Arc::new(Session {
             hub: self.hub.clone(),
             client,
+            outlet,
             gate: Mutex::default(),
         });
         socket.extensions.insert(session.clone());
-        socket.on_disconnect({
-            let session = session.clone();
-            move |_: DisconnectReason| {
-                session.hub.disconnect(&session.client);
-                std::future::ready(())
-            }
-        });
         socket.on_fallback(Dispatch(session));
         Ok(())
     }
+}
+
+/// The session that a socket belongs to.
+fn link_of(socket: &Socket<LocalAdapter>) -> Option<&Arc<Link>> {
+    socket.req_parts().extensions.get()
 }
 
 /// The handlers stand in the middleware's place: the answer to CONNECT goes out
@@ -151,9 +179,11 @@ impl Door {
 impl ConnectHandler<LocalAdapter, ()> for Door {
     fn call(&self, socket: Arc<Socket<LocalAdapter>>, _auth: Option<Value>) {
         if let Some(session) = socket.extensions.get::<Arc<Session>>() {
-            session.opened(&socket);
+            session.opened();
         }
-        self.connecting.answered(socket.id, self.namespace.as_str());
+        if let Some(link) = link_of(&socket) {
+            link.answered(self.namespace.as_str(), true);
+        }
     }
 
     fn call_middleware<'a>(
@@ -162,17 +192,21 @@ impl ConnectHandler<LocalAdapter, ()> for Door {
         _auth: &'a Option<Value>,
     ) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>> {
         let opened = self.open(&socket);
-        if opened.is_err() {
-            self.connecting.answered(socket.id, self.namespace.as_str());
+        if opened.is_err()
+            && let Some(link) = link_of(&socket)
+        {
+            link.answered(self.namespace.as_str(), false);
         }
         Box::pin(std::future::ready(opened))
     }
 }
 
-/// A client of the hub behind a socket; dropped with the socket.
+/// A client of the hub behind a socket; dropped with the socket, and so the
+/// client ends when the engine forgets it, for whatever reason.
 struct Session {
     hub: Arc<Hub>,
     client: Arc<Client>,
+    outlet: Arc<SocketOutlet>,
     /// Guards what came before the engine lets us answer; held while it is
     /// worked off, so that nothing overtakes it.
     gate: Mutex<Gate>,
@@ -185,18 +219,20 @@ struct Gate {
 }
 
 impl Session {
-    fn opened(&self, socket: &Arc<Socket<LocalAdapter>>) {
+    fn opened(&self) {
         let mut gate = self.gate.lock().expect("no code panics under this lock");
         for (value, ack) in std::mem::take(&mut gate.held) {
-            room::handle(&self.hub, &self.client, socket, value, ack);
+            self.handle(value, ack);
         }
         gate.open = true;
+    }
+
+    fn handle(&self, value: Value, ack: Option<i64>) {
+        room::handle(&self.hub, &self.client, &self.outlet, value, ack);
     }
 }
 
 impl Drop for Session {
-    /// A socket that is gone before its CONNECT was complete is never told so
-    /// by the engine: its client ends with it.
     fn drop(&mut self) {
         self.hub.disconnect(&self.client);
     }
@@ -210,17 +246,17 @@ struct Dispatch(Arc<Session>);
 struct InOrder;
 
 impl MessageHandler<LocalAdapter, InOrder> for Dispatch {
-    fn call(&self, socket: Arc<Socket<LocalAdapter>>, value: Value, ack: Option<i64>) {
+    fn call(&self, _socket: Arc<Socket<LocalAdapter>>, value: Value, ack: Option<i64>) {
         let session = &self.0;
-        {
-            let mut gate = session.gate.lock().expect("no code panics under this lock");
-            if !gate.open {
-                if gate.held.len() < HELD_MOST {
-                    gate.held.push((value, ack));
-                }
-                return;
-            }
+        let mut gate = session.gate.lock().expect("no code panics under this lock");
+        if gate.open {
+            drop(gate);
+            session.handle(value, ack);
+        } else if gate.held.len() < HELD_MOST {
+            gate.held.push((value, ack));
+        } else {
+            // Nothing can be answered yet, and nothing is lost without a word.
+            session.hub.close(&session.client, CloseReason::TooFast);
         }
-        room::handle(&session.hub, &session.client, &socket, value, ack);
     }
 }

@@ -1,8 +1,11 @@
-//! The outbound half of a Socket.IO client: events go out as EVENT.
+//! The outbound half of a Socket.IO client: events go out as EVENT, straight to
+//! the wire where nothing of the engine's is under way, else through the engine.
 //! Knows the engine's queue and what a full one means; no verbs.
 
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
+use bytes::Bytes;
 use serde::Serialize;
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::extract::AckSender;
@@ -11,46 +14,149 @@ use socketioxide::socket::Socket;
 use socketioxide::{SendError, SocketError};
 use tracing::error;
 
+use super::link::Link;
+use crate::core::encoded::Format;
 use crate::core::event::Event;
+use crate::core::name::NamespaceName;
 use crate::core::outlet::{CloseReason, Outlet};
-use crate::net::ConnectionHandle;
+use crate::net::frame::text_frame;
+use crate::net::{Untaken, Wire};
+
+/// An event as a finished frame: the same for Engine.IO v3 and v4.
+const FRAME: Format = Format("socket.io frame");
 
 /// Holds the socket weakly: the socket owns its client, not the other way round.
-pub(super) struct SocketOutlet(Weak<Socket<LocalAdapter>>);
+pub(super) struct SocketOutlet {
+    /// Packets that the engine was given and that have not gone out. While
+    /// there are any, events follow them through the engine: so order holds.
+    passing: AtomicUsize,
+    wire: OnceLock<Wire>,
+    namespace: NamespaceName,
+    socket: Weak<Socket<LocalAdapter>>,
+    link: Weak<Link>,
+}
 
 impl SocketOutlet {
-    pub(super) fn new(socket: &Arc<Socket<LocalAdapter>>) -> Self {
-        Self(Arc::downgrade(socket))
+    /// The outlet of a client whose CONNECT is about to be answered.
+    pub(super) fn new(
+        socket: &Arc<Socket<LocalAdapter>>,
+        namespace: NamespaceName,
+        link: &Arc<Link>,
+    ) -> Self {
+        Self {
+            passing: AtomicUsize::new(1),
+            wire: OnceLock::new(),
+            namespace,
+            socket: Arc::downgrade(socket),
+            link: Arc::downgrade(link),
+        }
+    }
+
+    pub(super) fn namespace(&self) -> &str {
+        self.namespace.as_str()
+    }
+
+    /// Events may go straight to this wire.
+    pub(super) fn attach(&self, wire: Wire) {
+        // The first one stays: a session moves to a WebSocket once.
+        let _ = self.wire.set(wire);
+    }
+
+    /// What the one before was sent is still to pass.
+    pub(super) fn continues(&self, before: &Self) {
+        let passing = before.passing.load(Ordering::Acquire);
+        self.passing.fetch_add(passing, Ordering::AcqRel);
+    }
+
+    /// A packet of this client's has gone out.
+    pub(super) fn passed(&self) {
+        let one_less = |passing: usize| passing.checked_sub(1);
+        // Below zero only where the engine said something by itself.
+        let _ = self
+            .passing
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
+    }
+
+    /// Sends an event through the engine.
+    pub(super) fn emit(
+        &self,
+        event: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<(), CloseReason> {
+        let socket = self.socket.upgrade().ok_or(CloseReason::Gone)?;
+        self.passing.fetch_add(1, Ordering::AcqRel);
+        socket.emit(event, data).map_err(close_reason)
+    }
+
+    /// Answers an event, if its sender has asked for an ack.
+    pub(super) fn acknowledge(
+        &self,
+        ack: Option<i64>,
+        answer: &impl Serialize,
+    ) -> Result<(), CloseReason> {
+        if ack.is_none() {
+            return Ok(());
+        }
+        let socket = self.socket.upgrade().ok_or(CloseReason::Gone)?;
+        self.passing.fetch_add(1, Ordering::AcqRel);
+        acknowledge(&socket, ack, answer)
+    }
+
+    /// Sends ERROR, for what went wrong where no ack was asked for.
+    pub(super) fn emit_error(
+        &self,
+        event: Option<&str>,
+        problem: &Problem<'_>,
+    ) -> Result<(), CloseReason> {
+        self.emit("ERROR", &problem.as_event(event))
+    }
+
+    /// The wire, if nothing of the engine's is under way to it.
+    fn direct(&self) -> Option<&Wire> {
+        let wire = self.wire.get()?;
+        (self.passing.load(Ordering::Acquire) == 0).then_some(wire)
+    }
+
+    fn frame(&self, event: &str, data: &str) -> Bytes {
+        let namespace = self.namespace.as_str();
+        text_frame(&[r"42", namespace, r#",[""#, event, r#"","#, data, "]"])
     }
 }
 
 impl Outlet for SocketOutlet {
     fn deliver(&self, event: &Arc<Event>) -> Result<(), CloseReason> {
-        let socket = self.0.upgrade().ok_or(CloseReason::Gone)?;
-        socket.emit("EVENT", event.json()).map_err(close_reason)
+        let Some(wire) = self.direct() else {
+            return self.emit("EVENT", event.json());
+        };
+        let frame = event.encoded(FRAME, || self.frame("EVENT", event.json().get()));
+        wire.send(&frame).map_err(|untaken| match untaken {
+            Untaken::Gone => CloseReason::Gone,
+            Untaken::Full => CloseReason::TooSlow,
+        })
     }
 
     fn close(&self, reason: CloseReason) {
-        let Some(socket) = self.0.upgrade() else {
-            return;
-        };
         let problem = Problem {
             code: reason.code(),
             message: &reason.to_string(),
         };
-        let told = emit_error(&socket, None, &problem);
-        // A Socket.IO DISCONNECT would keep an SDK from coming back by itself:
-        // the connection is ended below it.
-        if told.is_err() || reason == CloseReason::TooSlow {
-            match socket.req_parts().extensions.get::<ConnectionHandle>() {
-                Some(connection) => {
-                    connection.kill_switch().kill();
-                }
-                None => {
-                    // Its queue is full or closed: the heartbeat ends it.
-                    let _ = socket.disconnect();
-                }
+        let told = match (
+            self.direct(),
+            serde_json::to_string(&problem.as_event(None)),
+        ) {
+            (Some(wire), Ok(shown)) if reason == CloseReason::Stopping => {
+                // Behind it the close frame, which says the same to who looks.
+                let _ = wire.send(&self.frame("ERROR", &shown));
+                Err(reason)
             }
+            _ => self.emit_error(None, &problem),
+        };
+        // A Socket.IO DISCONNECT would keep an SDK from coming back by itself:
+        // the session is ended below it.
+        if (told.is_err() || reason != CloseReason::Stopping)
+            && let Some(link) = self.link.upgrade()
+        {
+            link.close(reason.websocket_code(), reason.code());
         }
     }
 }
@@ -77,35 +183,30 @@ impl Problem<'_> {
             message: self.message,
         }
     }
-}
 
-/// Sends ERROR, for what went wrong where no ack was asked for.
-pub(super) fn emit_error(
-    socket: &Socket<LocalAdapter>,
-    event: Option<&str>,
-    problem: &Problem<'_>,
-) -> Result<(), CloseReason> {
-    #[derive(Serialize)]
-    struct Shown<'a> {
-        event: Option<&'a str>,
-        code: &'a str,
-        message: &'a str,
+    /// As ERROR shows it, with the event that it is about.
+    pub(super) fn as_event<'a>(&'a self, event: Option<&'a str>) -> impl Serialize + 'a {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            event: Option<&'a str>,
+            code: &'a str,
+            message: &'a str,
+        }
+        Shown {
+            event,
+            code: self.code,
+            message: self.message,
+        }
     }
-    let shown = Shown {
-        event,
-        code: problem.code,
-        message: problem.message,
-    };
-    socket.emit("ERROR", &shown).map_err(close_reason)
 }
 
-/// Answers an event; to be called where an ack was asked for.
+/// Answers an event of whoever sent it.
 pub(super) fn acknowledge(
     socket: &Arc<Socket<LocalAdapter>>,
     ack: Option<i64>,
     answer: &impl Serialize,
 ) -> Result<(), CloseReason> {
-    let mut nothing = Value::Bytes(bytes::Bytes::new());
+    let mut nothing = Value::Bytes(Bytes::new());
     let sender: AckSender<LocalAdapter> =
         match FromMessageParts::from_message_parts(socket, &mut nothing, &ack) {
             Ok(sender) => sender,

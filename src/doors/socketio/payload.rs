@@ -1,7 +1,5 @@
-//! Where the CONNECT packets of a polling body end. Pure.
+//! The packets of a polling body. Pure.
 //! Knows how Engine.IO frames packets in a payload, versions 3 and 4.
-
-use std::ops::Range;
 
 /// How a payload is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,41 +10,19 @@ pub(super) enum Framing {
     Counted,
 }
 
-/// A part of a payload: whole packets, of which only the last may be a CONNECT.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Part<'a> {
-    pub(super) range: Range<usize>,
-    /// The namespace that the last packet connects to.
-    pub(super) connects: Option<&'a str>,
-}
-
 /// Engine.IO v4, "HTTP long-polling": packets are separated by this character.
 const SEPARATOR: char = '\u{1e}';
 
-/// Cuts a payload behind each of its CONNECT packets.
+/// Each packet of a payload, and where in it the next one begins.
 ///
-/// What is not framed as it should be is left whole, for the engine to refuse.
-pub(super) fn split(payload: &str, framing: Framing) -> Vec<Part<'_>> {
-    let mut parts = Vec::new();
-    let mut start = 0;
+/// Ends where the payload is not framed as it should be.
+pub(super) fn packets(payload: &str, framing: Framing) -> impl Iterator<Item = (&str, usize)> {
     let mut at = 0;
-    while let Some((packet, end)) = next_packet(payload, at, framing) {
-        if let Some(namespace) = connects(packet) {
-            parts.push(Part {
-                range: start..end,
-                connects: Some(namespace),
-            });
-            start = end;
-        }
+    std::iter::from_fn(move || {
+        let (packet, end) = next_packet(payload, at, framing)?;
         at = end;
-    }
-    if start < payload.len() {
-        parts.push(Part {
-            range: start..payload.len(),
-            connects: None,
-        });
-    }
-    parts
+        Some((packet, end))
+    })
 }
 
 /// The packet that begins at `at`, and where the next one begins.
@@ -77,78 +53,49 @@ fn utf16_prefix(text: &str, units: usize) -> Option<usize> {
     (seen == units).then_some(text.len())
 }
 
-/// The namespace of a CONNECT: `40`, then `/name` up to a comma or the end.
-fn connects(packet: &str) -> Option<&str> {
-    let rest = packet.strip_prefix("40")?;
-    if !rest.starts_with('/') {
-        return Some("/");
-    }
-    rest.split(',').next()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parts(payload: &str, framing: Framing) -> Vec<(&str, Option<&str>)> {
-        let part = |part: Part<'static>| (part.range, part.connects);
-        let payload: &'static str = payload.to_owned().leak();
-        split(payload, framing)
-            .into_iter()
-            .map(part)
-            .map(|(range, connects)| (&payload[range], connects))
-            .collect()
-    }
-
     #[test]
-    fn a_payload_is_cut_behind_each_connect() {
+    fn a_payload_holds_its_packets() {
         use Framing::{Counted, Separated};
-        type Cut = &'static [(&'static str, Option<&'static str>)];
-        let cases: [(&str, Framing, Cut); 12] = [
+        type Packets = &'static [(&'static str, usize)];
+        let cases: [(&str, Framing, Packets); 9] = [
             ("", Separated, &[]),
-            ("2", Separated, &[("2", None)]),
-            ("40", Separated, &[("40", Some("/"))]),
-            ("40{\"a\":1}", Separated, &[("40{\"a\":1}", Some("/"))]),
-            ("40/a,", Separated, &[("40/a,", Some("/a"))]),
+            ("2", Separated, &[("2", 1)]),
             (
-                "40/a,{}\u{1e}42/a,[\"x\"]\u{1e}42/a,[\"y\"]",
+                "40/a,\u{1e}42/a,[\"x\"]",
                 Separated,
-                &[
-                    ("40/a,{}\u{1e}", Some("/a")),
-                    ("42/a,[\"x\"]\u{1e}42/a,[\"y\"]", None),
-                ],
+                &[("40/a,", 6), ("42/a,[\"x\"]", 16)],
             ),
-            (
-                "2\u{1e}40/a\u{1e}40/b,",
-                Separated,
-                &[("2\u{1e}40/a\u{1e}", Some("/a")), ("40/b,", Some("/b"))],
-            ),
-            ("4:40/a", Counted, &[("4:40/a", Some("/a"))]),
+            ("\u{1e}\u{1e}2", Separated, &[("", 1), ("", 2), ("2", 3)]),
+            ("4:40/a", Counted, &[("40/a", 6)]),
             (
                 "4:40/a7:42[\"ñ\"]",
                 Counted,
-                &[("4:40/a", Some("/a")), ("7:42[\"ñ\"]", None)],
+                &[("40/a", 6), ("42[\"ñ\"]", 16)],
             ),
-            (
-                "8:42[\"𝄞\"]4:40/a1:2",
-                Counted,
-                &[("8:42[\"𝄞\"]4:40/a", Some("/a")), ("1:2", None)],
-            ),
-            ("9:40/a", Counted, &[("9:40/a", None)]),
-            ("x:40/a", Counted, &[("x:40/a", None)]),
+            ("8:42[\"𝄞\"]1:2", Counted, &[("42[\"𝄞\"]", 12), ("2", 15)]),
+            ("9:40/a", Counted, &[]),
+            ("4:40/ax:40/b", Counted, &[("40/a", 6)]),
         ];
-        for (payload, framing, cut) in cases {
-            assert_eq!(parts(payload, framing), cut, "{payload:?}");
+        for (payload, framing, expected) in cases {
+            let found: Vec<_> = packets(payload, framing).collect();
+            assert_eq!(found, expected, "{payload:?}");
         }
     }
 
     proptest::proptest! {
         #[test]
-        fn the_parts_are_the_payload(payload in "[0-9:,/ab40\u{1e}\u{10000}ñ]{0,80}") {
+        fn packets_end_in_order_and_within(payload in "[0-9:,/ab40\u{1e}\u{10000}ñ]{0,80}") {
             for framing in [Framing::Separated, Framing::Counted] {
-                let parts = split(&payload, framing);
-                let joined: String = parts.iter().map(|p| &payload[p.range.clone()]).collect();
-                proptest::prop_assert_eq!(&joined, &payload);
+                let mut before = 0;
+                for (packet, end) in packets(&payload, framing) {
+                    proptest::prop_assert!(end > before && end <= payload.len());
+                    proptest::prop_assert!(payload[before..end].contains(packet));
+                    before = end;
+                }
             }
         }
     }

@@ -1,8 +1,9 @@
-//! A polling client's packets on their way to the engine: read whole, then
+//! A polling client's requests and their answers, around the engine: a body is
 //! handed on up to each CONNECT, and further once that is answered.
 
 use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -10,29 +11,65 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::channel::{Channel, Sender};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as HttpBody, Incoming};
-use socketioxide::socket::Sid;
 use tokio::time::timeout;
 use tower::BoxError;
 
-use super::connecting::{Connecting, Wait};
-use super::payload::{Framing, Part, split};
+use super::link::{Link, namespace_of};
+use super::payload::{Framing, packets};
 
 /// How long the body of a request may take: as long as its head.
 const BODY_MOST: Duration = Duration::from_secs(10);
 
-/// What a POST is about.
-pub(super) struct Posted {
-    pub(super) sid: Sid,
-    pub(super) framing: Framing,
-    /// The largest body that is read.
-    pub(super) bytes_most: usize,
+/// The answer to the request that opens a session, whose id stands in it.
+pub(super) async fn opened<F, B>(answer: F, link: Arc<Link>) -> Result<Response<Body>, Infallible>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+    B: HttpBody<Data = Bytes>,
+{
+    let (head, text) = read(answer.await?).await;
+    let sid = std::str::from_utf8(&text)
+        .ok()
+        .and_then(|text| text.split_once(r#""sid":""#)?.1.split('"').next())
+        .and_then(|sid| sid.parse().ok());
+    if let Some(sid) = sid {
+        link.named(sid);
+    }
+    Ok(Response::from_parts(head, Body::from(text)))
+}
+
+/// The answer to a poll: what it holds has gone out.
+pub(super) async fn polled<F, B>(
+    answer: F,
+    link: Arc<Link>,
+    framing: Framing,
+) -> Result<Response<Body>, Infallible>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+    B: HttpBody<Data = Bytes>,
+{
+    let (head, text) = read(answer.await?).await;
+    for (packet, _) in packets(std::str::from_utf8(&text).unwrap_or_default(), framing) {
+        link.passed(packet);
+    }
+    Ok(Response::from_parts(head, Body::from(text)))
+}
+
+async fn read<B>(answer: Response<B>) -> (http::response::Parts, Bytes)
+where
+    B: HttpBody<Data = Bytes>,
+{
+    let (head, body) = answer.into_parts();
+    // The engine's answers are in memory already.
+    let body = body.collect().await.map(|body| body.to_bytes());
+    (head, body.unwrap_or_default())
 }
 
 /// Gives a POST to the engine, `pass`, part by part.
 pub(super) async fn post<F, B>(
     request: Request<Incoming>,
-    posted: Posted,
-    connecting: Connecting,
+    link: Arc<Link>,
+    framing: Framing,
+    bytes_most: usize,
     pass: impl FnOnce(Request<Body>) -> F,
 ) -> Result<Response<Body>, Infallible>
 where
@@ -42,7 +79,7 @@ where
 {
     let (head, body) = request.into_parts();
     // Once it is here, a slow client holds nothing of the engine.
-    let body = match timeout(BODY_MOST, Limited::new(body, posted.bytes_most).collect()).await {
+    let body = match timeout(BODY_MOST, Limited::new(body, bytes_most).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             return Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE));
@@ -55,16 +92,15 @@ where
         .get(header::CONTENT_TYPE)
         .is_none_or(|kind| kind != "application/octet-stream");
     let text = std::str::from_utf8(&body).ok().filter(|_| is_text);
-    let parts = text
-        .map(|text| split(text, posted.framing))
-        .unwrap_or_default();
-    if parts.iter().all(|part| part.connects.is_none()) {
-        let answer = pass(Request::from_parts(head, Body::from(body))).await?;
-        return Ok(answer.map(Body::new));
-    }
     let (engine, channel) = Channel::<Bytes>::new(1);
     let mut answer = pin!(pass(Request::from_parts(head, Body::new(channel))));
-    let mut fed = pin!(feed(engine, &body, parts, posted.sid, connecting));
+    let mut fed = pin!(feed(
+        engine,
+        &body,
+        text.unwrap_or_default(),
+        framing,
+        &link
+    ));
     let answer = tokio::select! {
         () = &mut fed => answer.await?,
         answer = &mut answer => {
@@ -79,29 +115,44 @@ where
     Ok(answer.map(Body::new))
 }
 
-/// Hands the parts on, each when the CONNECT before it is answered.
-async fn feed(
-    mut engine: Sender<Bytes>,
-    body: &Bytes,
-    parts: Vec<Part<'_>>,
-    sid: Sid,
-    connecting: Connecting,
-) {
-    let mut last = None;
-    for part in parts {
-        if let Some(wait) = last.take() {
-            Wait::over(wait).await;
+/// Hands a body on; what stands behind a CONNECT waits until that is answered.
+///
+/// Up to the last CONNECT packet by packet: the engine asks for more of a body
+/// before it looks at what it has.
+async fn feed(mut engine: Sender<Bytes>, body: &Bytes, text: &str, framing: Framing, link: &Link) {
+    let connects = |packet: &str| packet.starts_with("40");
+    let last = packets(text, framing).filter(|(packet, _)| connects(packet));
+    let last = last.last().map_or(0, |(_, end)| end);
+    let mut given = 0;
+    let mut connecting = None;
+    for (packet, end) in packets(text, framing).take_while(|(_, end)| *end <= last) {
+        if let Some(answered) = connecting.take() {
+            answered.await;
         }
-        last = part.connects.and_then(|name| connecting.expect(sid, name));
-        if engine.send_data(body.slice(part.range)).await.is_err() {
+        if packet.starts_with("41") {
+            link.leaves(namespace_of(packet));
+        }
+        if connects(packet) {
+            connecting = Some(link.expect(namespace_of(packet)));
+        }
+        if engine.send_data(body.slice(given..end)).await.is_err() {
             // The engine has refused the request, or the client has gone.
+            return;
+        }
+        given = end;
+    }
+    if given < body.len() {
+        if let Some(answered) = connecting.take() {
+            answered.await;
+        }
+        if engine.send_data(body.slice(given..)).await.is_err() {
             return;
         }
     }
     // Without a separator behind it, a packet ends where the body does.
     drop(engine);
-    if let Some(wait) = last {
-        wait.over().await;
+    if let Some(answered) = connecting {
+        answered.await;
     }
 }
 

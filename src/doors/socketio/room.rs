@@ -7,9 +7,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use socketioxide::adapter::LocalAdapter;
 use socketioxide::handler::Value;
-use socketioxide::socket::Socket;
 
 use crate::core::client::Client;
 use crate::core::error::Error;
@@ -18,24 +16,24 @@ use crate::core::hub::Hub;
 use crate::core::name::{NameError, Nickname, RoomName};
 use crate::core::outlet::CloseReason;
 
-use super::outlet::{Problem, acknowledge, close_reason, emit_error};
+use super::outlet::{Problem, SocketOutlet};
 
 /// Handles one event that a client sent.
 pub(super) fn handle(
     hub: &Arc<Hub>,
     client: &Arc<Client>,
-    socket: &Arc<Socket<LocalAdapter>>,
+    outlet: &Arc<SocketOutlet>,
     value: Value,
     ack: Option<i64>,
 ) {
     let (event, argument) = match read(&value) {
         Ok(read) => read,
         Err(invalid) => {
-            let answer = Answer::new(hub, client, socket, String::new(), ack);
-            return answer.refuse(&invalid);
+            let answer = Answer::new(hub, client, outlet, String::new(), ack);
+            return answer.misunderstood(invalid);
         }
     };
-    let answer = Answer::new(hub, client, socket, event, ack);
+    let answer = Answer::new(hub, client, outlet, event, ack);
     let handled = match answer.event.as_str() {
         "JOIN" => parse(argument, "{room, name?, since?}").and_then(|asked| join(asked, &answer)),
         "LEAVE" => parse(argument, "{room}").and_then(|asked| leave(asked, &answer)),
@@ -43,8 +41,11 @@ pub(super) fn handle(
         "CLIENTS" => parse(argument, "{room}").and_then(|asked| clients(asked, &answer)),
         _ => Err(Invalid::Event),
     };
-    if let Err(invalid) = handled {
-        answer.refuse(&invalid);
+    match handled {
+        Ok(()) => {}
+        // The hub has counted it.
+        Err(Invalid::Refused(error)) => answer.refuse(&Invalid::Refused(error)),
+        Err(invalid) => answer.misunderstood(invalid),
     }
 }
 
@@ -156,8 +157,8 @@ fn clients(asked: Named, answer: &Answer) -> Result<(), Invalid> {
         clients: &found.names,
         total: found.total,
     };
-    if let Err(error) = answer.socket.emit("CLIENTS", &shown(None)) {
-        answer.hub.close(&answer.client, close_reason(error));
+    if let Err(reason) = answer.outlet.emit("CLIENTS", &shown(None)) {
+        answer.hub.close(&answer.client, reason);
     }
     answer.accept(&shown(Some("ok")));
     Ok(())
@@ -232,12 +233,16 @@ fn parse<T: DeserializeOwned>(argument: &RawValue, form: &'static str) -> Result
     serde_json::from_str(object).map_err(wrong)
 }
 
+/// How much of an event's name ERROR repeats, in characters: longer ones are
+/// no event of ours.
+const EVENT_SHOWN: usize = 64;
+
 /// Where the answer to one event goes: its ack, or ERROR where none was asked for.
 #[derive(Clone)]
 struct Answer {
     hub: Arc<Hub>,
     client: Arc<Client>,
-    socket: Arc<Socket<LocalAdapter>>,
+    outlet: Arc<SocketOutlet>,
     event: String,
     ack: Option<i64>,
 }
@@ -246,14 +251,14 @@ impl Answer {
     fn new(
         hub: &Arc<Hub>,
         client: &Arc<Client>,
-        socket: &Arc<Socket<LocalAdapter>>,
+        outlet: &Arc<SocketOutlet>,
         event: String,
         ack: Option<i64>,
     ) -> Self {
         Self {
             hub: hub.clone(),
             client: client.clone(),
-            socket: socket.clone(),
+            outlet: outlet.clone(),
             event,
             ack,
         }
@@ -262,6 +267,14 @@ impl Answer {
     fn accept(&self, answer: &impl Serialize) {
         if let Err(reason) = self.acknowledge(answer) {
             self.hub.close(&self.client, reason);
+        }
+    }
+
+    /// Refuses what no rule of the hub has seen, which counts all the same.
+    fn misunderstood(&self, invalid: Invalid) {
+        match self.hub.misunderstood(&self.client) {
+            Ok(()) => self.refuse(&invalid),
+            Err(error) => self.refuse(&error.into()),
         }
     }
 
@@ -275,7 +288,10 @@ impl Answer {
         };
         let sent = match self.ack {
             Some(_) => self.acknowledge(&problem.as_answer()),
-            None => emit_error(&self.socket, Some(&self.event), &problem),
+            None => {
+                let shown = self.event.chars().take(EVENT_SHOWN).collect::<String>();
+                self.outlet.emit_error(Some(&shown), &problem)
+            }
         };
         if let Err(reason) = sent {
             self.hub.close(&self.client, reason);
@@ -283,6 +299,6 @@ impl Answer {
     }
 
     fn acknowledge(&self, answer: &impl Serialize) -> Result<(), CloseReason> {
-        acknowledge(&self.socket, self.ack, answer)
+        self.outlet.acknowledge(self.ack, answer)
     }
 }

@@ -8,13 +8,12 @@ use socketioxide::handler::{ConnectHandler, MessageHandler, Value};
 use socketioxide::socket::Socket;
 
 use super::InOrder;
-use super::connecting::Connecting;
-use super::outlet::{Problem, acknowledge, emit_error};
+use super::link_of;
+use super::outlet::{Problem, acknowledge, close_reason};
 
 /// Opens `/`: every EIO 3 client is connected to it before it asks for more.
 #[derive(Clone)]
 pub(super) struct Root {
-    pub(super) connecting: Connecting,
     /// Told to whoever sends an event here.
     pub(super) advice: Arc<str>,
 }
@@ -22,7 +21,9 @@ pub(super) struct Root {
 impl ConnectHandler<LocalAdapter, ()> for Root {
     fn call(&self, socket: Arc<Socket<LocalAdapter>>, _auth: Option<Value>) {
         socket.on_fallback(Advise(self.advice.clone()));
-        self.connecting.answered(socket.id, "/");
+        if let Some(link) = link_of(&socket) {
+            link.answered("/", true);
+        }
     }
 }
 
@@ -37,7 +38,9 @@ impl MessageHandler<LocalAdapter, InOrder> for Advise {
         // Whoever does not read the answer misses nothing else.
         let _ = match ack {
             Some(_) => acknowledge(&socket, ack, &problem.as_answer()),
-            None => emit_error(&socket, None, &problem),
+            None => socket
+                .emit("ERROR", &problem.as_event(None))
+                .map_err(close_reason),
         };
     }
 }

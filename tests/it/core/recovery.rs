@@ -140,7 +140,7 @@ async fn joins_amid_events_lose_and_double_nothing() {
     for joiner in joiners {
         joiner.await.unwrap();
     }
-    hub.stop();
+    hub.stop().await;
     hub.drained().await;
     assert_eq!(hub.client_count(), 0);
 }

@@ -1,0 +1,117 @@
+//! A session's WebSocket frame by frame: a client is not read on before its
+//! CONNECT is answered, and what has gone out is told to its session.
+//! Knows packets by their first characters only.
+
+use std::sync::Arc;
+
+use super::link::{Link, namespace_of};
+use crate::net::frame::{Frame, START_MAX};
+use crate::net::{FrameRule, Next, Wire};
+
+/// A text frame's opcode (RFC 6455, section 5.2).
+const TEXT: u8 = 1;
+
+/// A CONNECT packet's start: a message (`4`, Engine.IO v4) that is a CONNECT
+/// (`0`, Socket.IO v5).
+const CONNECT: &str = "40";
+
+// A packet's kind and the longest namespace with its comma have to be seen.
+const _: () = assert!(START_MAX > 2 + crate::core::name::NamespaceName::MOST_CHARS);
+
+/// The engine opens a namespace in a task of its own and closes the session on
+/// whatever comes for the namespace before that task is through.
+pub(super) struct Frames {
+    link: Arc<Link>,
+    /// To be attached once the client says that it has moved here.
+    upgrade: Option<Wire>,
+    waiting: Waiting,
+}
+
+enum Waiting {
+    No,
+    /// For the answer to the CONNECT to this namespace.
+    For(String),
+    /// The CONNECT came in fragments: for any answer.
+    Any,
+}
+
+impl Frames {
+    /// The frames of a session that is opened by a WebSocket.
+    pub(super) fn opened(link: Arc<Link>, wire: Wire) -> Self {
+        link.attach(wire);
+        Self {
+            link,
+            upgrade: None,
+            waiting: Waiting::No,
+        }
+    }
+
+    /// The frames of a WebSocket that a polling session may move to.
+    pub(super) fn upgrading(link: Arc<Link>, wire: Wire) -> Self {
+        Self {
+            link,
+            upgrade: Some(wire),
+            waiting: Waiting::No,
+        }
+    }
+}
+
+impl FrameRule for Frames {
+    fn inbound(&mut self, frame: Frame<'_>) -> Next {
+        if frame.header.opcode != TEXT {
+            return Next::Read;
+        }
+        let start = text(frame.start);
+        if !frame.header.fin {
+            let connects = start.starts_with(CONNECT) || CONNECT.starts_with(start);
+            if connects {
+                self.waiting = Waiting::Any;
+                return Next::Wait;
+            }
+            return Next::Read;
+        }
+        // The upgrade packet (Engine.IO v4, "upgrade"): nothing comes by
+        // polling any more, and the client reads here.
+        if start == "5"
+            && let Some(wire) = self.upgrade.take()
+        {
+            self.link.attach(wire);
+        }
+        if start.starts_with("41") {
+            self.link.leaves(namespace_of(start));
+        }
+        if start.starts_with(CONNECT) && !self.link.is_open(namespace_of(start)) {
+            self.waiting = Waiting::For(namespace_of(start).to_owned());
+            return Next::Wait;
+        }
+        Next::Read
+    }
+
+    fn outbound(&mut self, frame: Frame<'_>) -> Next {
+        if frame.header.opcode != TEXT {
+            return Next::Wait;
+        }
+        let start = text(frame.start);
+        self.link.passed(start);
+        let answers = start.starts_with(CONNECT) || start.starts_with("44");
+        let expected = match &self.waiting {
+            Waiting::No => false,
+            Waiting::For(namespace) => answers && namespace == namespace_of(start),
+            Waiting::Any => answers,
+        };
+        if !expected {
+            return Next::Wait;
+        }
+        self.waiting = Waiting::No;
+        Next::Read
+    }
+}
+
+/// The start of a payload as text, up to where it may be cut in a character.
+fn text(start: &[u8]) -> &str {
+    match std::str::from_utf8(start) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&start[..error.valid_up_to()])
+            .expect("what is valid up to there is valid"),
+    }
+}

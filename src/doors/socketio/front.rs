@@ -1,0 +1,160 @@
+//! What comes before the engine: each request is brought together with its
+//! session. Knows requests, and nothing of what packets mean.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use http::{Method, Request, Response, StatusCode, header};
+use hyper::body::{Body as HttpBody, Incoming};
+use ipnet::IpNet;
+use socketioxide::TransportType;
+use socketioxide::socket::Sid;
+use tower::{BoxError, Service};
+
+use super::frames::Frames;
+use super::link::Link;
+use super::payload::Framing;
+use super::polling;
+use super::sessions::Sessions;
+use crate::net::peer::sender;
+use crate::net::{ConnectionHandle, PeerAddr};
+
+/// Where the engine serves; its default, and the SDKs'.
+const PATH: &str = "/socket.io";
+
+/// The engine, behind what is done to its requests and answers.
+#[derive(Clone)]
+pub struct Front<S> {
+    pub(super) engine: S,
+    pub(super) sessions: Sessions,
+    pub(super) trusted: Arc<[IpNet]>,
+    /// The largest polling body that is read.
+    pub(super) packet_bytes: usize,
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+impl<S, B> Service<Request<Incoming>> for Front<S>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.engine.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Incoming>) -> Answering {
+        let asked = Asked::of(&request);
+        let peer = request.extensions().get::<PeerAddr>().copied();
+        let connection = request.extensions().get::<ConnectionHandle>().cloned();
+        let (Some(transport), Some(PeerAddr(peer)), Some(connection)) =
+            (asked.transport, peer, connection)
+        else {
+            let answer = self.engine.call(request.map(Body::new));
+            return Box::pin(async { Ok(answer.await?.map(Body::new)) });
+        };
+        let address = sender(peer, request.headers(), &self.trusted).address;
+        let link = match asked.sid {
+            Some(sid) => match self.session(sid, address) {
+                Some(link) => link,
+                None => return refuse(StatusCode::BAD_REQUEST, UNKNOWN),
+            },
+            None => match self.sessions.open(address) {
+                Some(link) => link,
+                None => return refuse(StatusCode::SERVICE_UNAVAILABLE, FULL),
+            },
+        };
+        if asked.sid.is_none() {
+            // The engine keeps it for as long as the session lives.
+            request.extensions_mut().insert(link.clone());
+        }
+        let mut engine = self.engine.clone();
+        let mut pass = move |request| engine.call(request);
+        match (transport, asked.sid, request.method()) {
+            (TransportType::Websocket, sid, _) => {
+                let wire = connection.wire();
+                let frames = match sid {
+                    None => Frames::opened(link, wire),
+                    Some(_) => Frames::upgrading(link, wire),
+                };
+                // Too late only where the connection is gone.
+                let _ = connection.set_rule(frames);
+                let answer = pass(request.map(Body::new));
+                Box::pin(async { Ok(answer.await?.map(Body::new)) })
+            }
+            (TransportType::Polling, Some(_), &Method::POST) => {
+                let (framing, most) = (asked.framing, self.packet_bytes);
+                Box::pin(polling::post(request, link, framing, most, pass))
+            }
+            (TransportType::Polling, Some(_), _) => {
+                let answer = pass(request.map(Body::new));
+                Box::pin(polling::polled(answer, link, asked.framing))
+            }
+            (TransportType::Polling, None, _) => {
+                let answer = pass(request.map(Body::new));
+                Box::pin(polling::opened(answer, link))
+            }
+        }
+    }
+}
+
+impl<S> Front<S> {
+    /// The session, for whoever opened it.
+    fn session(&self, sid: Sid, address: IpAddr) -> Option<Arc<Link>> {
+        let link = self.sessions.find(sid)?;
+        (link.address == address && !link.is_closed()).then_some(link)
+    }
+}
+
+/// As the engine says it; SDKs begin anew.
+const UNKNOWN: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
+
+const FULL: &str = r#"{"message":"This server has no room for more sessions right now"}"#;
+
+fn refuse(status: StatusCode, why: &'static str) -> Answering {
+    let mut answer = Response::new(Body::from(why));
+    *answer.status_mut() = status;
+    let kind = header::HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Box::pin(std::future::ready(Ok(answer)))
+}
+
+/// What the query of an Engine.IO request says; of others nothing of interest.
+struct Asked {
+    transport: Option<TransportType>,
+    sid: Option<Sid>,
+    framing: Framing,
+}
+
+impl Asked {
+    fn of<B>(request: &Request<B>) -> Self {
+        let query = request
+            .uri()
+            .query()
+            .filter(|_| request.uri().path().starts_with(PATH));
+        let value = |name: &str| {
+            let mut pairs = query.unwrap_or_default().split('&');
+            pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+        };
+        Self {
+            transport: value("transport").and_then(|name| name.parse().ok()),
+            sid: value("sid").and_then(|sid| sid.parse().ok()),
+            framing: match value("EIO") {
+                Some("3") => Framing::Counted,
+                _ => Framing::Separated,
+            },
+        }
+    }
+}

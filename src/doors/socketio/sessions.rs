@@ -1,0 +1,91 @@
+//! All Engine.IO sessions: counted, bounded, and found by their id.
+//! Knows no packet and no client.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+
+use socketioxide::socket::Sid;
+
+use super::link::Link;
+
+/// The sessions of the engine; clones are the same set.
+#[derive(Clone)]
+pub(super) struct Sessions(Arc<Inner>);
+
+struct Inner {
+    most: usize,
+    /// The namespaces that can be connected to, or are refused by name.
+    namespaces: Vec<String>,
+    open: AtomicUsize,
+    /// Guards who has which id; only sessions that began with polling are here.
+    by_sid: Mutex<HashMap<Sid, Weak<Link>>>,
+}
+
+impl Sessions {
+    /// No more than `most` at once: a polling session costs memory without
+    /// holding a connection.
+    pub(super) fn new(most: usize, namespaces: Vec<String>) -> Self {
+        Self(Arc::new(Inner {
+            most,
+            namespaces,
+            open: AtomicUsize::new(0),
+            by_sid: Mutex::default(),
+        }))
+    }
+
+    /// A new session, if there is room for one more.
+    pub(super) fn open(&self, address: IpAddr) -> Option<Arc<Link>> {
+        let place = Place {
+            all: self.clone(),
+            sid: OnceLock::new(),
+        };
+        let before = self.0.open.fetch_add(1, Ordering::Relaxed);
+        // A place that is not taken is given back by its drop.
+        (before < self.0.most).then(|| Arc::new(Link::new(address, place)))
+    }
+
+    /// The session of that id.
+    pub(super) fn find(&self, sid: Sid) -> Option<Arc<Link>> {
+        self.lock().get(&sid)?.upgrade()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Sid, Weak<Link>>> {
+        self.0
+            .by_sid
+            .lock()
+            .expect("no code panics under this lock")
+    }
+}
+
+/// A session's place among all; given back when it is dropped.
+pub(super) struct Place {
+    all: Sessions,
+    sid: OnceLock<Sid>,
+}
+
+impl Place {
+    /// The session can be found by this id from now on.
+    pub(super) fn named(&self, sid: Sid, link: &Arc<Link>) {
+        if self.sid.set(sid).is_ok() {
+            self.all.lock().insert(sid, Arc::downgrade(link));
+        }
+    }
+}
+
+impl Place {
+    /// Whether the door answers for this namespace; else the engine does.
+    pub(super) fn knows(&self, namespace: &str) -> bool {
+        self.all.0.namespaces.iter().any(|known| known == namespace)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(sid) = self.sid.get() {
+            self.all.lock().remove(sid);
+        }
+        self.all.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}

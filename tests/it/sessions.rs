@@ -1,0 +1,235 @@
+//! Engine.IO sessions whatever they are on: CONNECT in all its forms, clients
+//! that are too slow, and how many there can be.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+
+use crate::client::Client;
+use crate::http::{get, post};
+use crate::polling::{open, poll_until};
+use crate::server::TestServer;
+
+const JOIN: &str = r#"42/bus,1["JOIN",{"room":"r","name":"anna"}]"#;
+const JOINED: &str = r#"43/bus,1[{"status":"ok""#;
+
+/// Half of the time for which a client is held back whose CONNECT has no answer.
+const NOT_HELD: Duration = Duration::from_secs(5);
+
+async fn hears(client: &mut Client, words: &str) {
+    loop {
+        let packet = timeout(NOT_HELD, client.packet()).await.expect("held back");
+        let packet = packet.unwrap_or_else(|| panic!("closed before {words}"));
+        if packet.starts_with(words) {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_a_connect_at_once_is_not_lost() {
+    let server = TestServer::start().await;
+    // What is sent in one write; the last is answered.
+    let cases: [&[&str]; 4] = [
+        &["40/bus,", JOIN],
+        &["40/bus,", "40/bus,", JOIN],
+        &["40/metadata,", "40/bus,", JOIN],
+        &["40,", "40/nowhere,", "40/schedule,", "40/bus,", JOIN],
+    ];
+    for version in [3, 4] {
+        for packets in cases {
+            for _ in 0..20 {
+                let mut client = Client::open_eio(server.address, version).await;
+                let packets: Vec<_> = packets.iter().map(ToString::to_string).collect();
+                client.send_at_once(&packets).await;
+                hears(&mut client, JOINED).await;
+                let again = ["41/bus,", "40/bus,", JOIN].map(ToOwned::to_owned);
+                client.send_at_once(&again).await;
+                hears(&mut client, JOINED).await;
+            }
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connect_may_come_in_fragments() {
+    let server = TestServer::start().await;
+    for _ in 0..50 {
+        let mut client = Client::open(server.address).await;
+        client
+            .send_frame("4", OpCode::Data(Data::Text), false)
+            .await;
+        client
+            .send_frame("0/bus,", OpCode::Data(Data::Continue), true)
+            .await;
+        client.send(JOIN).await;
+        hears(&mut client, JOINED).await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_may_leave_and_connect_again() {
+    let server = TestServer::start().await;
+    for _ in 0..30 {
+        let target = open(&server, 4).await;
+        post(server.address, &target, "40/bus,").await;
+        let body = ["41/bus,", "40/bus,", JOIN].join("\u{1e}");
+        assert_eq!(post(server.address, &target, &body).await.status, 200);
+        poll_until(&server, &target, JOINED).await;
+    }
+    server.stop().await;
+}
+
+/// A client that polled first, and now has a WebSocket.
+async fn upgraded(server: &TestServer) -> Client {
+    let target = open(server, 4).await;
+    let body = ["40/bus,", JOIN].join("\u{1e}");
+    assert_eq!(post(server.address, &target, &body).await.status, 200);
+    poll_until(server, &target, JOINED).await;
+    let (_, sid) = target.split_once("&sid=").unwrap();
+    let mut client = Client::websocket(server.address, &format!("EIO=4&sid={sid}")).await;
+    client.set_namespace("/bus");
+    client.send("2probe").await;
+    assert_eq!(client.packet().await.unwrap(), "3probe");
+    client.send("5").await;
+    // Its answer shows that the session has moved.
+    client.ask("CLIENTS", json!({"room": "r"})).await;
+    client
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_around_an_upgrade_come_once_and_in_order() {
+    const EVENTS: usize = 300;
+    let server = TestServer::start().await;
+    for round in 0..5 {
+        let room = format!("r{round}");
+        let join = JOIN.replace(r#""r""#, &format!(r#""{room}""#));
+        let target = open(&server, 4).await;
+        let body = ["40/bus,", &join].join("\u{1e}");
+        post(server.address, &target, &body).await;
+        let mut seen = poll_until(&server, &target, JOINED).await;
+        let publish = async {
+            for number in 0..EVENTS {
+                server.publish("/bus", &room, json!(number));
+                tokio::task::yield_now().await;
+            }
+        };
+        let upgrade = async {
+            let (_, sid) = target.split_once("&sid=").unwrap();
+            let query = format!("EIO=4&sid={sid}");
+            let mut client = Client::websocket(server.address, &query).await;
+            client.send("2probe").await;
+            assert_eq!(client.packet().await.unwrap(), "3probe");
+            // As an SDK does: the last poll ends before the client moves.
+            seen += &get(server.address, &target, "").await.body;
+            client.send("5").await;
+            client
+        };
+        let ((), mut client) = tokio::join!(publish, upgrade);
+        let mut numbers: Vec<usize> = seen.split('\u{1e}').filter_map(number).collect();
+        while numbers.len() < EVENTS {
+            let packet = client.packet().await.expect("closed");
+            numbers.extend(number(&packet));
+        }
+        assert_eq!(numbers, (0..EVENTS).collect::<Vec<_>>(), "round {round}");
+    }
+    server.stop().await;
+}
+
+/// What an EVENT says.
+fn number(packet: &str) -> Option<usize> {
+    let (_, rest) = packet.split_once(r#""message":"#)?;
+    rest.split(',').next()?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_too_slow_is_told_and_closed() {
+    let server = TestServer::start().await;
+    let mut direct = Client::connect(server.address, "/bus").await.unwrap();
+    direct.join("r").await;
+    for mut client in [direct, upgraded(&server).await] {
+        // More than the kernel and the wire hold, of both clients.
+        for _ in 0..700 {
+            server.publish("/bus", "r", json!("x".repeat(60_000)));
+        }
+        let closed = client.close_frame().await;
+        assert_eq!(closed, (4000, "too_slow".to_owned()));
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_polls_too_seldom_has_to_begin_anew() {
+    let server = TestServer::start().await;
+    let target = open(&server, 4).await;
+    let body = ["40/bus,", JOIN].join("\u{1e}");
+    post(server.address, &target, &body).await;
+    poll_until(&server, &target, JOINED).await;
+    for number in 0..1_000 {
+        server.publish("/bus", "r", json!(number));
+    }
+    // It may still be told what the engine holds, but then no more.
+    let mut status = 200;
+    while status == 200 {
+        status = get(server.address, &target, "").await.status;
+    }
+    assert_eq!(status, 400);
+    assert_eq!(post(server.address, &target, "3").await.status, 400);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_bounded_and_given_back() {
+    let server = TestServer::start_with(&["--max-connections", "5"]).await;
+    let target = "/socket.io/?EIO=4&transport=polling";
+    let mut opened = Vec::new();
+    for _ in 0..5 {
+        opened.push(open(&server, 4).await);
+    }
+    assert_eq!(get(server.address, target, "").await.status, 503);
+    assert_eq!(get(server.address, "/health", "").await.status, 200);
+    for session in &opened {
+        assert_eq!(post(server.address, session, "1").await.status, 200);
+    }
+    // The engine forgets them in tasks of its own.
+    while get(server.address, target, "").await.status != 200 {
+        tokio::task::yield_now().await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_said_in_the_close_frame() {
+    let server = TestServer::start().await;
+    let mut plain = Client::connect(server.address, "/bus").await.unwrap();
+    plain.join("r").await;
+    let mut upgraded = upgraded(&server).await;
+    let stopped = tokio::spawn(server.stop());
+    for client in [&mut plain, &mut upgraded] {
+        assert_eq!(client.close_frame().await, (1001, "stopping".to_owned()));
+    }
+    assert_eq!(stopped.await.unwrap().cut, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_understood_counts_as_sent() {
+    let server = TestServer::start().await;
+    let mut client = Client::connect(server.address, "/bus").await.unwrap();
+    let long = "x".repeat(10_000);
+    let mut codes = std::collections::BTreeMap::<String, usize>::new();
+    for _ in 0..200 {
+        client.emit(&long, json!({})).await;
+    }
+    for _ in 0..200 {
+        let told = client.event().await;
+        assert!(told[1]["event"].as_str().unwrap().len() <= 64);
+        *codes.entry(told[1]["code"].to_string()).or_default() += 1;
+    }
+    assert!(codes[r#""unknown_event""#] < 190, "{codes:?}");
+    assert!(codes[r#""too_fast""#] > 10, "{codes:?}");
+    server.stop().await;
+}
