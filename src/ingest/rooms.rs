@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::paced::Paced;
 use crate::core::error::Error;
 use crate::core::event::Offset;
 use crate::core::hub::{Hub, Outside};
@@ -21,10 +22,6 @@ use crate::nowplaying::{Publish, Slot};
 /// and twenty attempts a second cost nothing.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
-/// How often a refusal is logged for the same reason: a track is refused again
-/// with each attempt.
-const LOG_EVERY: Duration = Duration::from_secs(10);
-
 /// The rooms that tracks are published in.
 pub struct Rooms {
     hub: Arc<Hub>,
@@ -33,8 +30,8 @@ pub struct Rooms {
     next: Line,
     /// Wakes [`Rooms::retry`].
     refused: Notify,
-    /// Guards when each kind of refusal was logged last.
-    logged: Mutex<Vec<(&'static str, Instant)>>,
+    /// A track is refused again with each attempt: one line in a while says it.
+    complaints: Paced,
 }
 
 /// A room, and what is to be published there, one after the other.
@@ -75,7 +72,7 @@ impl Rooms {
             now_playing: line("now-playing"),
             next: line("next"),
             refused: Notify::new(),
-            logged: Mutex::default(),
+            complaints: Paced::new(1),
         })
     }
 
@@ -153,15 +150,9 @@ impl Rooms {
 
     fn complain(&self, error: &Error, what: &'static str) {
         let code = error.code();
-        let now = Instant::now();
-        let mut logged = self.logged.lock().expect("no code panics under this lock");
-        match logged.iter_mut().find(|(known, _)| *known == code) {
-            Some((_, last)) if now - *last < LOG_EVERY => return,
-            Some((_, last)) => *last = now,
-            None => logged.push((code, now)),
+        if self.complaints.lets(code) {
+            warn!(code, %error, "{what}");
         }
-        drop(logged);
-        warn!(code, %error, "{what}");
     }
 }
 

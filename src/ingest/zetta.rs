@@ -5,7 +5,6 @@ pub mod current;
 pub mod framing;
 mod intruder;
 mod item;
-mod paced;
 mod sender;
 pub mod xml;
 
@@ -22,8 +21,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use self::current::OnAir;
-use self::paced::Paced;
 use self::sender::Sender;
+use super::paced::Paced;
 use crate::nowplaying::feed::Feed;
 use crate::nowplaying::{Publish, Station};
 
