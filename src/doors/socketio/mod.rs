@@ -1,6 +1,7 @@
 //! The Socket.IO door: socketioxide speaks the protocol, the hub owns the rooms.
 //! Knows how a namespace is opened and closed; verbs are in the protocols' files.
 
+mod answer;
 mod frames;
 mod front;
 mod link;
@@ -9,33 +10,34 @@ mod payload;
 mod polling;
 mod room;
 mod root;
+mod session;
 mod sessions;
 
 use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use ipnet::IpNet;
 use socketioxide::adapter::LocalAdapter;
-use socketioxide::handler::{ConnectHandler, MessageHandler, Value};
+use socketioxide::handler::{ConnectHandler, Value};
 use socketioxide::service::SocketIoService;
 use socketioxide::socket::Socket;
 use socketioxide::{ParserConfig, SocketIo, TransportType};
 
-use crate::core::client::Client;
 use crate::core::error::Error;
 use crate::core::hub::Hub;
 use crate::core::name::NamespaceName;
 use crate::core::namespace::{self, Namespace, Protocol};
-use crate::core::outlet::{CloseReason, OUTLET_QUEUE};
+use crate::core::outlet::OUTLET_QUEUE;
 
 pub use front::Front;
 use link::Link;
 use outlet::SocketOutlet;
 use root::Root;
+use session::{Dispatch, Session};
 use sessions::Sessions;
 
 /// The largest packet that is read from a client, in bytes.
@@ -63,9 +65,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a session may stay without a namespace: SDKs connect to one at once.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How many events of one client wait for its CONNECT to be complete.
-const HELD_MOST: usize = 64;
 
 /// What the door allows.
 pub struct Limits {
@@ -157,12 +156,7 @@ impl Door {
             .connect(&self.namespace, outlet.clone())
             .map_err(|error| Box::new(error) as Refusal)?;
         link.enter(&outlet);
-        let session = Arc::new(Session {
-            hub: self.hub.clone(),
-            client,
-            outlet,
-            gate: Mutex::default(),
-        });
+        let session = Arc::new(Session::new(&self.hub, client, outlet));
         socket.extensions.insert(session.clone());
         socket.on_fallback(Dispatch(session));
         Ok(())
@@ -198,65 +192,5 @@ impl ConnectHandler<LocalAdapter, ()> for Door {
             link.answered(self.namespace.as_str(), false);
         }
         Box::pin(std::future::ready(opened))
-    }
-}
-
-/// A client of the hub behind a socket; dropped with the socket, and so the
-/// client ends when the engine forgets it, for whatever reason.
-struct Session {
-    hub: Arc<Hub>,
-    client: Arc<Client>,
-    outlet: Arc<SocketOutlet>,
-    /// Guards what came before the engine lets us answer; held while it is
-    /// worked off, so that nothing overtakes it.
-    gate: Mutex<Gate>,
-}
-
-#[derive(Default)]
-struct Gate {
-    open: bool,
-    held: Vec<(Value, Option<i64>)>,
-}
-
-impl Session {
-    fn opened(&self) {
-        let mut gate = self.gate.lock().expect("no code panics under this lock");
-        for (value, ack) in std::mem::take(&mut gate.held) {
-            self.handle(value, ack);
-        }
-        gate.open = true;
-    }
-
-    fn handle(&self, value: Value, ack: Option<i64>) {
-        room::handle(&self.hub, &self.client, &self.outlet, value, ack);
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.hub.disconnect(&self.client);
-    }
-}
-
-/// Handles every event of a client, in the order in which it sent them: the
-/// engine calls it from the task that reads the connection.
-struct Dispatch(Arc<Session>);
-
-/// Tells this handler from those that socketioxide makes of functions.
-struct InOrder;
-
-impl MessageHandler<LocalAdapter, InOrder> for Dispatch {
-    fn call(&self, _socket: Arc<Socket<LocalAdapter>>, value: Value, ack: Option<i64>) {
-        let session = &self.0;
-        let mut gate = session.gate.lock().expect("no code panics under this lock");
-        if gate.open {
-            drop(gate);
-            session.handle(value, ack);
-        } else if gate.held.len() < HELD_MOST {
-            gate.held.push((value, ack));
-        } else {
-            // Nothing can be answered yet, and nothing is lost without a word.
-            session.hub.close(&session.client, CloseReason::TooFast);
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! The room protocol: JOIN, LEAVE, NOTIFY, CLIENTS, and their answers.
 //! Translates only: what is allowed is the hub's matter.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -11,12 +10,12 @@ use socketioxide::handler::Value;
 
 use crate::core::client::Client;
 use crate::core::error::Error;
-use crate::core::event::{Offset, OffsetError};
+use crate::core::event::Offset;
 use crate::core::hub::Hub;
-use crate::core::name::{NameError, Nickname, RoomName};
-use crate::core::outlet::CloseReason;
+use crate::core::name::{Nickname, RoomName};
 
-use super::outlet::{Problem, SocketOutlet};
+use super::answer::{Answer, Invalid};
+use super::outlet::SocketOutlet;
 
 /// Handles one event that a client sent.
 pub(super) fn handle(
@@ -164,40 +163,6 @@ fn clients(asked: Named, answer: &Answer) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Why an event was not understood, or not allowed.
-#[derive(Debug, thiserror::Error)]
-enum Invalid {
-    #[error("there is no such event; there are JOIN, LEAVE, NOTIFY and CLIENTS")]
-    Event,
-    #[error("binary attachments are not understood here")]
-    Binary,
-    #[error("an event is [name, argument]: {0}")]
-    Json(#[from] serde_json::Error),
-    #[error("expected {form} (all strings but message), or a string that holds it: {why}")]
-    Argument {
-        form: &'static str,
-        why: Cow<'static, str>,
-    },
-    #[error("{0}")]
-    Offset(#[from] OffsetError),
-    #[error("{0}")]
-    Name(#[from] NameError),
-    #[error(transparent)]
-    Refused(#[from] Error),
-}
-
-impl Invalid {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Event => "unknown_event",
-            Self::Binary | Self::Json(_) | Self::Argument { .. } => "invalid_request",
-            Self::Offset(_) => "invalid_offset",
-            Self::Name(_) => "invalid_name",
-            Self::Refused(error) => error.code(),
-        }
-    }
-}
-
 /// The event's name and its first argument, or `null` where it has none.
 fn read(value: &Value) -> Result<(String, &RawValue), Invalid> {
     let Value::Str(text, None) = value else {
@@ -231,74 +196,4 @@ fn parse<T: DeserializeOwned>(argument: &RawValue, form: &'static str) -> Result
         return Err(Invalid::Argument { form, why });
     }
     serde_json::from_str(object).map_err(wrong)
-}
-
-/// How much of an event's name ERROR repeats, in characters: longer ones are
-/// no event of ours.
-const EVENT_SHOWN: usize = 64;
-
-/// Where the answer to one event goes: its ack, or ERROR where none was asked for.
-#[derive(Clone)]
-struct Answer {
-    hub: Arc<Hub>,
-    client: Arc<Client>,
-    outlet: Arc<SocketOutlet>,
-    event: String,
-    ack: Option<i64>,
-}
-
-impl Answer {
-    fn new(
-        hub: &Arc<Hub>,
-        client: &Arc<Client>,
-        outlet: &Arc<SocketOutlet>,
-        event: String,
-        ack: Option<i64>,
-    ) -> Self {
-        Self {
-            hub: hub.clone(),
-            client: client.clone(),
-            outlet: outlet.clone(),
-            event,
-            ack,
-        }
-    }
-
-    fn accept(&self, answer: &impl Serialize) {
-        if let Err(reason) = self.acknowledge(answer) {
-            self.hub.close(&self.client, reason);
-        }
-    }
-
-    /// Refuses what no rule of the hub has seen, which counts all the same.
-    fn misunderstood(&self, invalid: Invalid) {
-        match self.hub.misunderstood(&self.client) {
-            Ok(()) => self.refuse(&invalid),
-            Err(error) => self.refuse(&error.into()),
-        }
-    }
-
-    fn refuse(&self, invalid: &Invalid) {
-        let code = invalid.code();
-        metrics::counter!("roomcast_refused_total", "door" => "socketio", "reason" => code)
-            .increment(1);
-        let problem = Problem {
-            code,
-            message: &invalid.to_string(),
-        };
-        let sent = match self.ack {
-            Some(_) => self.acknowledge(&problem.as_answer()),
-            None => {
-                let shown = self.event.chars().take(EVENT_SHOWN).collect::<String>();
-                self.outlet.emit_error(Some(&shown), &problem)
-            }
-        };
-        if let Err(reason) = sent {
-            self.hub.close(&self.client, reason);
-        }
-    }
-
-    fn acknowledge(&self, answer: &impl Serialize) -> Result<(), CloseReason> {
-        self.outlet.acknowledge(self.ack, answer)
-    }
 }

@@ -7,9 +7,9 @@ use socketioxide::adapter::LocalAdapter;
 use socketioxide::handler::{ConnectHandler, MessageHandler, Value};
 use socketioxide::socket::Socket;
 
-use super::InOrder;
 use super::link_of;
 use super::outlet::{Problem, acknowledge, close_reason};
+use super::session::InOrder;
 
 /// Opens `/`: every EIO 3 client is connected to it before it asks for more.
 #[derive(Clone)]
