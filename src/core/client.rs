@@ -12,7 +12,6 @@ use tracing::{debug, info};
 use uuid::Uuid;
 
 use super::area::Area;
-use super::event::Event;
 use super::name::{Nickname, RoomName};
 use super::namespace::Limits;
 use super::outlet::{CloseReason, Outlet};
@@ -94,13 +93,8 @@ impl Client {
         self.state.lock().expect("no code panics under this lock")
     }
 
-    pub(super) fn deliver(&self, event: &Arc<Event>) {
-        if self.closed.load(Ordering::Relaxed) {
-            return;
-        }
-        if let Err(reason) = self.outlet.deliver(event) {
-            self.close(reason);
-        }
+    pub(super) fn outlet(&self) -> &Arc<dyn Outlet> {
+        &self.outlet
     }
 
     /// Closes the outlet, once.

@@ -22,6 +22,8 @@ pub const BACKLOG_MOST: usize = OUTLET_QUEUE / 2;
 pub trait Outlet: Send + Sync + 'static {
     /// Takes an event for the client. Called in the order of the room's offsets.
     ///
+    /// It may be called again after [`Outlet::close`], until the client has left.
+    ///
     /// # Errors
     /// The client can't take it: the hub closes it with the reason.
     fn deliver(&self, event: &Arc<Event>) -> Result<(), CloseReason>;

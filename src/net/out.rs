@@ -59,20 +59,22 @@ impl Kernel for TcpStream {
 
 /// What goes out, and what waits to; behind the socket's lock.
 #[derive(Default)]
+#[repr(C)]
 pub(super) struct Out {
+    // First what is looked at for every frame.
+    mode: Mode,
+    flushing: bool,
+    /// Frames, and their bytes, in both queues.
+    frames: usize,
     tls: Option<Box<ServerConnection>>,
+    /// Where the last byte in the queue stands within the engine's frames.
+    tail: Follower,
     /// What the kernel has not taken, in order.
     queue: VecDeque<Chunk>,
     /// Frames that wait for the end of one that the engine has begun.
     behind: VecDeque<Bytes>,
-    /// Frames, and their bytes, in both queues.
-    frames: usize,
     frame_bytes: usize,
     engine_bytes: usize,
-    /// Where the last byte in the queue stands within the engine's frames.
-    tail: Follower,
-    mode: Mode,
-    flushing: bool,
     /// The engine, waiting for room or for the end.
     engine: Option<Waker>,
 }
