@@ -1,5 +1,6 @@
 //! The hub by itself: here its rules; backlogs, budgets and turns are below.
 
+mod crowd;
 mod feed;
 mod kept;
 mod recovery;
