@@ -7,6 +7,7 @@ mod client;
 mod core;
 mod http;
 mod layers;
+mod leaving;
 mod net;
 mod polling;
 mod program;
