@@ -13,6 +13,8 @@ use serde_json::json;
 use tokio::task::block_in_place;
 
 use crate::client::Client;
+use crate::http::post;
+use crate::polling::{open, poll_until};
 use crate::server::TestServer;
 
 const JOIN: &str = r#"42/bus,1["JOIN",{"room":"r","name":"anna"}]"#;
@@ -89,6 +91,49 @@ async fn client_message(client: &mut Client) -> String {
     let packet = client.packet().await.expect("closed");
     let (_, rest) = packet.split_once(r#""message":""#).expect("an event");
     rest.split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_polls_may_leave_while_events_are_under_way() {
+    let server = TestServer::start().await;
+    let (reached, go) = hold(&server).await;
+    let target = open(&server, 4).await;
+    let body = ["40/bus,", JOIN].join("\u{1e}");
+    post(server.address, &target, &body).await;
+    poll_until(&server, &target, JOINED).await;
+    server.publish("/bus", "r", json!("old"));
+    block_in_place(|| reached.recv().unwrap());
+    assert_eq!(post(server.address, &target, "41/bus,").await.status, 200);
+    go.send(()).unwrap();
+    // Behind the event, in the queue of the room.
+    let (_reached, _go) = hold(&server).await;
+    let body = ["40/bus,", JOIN].join("\u{1e}");
+    assert_eq!(post(server.address, &target, &body).await.status, 200);
+    let told = poll_until(&server, &target, JOINED).await;
+    assert!(!told.contains("old"), "{told}");
+    drop((go, _go));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_polls_may_leave_in_one_body_and_come_back_in_the_next() {
+    let server = TestServer::start().await;
+    // Whether the first answer is read before the second CONNECT.
+    for polls in [false, true] {
+        for _ in 0..30 {
+            let target = open(&server, 4).await;
+            for body in ["40/bus,", "41/bus,"] {
+                assert_eq!(post(server.address, &target, body).await.status, 200);
+            }
+            if polls {
+                poll_until(&server, &target, "40/bus,").await;
+            }
+            let body = ["40/bus,", JOIN].join("\u{1e}");
+            assert_eq!(post(server.address, &target, &body).await.status, 200);
+            poll_until(&server, &target, JOINED).await;
+        }
+    }
+    server.stop().await;
 }
 
 /// The events of a client whose answers are through go to the wire again: at a
