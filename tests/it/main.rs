@@ -5,6 +5,7 @@
 mod api;
 mod client;
 mod core;
+mod crowd;
 mod http;
 mod layers;
 mod leaving;
