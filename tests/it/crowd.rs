@@ -149,7 +149,7 @@ impl Scene {
     async fn never_reads(&self, mut listener: Listener<'_>, client: usize) {
         self.idle(&mut listener, self.last).await;
         self.wait(self.last + FLOOD + 1).await;
-        if client / 100 % 2 == 0 {
+        if (client / 100).is_multiple_of(2) {
             let heard = listener.hear(u64::MAX).await;
             let too_slow = Heard::Closed(4000, "too_slow".into());
             assert!(heard == too_slow || heard == Heard::Cut, "{heard:?}");
