@@ -5,8 +5,10 @@
 mod api;
 mod client;
 mod core;
+mod crowd;
 mod http;
 mod layers;
+mod leaving;
 mod net;
 mod polling;
 mod program;

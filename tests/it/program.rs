@@ -71,23 +71,23 @@ fn taken() -> (TcpListener, String) {
 }
 
 /// A server that runs; it is killed when this is dropped.
-struct Program {
+pub struct Program {
     child: Child,
-    folder: TempDir,
+    pub folder: TempDir,
     lines: UnboundedReceiver<String>,
     /// Every line of stderr that was read so far.
     seen: Vec<String>,
     url: String,
-    address: SocketAddr,
+    pub address: SocketAddr,
     zetta: SocketAddr,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin {}
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync> Stream for T {}
 
 impl Program {
-    async fn start(options: &[&str]) -> Self {
+    pub async fn start(options: &[&str]) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), options).await
     }
 
@@ -153,7 +153,7 @@ impl Program {
     }
 
     /// Sends a signal by its short name, as in `kill -TERM`.
-    async fn signal(&self, name: &str) {
+    pub async fn signal(&self, name: &str) {
         // Every shell has `kill`, and not every system `/bin/kill`.
         let kill = format!("kill -{name} {}", self.child.id().unwrap());
         let status = Command::new("sh").args(["-c", &kill]).status().await;
@@ -161,7 +161,7 @@ impl Program {
     }
 
     /// Waits for the end of the program, and of what it says.
-    async fn exit(&mut self) -> ExitStatus {
+    pub async fn exit(&mut self) -> ExitStatus {
         while self.next_line().await.is_some() {}
         timeout(SOON, self.child.wait())
             .await
@@ -187,7 +187,7 @@ impl Program {
         http::ask(self.connect().await, &request).await
     }
 
-    async fn get(&self, target: &str) -> Answer {
+    pub async fn get(&self, target: &str) -> Answer {
         self.ask("GET", target, "").await
     }
 

@@ -77,7 +77,9 @@ impl Link {
             .position(|before| before.namespace() == outlet.namespace());
         if let Some(before) = before {
             // What it was sent may still be under way.
-            outlet.continues(&state.outlets.swap_remove(before));
+            let before = state.outlets.swap_remove(before);
+            before.leave();
+            outlet.continues(&before);
         }
         state.outlets.push(outlet.clone());
         drop(state);
@@ -108,7 +110,11 @@ impl Link {
 
     /// The client leaves a namespace, and may connect to it again at once.
     pub(super) fn leaves(&self, namespace: &str) {
-        self.lock().open.retain(|open| open != namespace);
+        let mut state = self.lock();
+        state.open.retain(|open| open != namespace);
+        if let Some(outlet) = state.outlet(namespace) {
+            outlet.leave();
+        }
     }
 
     /// Whether a CONNECT to the namespace is answered: one that is open is not
@@ -146,11 +152,13 @@ impl Link {
         }
         let namespace = namespace_of(packet);
         let mut state = self.lock();
-        if packet.starts_with("40") {
+        let outlet = state.outlet(namespace).cloned();
+        // An answer that was polled late is of no client that has left.
+        let has_left = outlet.as_ref().is_some_and(|outlet| outlet.has_left());
+        if packet.starts_with("40") && !has_left {
             state.opens(namespace);
         }
-        let of = state.outlets.iter().find(|o| o.namespace() == namespace);
-        if let Some(outlet) = of {
+        if let Some(outlet) = outlet {
             outlet.passed();
         }
     }
@@ -173,6 +181,11 @@ impl State {
         if !self.is_open(namespace) {
             self.open.push(namespace.to_owned());
         }
+    }
+
+    /// The client that came to the namespace last.
+    fn outlet(&self, namespace: &str) -> Option<&Arc<SocketOutlet>> {
+        self.outlets.iter().find(|o| o.namespace() == namespace)
     }
 
     fn is_open(&self, namespace: &str) -> bool {

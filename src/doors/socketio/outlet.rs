@@ -3,7 +3,7 @@
 //! Knows the engine's queue and what a full one means; no verbs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -30,6 +30,9 @@ pub(super) struct SocketOutlet {
     /// Packets that the engine was given and that have not gone out. While
     /// there are any, events follow them through the engine: so order holds.
     passing: AtomicUsize,
+    /// The client has left the namespace, and may be there anew: nothing for
+    /// this one goes out any more. Held while something does.
+    left: Mutex<bool>,
     wire: OnceLock<Wire>,
     namespace: NamespaceName,
     socket: Weak<Socket<LocalAdapter>>,
@@ -45,6 +48,7 @@ impl SocketOutlet {
     ) -> Self {
         Self {
             passing: AtomicUsize::new(1),
+            left: Mutex::new(false),
             wire: OnceLock::new(),
             namespace,
             socket: Arc::downgrade(socket),
@@ -60,6 +64,19 @@ impl SocketOutlet {
     pub(super) fn attach(&self, wire: Wire) {
         // The first one stays: a session moves to a WebSocket once.
         let _ = self.wire.set(wire);
+    }
+
+    /// From here on everything for this client is dropped.
+    pub(super) fn leave(&self) {
+        *self.lock_left() = true;
+    }
+
+    pub(super) fn has_left(&self) -> bool {
+        *self.lock_left()
+    }
+
+    fn lock_left(&self) -> MutexGuard<'_, bool> {
+        self.left.lock().expect("no code panics under this lock")
     }
 
     /// What the one before was sent is still to pass.
@@ -83,6 +100,18 @@ impl SocketOutlet {
         event: &str,
         data: &(impl Serialize + ?Sized),
     ) -> Result<(), CloseReason> {
+        let left = self.lock_left();
+        if *left {
+            return Ok(());
+        }
+        self.through_engine(event, data)
+    }
+
+    fn through_engine(
+        &self,
+        event: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> Result<(), CloseReason> {
         let socket = self.socket.upgrade().ok_or(CloseReason::Gone)?;
         self.passing.fetch_add(1, Ordering::AcqRel);
         socket.emit(event, data).map_err(close_reason)
@@ -94,7 +123,8 @@ impl SocketOutlet {
         ack: Option<i64>,
         answer: &impl Serialize,
     ) -> Result<(), CloseReason> {
-        if ack.is_none() {
+        let left = self.lock_left();
+        if ack.is_none() || *left {
             return Ok(());
         }
         let socket = self.socket.upgrade().ok_or(CloseReason::Gone)?;
@@ -125,8 +155,12 @@ impl SocketOutlet {
 
 impl Outlet for SocketOutlet {
     fn deliver(&self, event: &Arc<Event>) -> Result<(), CloseReason> {
+        let left = self.lock_left();
+        if *left {
+            return Ok(());
+        }
         let Some(wire) = self.direct() else {
-            return self.emit("EVENT", event.json());
+            return self.through_engine("EVENT", event.json());
         };
         let frame = event.encoded(FRAME, || self.frame("EVENT", event.json().get()));
         wire.send(&frame).map_err(|untaken| match untaken {
@@ -136,6 +170,10 @@ impl Outlet for SocketOutlet {
     }
 
     fn close(&self, reason: CloseReason) {
+        if self.has_left() {
+            // The session goes on without it.
+            return;
+        }
         let problem = Problem {
             code: reason.code(),
             message: &reason.to_string(),

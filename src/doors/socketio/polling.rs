@@ -117,11 +117,12 @@ where
 
 /// Hands a body on; what stands behind a CONNECT waits until that is answered.
 ///
-/// Up to the last CONNECT packet by packet: the engine asks for more of a body
+/// Up to the last CONNECT or DISCONNECT packet by packet: the engine asks for more of a body
 /// before it looks at what it has.
 async fn feed(mut engine: Sender<Bytes>, body: &Bytes, text: &str, framing: Framing, link: &Link) {
     let connects = |packet: &str| packet.starts_with("40");
-    let last = packets(text, framing).filter(|(packet, _)| connects(packet));
+    let leaves = |packet: &str| packet.starts_with("41");
+    let last = packets(text, framing).filter(|(packet, _)| connects(packet) || leaves(packet));
     let last = last.last().map_or(0, |(_, end)| end);
     let mut given = 0;
     let mut connecting = None;
@@ -129,7 +130,7 @@ async fn feed(mut engine: Sender<Bytes>, body: &Bytes, text: &str, framing: Fram
         if let Some(answered) = connecting.take() {
             answered.await;
         }
-        if packet.starts_with("41") {
+        if leaves(packet) {
             link.leaves(namespace_of(packet));
         }
         if connects(packet) {
