@@ -17,6 +17,7 @@ use socketioxide::socket::Sid;
 use tower::{BoxError, Service};
 
 use super::frames::Frames;
+use super::head;
 use super::link::Link;
 use super::payload::Framing;
 use super::polling;
@@ -76,9 +77,10 @@ where
                 None => return refuse(StatusCode::SERVICE_UNAVAILABLE, FULL),
             },
         };
-        if asked.sid.is_none() {
+        if request.method() != Method::POST {
             // The engine keeps it for as long as the session lives.
-            request.extensions_mut().insert(link.clone());
+            let opens = asked.sid.is_none().then(|| link.clone());
+            request = head::lean(request, opens);
         }
         let mut engine = self.engine.clone();
         let mut pass = move |request| engine.call(request);

@@ -3,6 +3,7 @@
 
 mod frames;
 mod front;
+mod head;
 mod link;
 mod outlet;
 mod payload;
