@@ -39,6 +39,14 @@ pub(super) fn lean<B>(request: Request<B>, opens: Option<Arc<Link>>) -> Request<
     lean
 }
 
+/// What the engine is given with a WebSocket on which a session begins.
+pub(super) fn opening(uri: &Uri, link: Arc<Link>) -> Request<()> {
+    let mut opening = Request::new(());
+    *opening.uri_mut() = fresh(uri);
+    opening.extensions_mut().insert(link);
+    opening
+}
+
 fn fresh(uri: &Uri) -> Uri {
     // What http has parsed and printed it parses again; if ever it does not,
     // the old one is right, though it keeps the old memory.

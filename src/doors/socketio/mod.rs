@@ -11,6 +11,7 @@ mod polling;
 mod room;
 mod root;
 mod sessions;
+mod websocket;
 
 use std::fmt::Display;
 use std::future::Future;
