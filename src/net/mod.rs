@@ -23,6 +23,7 @@ mod socket;
 mod stream;
 mod tcp;
 pub mod tls;
+mod upgrade;
 mod wire;
 
 pub use accept::serve;
@@ -32,4 +33,5 @@ pub use limits::{Limits, raise_descriptors};
 pub use listen::{BindError, bind};
 pub use request::{ConnectionHandle, PeerAddr};
 pub use socket::{Kill, TooLate};
+pub use upgrade::{Upgraded, upgraded};
 pub use wire::{Untaken, Wire};

@@ -47,6 +47,12 @@ impl Stream {
         &self.socket
     }
 
+    /// Takes back what hyper has read and not used: nothing, unless the gate
+    /// has given up waiting for the answer.
+    pub(super) fn put_back(&mut self, unused: &[u8]) {
+        self.held.splice(..0, unused.iter().copied());
+    }
+
     fn poll_peer(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.tls {
             records::poll_read(&self.socket, cx, buf)

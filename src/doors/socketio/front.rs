@@ -17,12 +17,14 @@ use socketioxide::socket::Sid;
 use tower::{BoxError, Service};
 
 use super::frames::Frames;
+use super::head;
 use super::link::Link;
 use super::payload::Framing;
 use super::polling;
 use super::sessions::Sessions;
+use super::websocket;
 use crate::net::peer::sender;
-use crate::net::{ConnectionHandle, PeerAddr};
+use crate::net::{ConnectionHandle, PeerAddr, Upgraded};
 
 /// Where the engine serves; its default, and the SDKs'.
 const PATH: &str = "/socket.io";
@@ -42,8 +44,10 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>
 impl<S, B> Service<Request<Incoming>> for Front<S>
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    S: Service<(Upgraded, Request<()>), Response = ()>,
     S: Clone + Send + 'static,
-    S::Future: Send,
+    <S as Service<Request<Body>>>::Future: Send,
+    <S as Service<(Upgraded, Request<()>)>>::Future: Send,
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
@@ -52,10 +56,10 @@ where
     type Future = Answering;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.engine.poll_ready(cx)
+        Service::<Request<Body>>::poll_ready(&mut self.engine, cx)
     }
 
-    fn call(&mut self, mut request: Request<Incoming>) -> Answering {
+    fn call(&mut self, request: Request<Incoming>) -> Answering {
         let asked = Asked::of(&request);
         let peer = request.extensions().get::<PeerAddr>().copied();
         let connection = request.extensions().get::<ConnectionHandle>().cloned();
@@ -76,22 +80,17 @@ where
                 None => return refuse(StatusCode::SERVICE_UNAVAILABLE, FULL),
             },
         };
-        if asked.sid.is_none() {
-            // The engine keeps it for as long as the session lives.
-            request.extensions_mut().insert(link.clone());
-        }
         let mut engine = self.engine.clone();
         let mut pass = move |request| engine.call(request);
         match (transport, asked.sid, request.method()) {
-            (TransportType::Websocket, sid, _) => {
-                let wire = connection.wire();
-                let frames = match sid {
-                    None => Frames::opened(link, wire),
-                    Some(_) => Frames::upgrading(link, wire),
-                };
+            (TransportType::Websocket, None, _) => {
                 // Too late only where the connection is gone.
-                let _ = connection.set_rule(frames);
-                let answer = pass(request.map(Body::new));
+                let _ = connection.set_rule(Frames::opened(link.clone(), connection.wire()));
+                Box::pin(websocket::opened(self.engine.clone(), request, link))
+            }
+            (TransportType::Websocket, Some(_), _) => {
+                let _ = connection.set_rule(Frames::upgrading(link, connection.wire()));
+                let answer = pass(head::lean(request, None).map(Body::new));
                 Box::pin(async { Ok(answer.await?.map(Body::new)) })
             }
             (TransportType::Polling, Some(_), &Method::POST) => {
@@ -103,6 +102,7 @@ where
                 Box::pin(polling::polled(answer, link, asked.framing))
             }
             (TransportType::Polling, None, _) => {
+                let request = head::lean(request, Some(link.clone()));
                 let answer = pass(request.map(Body::new));
                 Box::pin(polling::opened(answer, link))
             }

@@ -4,6 +4,7 @@
 mod answer;
 mod frames;
 mod front;
+mod head;
 mod link;
 mod outlet;
 mod payload;
@@ -12,6 +13,7 @@ mod room;
 mod root;
 mod session;
 mod sessions;
+mod websocket;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -58,6 +60,13 @@ fn packet_bytes(hub: &Hub) -> usize {
 const BINARIES_MOST: usize = 16;
 const BINARIES_WITHIN: Duration = Duration::from_secs(10);
 
+/// How much of a WebSocket is read at once. The engine keeps a buffer of this
+/// size for each connection: at 10,000 that is 10 MiB, where the engine's own
+/// default takes 40. A listener's packets are some 100 bytes; one of 64 KiB is
+/// read in 64 parts. Under 1 KiB `bytes` would forget the size when it replaces
+/// a buffer that a packet still lies in, and read the next ones in crumbs.
+const READ_BYTES: usize = 1024;
+
 /// How often the engine asks whether a client is there, and how long it waits.
 /// The protocol's defaults (Engine.IO v4, "heartbeat").
 const PING_INTERVAL: Duration = Duration::from_secs(25);
@@ -91,7 +100,7 @@ pub fn service(
         .ws_max_message_size(packet_bytes)
         .ws_max_frame_size(packet_bytes)
         .with_parser(parser)
-        .ws_read_buffer_size(4096)
+        .ws_read_buffer_size(READ_BYTES)
         .ping_interval(PING_INTERVAL)
         .ping_timeout(PING_TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)

@@ -1,0 +1,54 @@
+//! What remains of a connection after its upgrade: the stream alone, had back
+//! from hyper. Knows nothing of what it was upgraded to.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::stream::Stream;
+
+/// The bytes of an upgraded connection.
+///
+/// As small as a pointer: whoever reads it in a task has it there several
+/// times, for as long as the connection lives.
+pub struct Upgraded(Box<Stream>);
+
+/// The stream, once the upgrade is answered; none if it never is.
+pub async fn upgraded(upgrade: OnUpgrade) -> Option<Upgraded> {
+    let parts = upgrade.await.ok()?.downcast::<TokioIo<Stream>>().ok()?;
+    let mut stream = Box::new(parts.io.into_inner());
+    stream.put_back(&parts.read_buf);
+    Some(Upgraded(stream))
+}
+
+impl AsyncRead for Upgraded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Upgraded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_shutdown(cx)
+    }
+}
