@@ -44,7 +44,7 @@ impl Events {
         self.0.len()
     }
 
-    /// The next event's message: a track of about 250 bytes. It counts as
+    /// The next event's message: a track of about 240 bytes. It counts as
     /// published now.
     pub fn next(&mut self) -> &str {
         let number = self.0.len() + 1;

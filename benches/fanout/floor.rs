@@ -82,10 +82,10 @@ fn publish(
     }
 }
 
-/// The event as roomcast sends it, as long to the byte.
+/// The event as roomcast sends it, and as long.
 fn event(message: &str, number: usize) -> String {
     format!(
-        r#"42/bus,["EVENT",{{"sender":"POST","room":"r","message":{message},"offset":"floor-floor-{number}","time":"2024-07-09T21:00:35.000Z"}}]"#
+        r#"42/bus,["EVENT",{{"sender":"POST","room":"r","message":{message},"offset":"floorfloor00-{number}","time":"2024-07-09T21:00:35.000Z"}}]"#
     )
 }
 
