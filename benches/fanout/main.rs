@@ -1,0 +1,176 @@
+//! What it costs to tell N clients of one event: `cargo bench`. The server as
+//! it is built for release, beside the floor (a loop of `send(2)`) and beside
+//! Socket.IO on Node, in turn, in one run. `cargo bench -- --help`.
+
+mod client;
+mod events;
+mod floor;
+mod frame;
+mod load;
+mod node;
+mod publisher;
+mod report;
+mod server;
+mod transport;
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::{Parser, Subcommand};
+
+use load::Load;
+use report::{Figures, Latency, Line};
+use server::{Kind, Server};
+
+/// Files that a process has open beside its clients: the server leaves 128 for
+/// them.
+const FILES_BESIDE: u64 = 256;
+
+/// How long a server is left alone before its memory is looked at.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Events per second while a storm of clients joins.
+const STORM_RATE: f64 = 10.0;
+
+/// Measures fan-out, memory, joining and latency of the server, by the floor.
+#[derive(Parser)]
+#[command(name = "cargo bench --")]
+struct Arguments {
+    /// Clients in the room.
+    #[arg(short = 'n', long, default_value_t = 5000)]
+    clients: usize,
+    /// Rounds; in each, every server is measured once.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Events that are published one after the other, for the CPU time.
+    #[arg(long, default_value_t = 40)]
+    events: usize,
+    /// Cargo says so to every bench.
+    #[arg(long, hide = true)]
+    bench: bool,
+    #[command(subcommand)]
+    child: Option<Role>,
+}
+
+/// What this program is to itself.
+#[derive(Subcommand)]
+enum Role {
+    /// Be the floor.
+    #[command(name = server::FLOOR, hide = true)]
+    Floor,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if arguments.child.is_some() {
+        return floor::run();
+    }
+    ensure!(
+        cfg!(target_os = "linux"),
+        "CPU time is read from Linux's /proc"
+    );
+    ensure!(
+        arguments.rounds > 0 && arguments.events > 0,
+        "nothing to do"
+    );
+    let clients = affordable(arguments.clients)?;
+
+    let mut kinds = vec![Kind::Floor, Kind::Roomcast, Kind::RoomcastTls];
+    let node = node::find();
+    kinds.extend(node.clone().map(Kind::Node));
+    let mut found: Vec<Vec<Figures>> = vec![Vec::new(); kinds.len()];
+    let mut delivered = 0;
+    for round in 1..=arguments.rounds {
+        let mut floor = None;
+        for (kind, found) in kinds.iter().zip(&mut found) {
+            let failed = || format!("{}, round {round}", kind.name());
+            let mut run = Run {
+                kind,
+                clients,
+                events: arguments.events,
+                delivered: &mut delivered,
+            };
+            let figures = run.measure(floor).with_context(failed)?;
+            floor = floor.or(Some(figures.cpu));
+            eprintln!("{}: {:.2} us per event", failed(), figures.cpu);
+            found.push(figures);
+        }
+    }
+
+    println!("\n{}", report::machine());
+    let rounds = arguments.rounds;
+    println!("{clients} clients in one room; medians of {rounds} rounds in turn\n");
+    println!("{}", report::HEAD.join("\n"));
+    for (kind, found) in kinds.iter().zip(&found) {
+        println!("{}", Line(kind.name(), found));
+    }
+    if let Err(why) = node {
+        println!("NOT RUN: socket.io on Node ({why})");
+    }
+    println!("\n{delivered} deliveries: every event once, in order, to everyone in the room");
+    Ok(())
+}
+
+/// As many of these clients as there may be files.
+fn affordable(wanted: usize) -> anyhow::Result<usize> {
+    ensure!(wanted > 0, "a room without clients");
+    let files = rlimit::increase_nofile_limit(wanted as u64 + FILES_BESIDE)?;
+    let most = usize::try_from(files.saturating_sub(FILES_BESIDE))?;
+    if most < wanted {
+        println!("{most} clients instead of {wanted}: {files} open files are allowed (ulimit -n)");
+    }
+    ensure!(most > 0, "too few open files are allowed (ulimit -n)");
+    Ok(most.min(wanted))
+}
+
+/// One server in one round.
+struct Run<'a> {
+    kind: &'a Kind,
+    clients: usize,
+    events: usize,
+    delivered: &'a mut usize,
+}
+
+impl Run<'_> {
+    /// Everything there is to know, with the floor's microseconds of this round
+    /// once they are known.
+    fn measure(&mut self, floor: Option<f64>) -> anyhow::Result<Figures> {
+        let server = Server::start(self.kind)?;
+        let mut load = Load::new(&server)?;
+        let empty = server.resident()?;
+        load.connect(self.clients)?;
+        load.rest(SETTLE)?;
+        let idle = (server.resident()? - empty) / self.clients as f64;
+
+        // One that is not counted: the first of everything is slower.
+        load.saturate(1)?;
+        let (before, delivered) = (server.cpu()?, load.delivered);
+        load.saturate(self.events)?;
+        let used = server.cpu()?.saturating_sub(before);
+        let cpu = used.as_secs_f64() * 1e6 / (load.delivered - delivered) as f64;
+
+        let one = Latency::of(&load.paced(1.0, 5)?);
+        let ten = Latency::of(&load.paced(10.0, 30)?);
+        *self.delivered += load.delivered;
+        drop(load);
+        drop(server);
+        let storm = self.kind.is_ours().then(|| self.storm()).transpose()?;
+        Ok(Figures {
+            cpu,
+            ratio: cpu / floor.unwrap_or(cpu),
+            idle,
+            one,
+            ten,
+            storm,
+        })
+    }
+
+    /// Joins per second of clients that all come at once to a new server.
+    fn storm(&mut self) -> anyhow::Result<f64> {
+        let server = Server::start(self.kind)?;
+        let mut load = Load::new(&server)?;
+        let took = load.storm(self.clients, STORM_RATE)?;
+        *self.delivered += load.delivered;
+        Ok(self.clients as f64 / took.as_secs_f64())
+    }
+}

@@ -1,0 +1,195 @@
+//! The servers that are measured, each a child process on free ports, and what
+//! the kernel says of them.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use roomcast::net::tls::CERT_FILE;
+use tempfile::TempDir;
+
+use super::transport::{Peer, trusting};
+
+/// The longest wait for a server to say where it listens.
+const START: Duration = Duration::from_secs(20);
+
+/// The argument by which this program runs as the floor.
+pub const FLOOR: &str = "floor";
+
+/// What is measured.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A loop of `send(2)`.
+    Floor,
+    /// This crate's server over HTTP.
+    Roomcast,
+    /// The same over TLS.
+    RoomcastTls,
+    /// Socket.IO on Node: the script.
+    Node(PathBuf),
+}
+
+impl Kind {
+    /// As it is called in the table.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Roomcast => "roomcast",
+            Self::RoomcastTls => "roomcast, TLS",
+            Self::Node(_) => "socket.io on Node",
+        }
+    }
+
+    /// Whether it is this crate's server.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Roomcast | Self::RoomcastTls)
+    }
+
+    fn command(&self) -> anyhow::Result<Command> {
+        Ok(match self {
+            Self::Floor => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg(FLOOR);
+                command
+            }
+            Self::Node(script) => {
+                let mut command = Command::new("node");
+                command.arg(script);
+                command
+            }
+            Self::Roomcast | Self::RoomcastTls => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+                command.env_clear().args([
+                    "--host=127.0.0.1",
+                    "--port=0",
+                    "--zetta-listen=off",
+                    "--log-format=text",
+                    // What the system allows is less, or the same.
+                    "--max-connections=1000000",
+                ]);
+                if *self == Self::RoomcastTls {
+                    command.arg("--https");
+                }
+                command
+            }
+        })
+    }
+}
+
+/// A server that runs; it is killed when this is dropped.
+pub struct Server {
+    child: Child,
+    kind: Kind,
+    _folder: TempDir,
+    /// Where clients connect.
+    pub clients: Peer,
+    /// Where events are published.
+    pub publishers: Peer,
+}
+
+impl Server {
+    /// Starts one, and waits until it has said where it listens.
+    pub fn start(kind: &Kind) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut child = kind
+            .command()?
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{} does not start", kind.name()))?;
+        let mut said = Said::by(&mut child)?;
+        let (clients, publishers) = match kind {
+            Kind::Floor => (said.address("clients: ")?, said.address("publish: ")?),
+            Kind::Node(_) => [said.address("clients: ")?; 2].into(),
+            Kind::Roomcast => [said.address("Socket.IO: http://")?; 2].into(),
+            Kind::RoomcastTls => [said.address("Socket.IO: https://")?; 2].into(),
+        };
+        let tls = match kind {
+            Kind::RoomcastTls => Some(trusting(&folder.path().join("certs").join(CERT_FILE))?),
+            _ => None,
+        };
+        let peer = |address| Peer {
+            address,
+            tls: tls.clone(),
+        };
+        Ok(Self {
+            child,
+            kind: kind.clone(),
+            _folder: folder,
+            clients: peer(clients),
+            publishers: peer(publishers),
+        })
+    }
+
+    /// Whether it is the floor, which has its own manners.
+    pub fn is_floor(&self) -> bool {
+        self.kind == Kind::Floor
+    }
+
+    /// The CPU time that its threads have used, those of the kernel's work for
+    /// them as well.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        let mut nanoseconds = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let times = fs::read_to_string(task?.path().join("schedstat"))?;
+            let on_cpu = times.split(' ').next().context("no times")?;
+            nanoseconds += on_cpu.parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
+    /// The memory that it has resident, in KiB.
+    pub fn resident(&self) -> anyhow::Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+        let number = line.and_then(|l| l.split_whitespace().next());
+        Ok(number.context("no VmRSS")?.parse()?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has nothing to lose.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a server says on stderr; it is read to the end, so that no full pipe
+/// holds the server up.
+struct Said(Receiver<String>, Vec<String>);
+
+impl Said {
+    fn by(child: &mut Child) -> anyhow::Result<Self> {
+        let stderr = child.stderr.take().context("no stderr")?;
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Ok(Self(lines, Vec::new()))
+    }
+
+    /// The address behind these words, in the next line that has them.
+    fn address(&mut self, words: &str) -> anyhow::Result<SocketAddr> {
+        loop {
+            let line = self
+                .0
+                .recv_timeout(START)
+                .map_err(|_| anyhow!("no line with {words:?}, only:\n{}", self.1.join("\n")))?;
+            if let Some((_, rest)) = line.split_once(words) {
+                return Ok(rest.split('/').next().unwrap_or(rest).parse()?);
+            }
+            self.1.push(line);
+        }
+    }
+}
