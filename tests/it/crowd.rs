@@ -122,7 +122,10 @@ impl Scene {
         self.idle(listener, self.last - BURST).await;
         let heard = listener.hear(self.last).await;
         if heard != Heard::All {
-            assert_eq!(heard, Heard::Closed(4000, "too_slow".into()));
+            // On a slow machine the pause may be as long as a stalled peer is
+            // waited for: then it is cut.
+            let too_slow = Heard::Closed(4000, "too_slow".into());
+            assert!(heard == too_slow || heard == Heard::Cut, "{heard:?}");
             self.too_slow.fetch_add(1, Ordering::Relaxed);
             self.come_back(listener, Return::Open).await;
             assert_eq!(listener.hear(self.last).await, Heard::All);

@@ -158,8 +158,9 @@ impl Link {
         if packet.starts_with("40") && !has_left {
             state.opens(namespace);
         }
-        if let Some(outlet) = outlet {
-            outlet.passed();
+        drop(state);
+        if let Some(reason) = outlet.and_then(|outlet| outlet.passed()) {
+            self.close(reason.websocket_code(), reason.code());
         }
     }
 

@@ -181,12 +181,19 @@ fn link_of(socket: &Socket<LocalAdapter>) -> Option<&Arc<Link>> {
 /// before a connect handler runs, and what comes in between would be lost.
 impl ConnectHandler<LocalAdapter, ()> for Door {
     fn call(&self, socket: Arc<Socket<LocalAdapter>>, _auth: Option<Value>) {
-        if let Some(session) = socket.extensions.get::<Arc<Session>>() {
-            session.opened();
-        }
-        if let Some(link) = link_of(&socket) {
-            link.answered(self.namespace.as_str(), true);
-        }
+        let session = socket.extensions.get::<Arc<Session>>();
+        let link = link_of(&socket).cloned();
+        let namespace = self.namespace.clone();
+        // Behind this call: until it returns the engine takes no other CONNECT,
+        // and what is answered here may bring one at once.
+        tokio::spawn(async move {
+            if let Some(session) = session {
+                session.opened();
+            }
+            if let Some(link) = link {
+                link.answered(namespace.as_str(), true);
+            }
+        });
     }
 
     fn call_middleware<'a>(

@@ -2,7 +2,7 @@
 //! the wire where nothing of the engine's is under way, else through the engine.
 //! Knows the engine's queue and what a full one means; no verbs.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use bytes::Bytes;
@@ -33,6 +33,8 @@ pub(super) struct SocketOutlet {
     /// The client has left the namespace, and may be there anew: nothing for
     /// this one goes out any more. Held while something does.
     left: Mutex<bool>,
+    /// The server is stopping, and has told the client so.
+    stopping: AtomicBool,
     wire: OnceLock<Wire>,
     namespace: NamespaceName,
     socket: Weak<Socket<LocalAdapter>>,
@@ -49,6 +51,7 @@ impl SocketOutlet {
         Self {
             passing: AtomicUsize::new(1),
             left: Mutex::new(false),
+            stopping: AtomicBool::new(false),
             wire: OnceLock::new(),
             namespace,
             socket: Arc::downgrade(socket),
@@ -85,13 +88,16 @@ impl SocketOutlet {
         self.passing.fetch_add(passing, Ordering::AcqRel);
     }
 
-    /// A packet of this client's has gone out.
-    pub(super) fn passed(&self) {
+    /// A packet of this client's has gone out; the reason to end the session
+    /// now, if that was the last one.
+    pub(super) fn passed(&self) -> Option<CloseReason> {
         let one_less = |passing: usize| passing.checked_sub(1);
         // Below zero only where the engine said something by itself.
         let _ = self
             .passing
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
+        let last = self.passing.load(Ordering::Acquire) == 0;
+        (last && self.stopping.load(Ordering::Acquire)).then_some(CloseReason::Stopping)
     }
 
     /// Sends an event through the engine.
@@ -187,7 +193,11 @@ impl Outlet for SocketOutlet {
                 let _ = wire.send(&self.frame("ERROR", &shown));
                 Err(reason)
             }
-            _ => self.emit_error(None, &problem),
+            _ => {
+                self.stopping
+                    .store(reason == CloseReason::Stopping, Ordering::Release);
+                self.emit_error(None, &problem)
+            }
         };
         // A Socket.IO DISCONNECT would keep an SDK from coming back by itself:
         // the session is ended below it.
