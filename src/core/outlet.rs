@@ -28,6 +28,12 @@ pub trait Outlet: Send + Sync + 'static {
     /// The client can't take it: the hub closes it with the reason.
     fn deliver(&self, event: &Arc<Event>) -> Result<(), CloseReason>;
 
+    /// A word ahead of [`Outlet::deliver`]: called for a few outlets in a row.
+    ///
+    /// Whoever looks here at what it will need has the processor fetch it for
+    /// all of them at once, where each would wait for its own.
+    fn prepare(&self) {}
+
     /// Ends the connection, telling the client why as far as its protocol can.
     ///
     /// The door then calls [`Hub::disconnect`](super::hub::Hub::disconnect).

@@ -29,6 +29,10 @@ const QUEUE_KEPT: usize = 64;
 /// 1 ms.
 const YIELD_EVERY: usize = 256;
 
+/// How many outlets are told ahead that an event comes: as many misses as a
+/// processor waits for at once.
+const AHEAD: usize = 8;
+
 /// Run by the worker when its turn comes, so that an answer and the events
 /// around it reach the client in order.
 pub(super) type Reply = Box<dyn FnOnce() + Send>;
@@ -110,11 +114,14 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
     while let Some(item) = shard.pop(&mut members) {
         match item {
             Item::Event(event) => {
-                for member in &members.list {
-                    if event.publication.origin != Some(member.key) {
-                        member.deliver(&event);
+                for group in members.list.chunks(AHEAD) {
+                    group.iter().for_each(|member| member.outlet.prepare());
+                    for member in group {
+                        if event.publication.origin != Some(member.key) {
+                            member.deliver(&event);
+                        }
+                        pace.has_done(1).await;
                     }
-                    pace.has_done(1).await;
                 }
             }
             Item::Join {

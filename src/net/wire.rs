@@ -30,6 +30,11 @@ impl Wire {
         Self(kill.weak())
     }
 
+    /// Looks at what [`Wire::send`] will need, so that it is at hand then.
+    pub fn prepare(&self) {
+        std::hint::black_box(self.0.strong_count());
+    }
+
     /// Writes one whole WebSocket frame, behind what was begun before it.
     ///
     /// Never blocks: what the kernel does not take at once waits, bounded.

@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::http::post;
 use crate::polling::{open, poll_until};
 use crate::server::TestServer;
+use crate::sessions::settle;
 
 const JOIN: &str = r#"42/bus,1["JOIN",{"room":"r","name":"anna"}]"#;
 const JOINED: &str = r#"43/bus,1[{"status":"ok""#;
@@ -69,6 +70,7 @@ async fn what_is_under_way_to_who_has_left_reaches_nobody() {
         let (reached, go) = hold(&server).await;
         let mut client = Client::connect(server.address, "/bus").await.unwrap();
         client.join("r").await;
+        settle(&mut client).await;
         server.publish("/bus", "r", json!("old"));
         block_in_place(|| reached.recv().unwrap());
         let packets = [before, &["41/bus,", "40/bus,"]].concat();

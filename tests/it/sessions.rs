@@ -33,6 +33,14 @@ async fn hears(client: &mut Client, words: &str) {
     }
 }
 
+/// The engine ignores a CONNECT as long as its task for the one before is not
+/// quite over: some answers later it is.
+pub async fn settle(client: &mut Client) {
+    for _ in 0..20 {
+        client.ask("CLIENTS", json!({"room": "r"})).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_follows_a_connect_at_once_is_not_lost() {
     let server = TestServer::start().await;
@@ -61,11 +69,7 @@ async fn a_client_may_leave_and_connect_again_at_once() {
     let server = TestServer::start().await;
     for _ in 0..20 {
         let mut client = Client::connect(server.address, "/bus").await.unwrap();
-        // The engine ignores a CONNECT as long as its task for the one before is
-        // not quite over: some answers later it is.
-        for _ in 0..20 {
-            client.ask("CLIENTS", json!({"room": "r"})).await;
-        }
+        settle(&mut client).await;
         let again = ["41/bus,", "40/bus,", JOIN].map(ToOwned::to_owned);
         client.send_at_once(&again).await;
         hears(&mut client, JOINED).await;

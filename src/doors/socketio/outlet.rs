@@ -175,6 +175,12 @@ impl Outlet for SocketOutlet {
         })
     }
 
+    fn prepare(&self) {
+        if let Some(wire) = self.wire.get() {
+            wire.prepare();
+        }
+    }
+
     fn close(&self, reason: CloseReason) {
         if self.has_left() {
             // The session goes on without it.
