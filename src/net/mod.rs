@@ -12,6 +12,7 @@ mod connections;
 pub mod frame;
 mod gate;
 mod head;
+mod kernel;
 mod limits;
 mod listen;
 mod out;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::out::Kernel;
+use super::kernel::Kernel;
 use super::socket::Socket;
 
 /// One end of a socket.
