@@ -6,6 +6,7 @@
 //! by which a door cuts the connection or sets a [`FrameRule`] on it.
 
 mod accept;
+mod backlog;
 mod certificate;
 mod connection;
 mod connections;

@@ -1,29 +1,16 @@
 //! What goes out on a connection: the engine's bytes and the fan-out's frames,
 //! never one inside the other. Pure but for the kernel that it writes to.
 
-use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use rustls::ServerConnection;
 
+use super::backlog::Backlog;
 use super::frame::{Follower, Step};
 use super::kernel::{Kernel, or_zero, write_records};
 use super::wire::Untaken;
-
-/// How many frames may wait on one wire. The same as a client's queue in the
-/// core: whoever lags further is told to come back for what it missed.
-pub(super) const FRAMES_MOST: usize = 512;
-
-/// The most bytes of frames that may wait on one wire: four full histories.
-///
-/// The bytes are shared by all wires they wait on, so this bounds what one
-/// client can keep alive, not what each of thousands costs.
-const FRAME_BYTES_MOST: usize = 4 << 20;
-
-/// The most bytes of the engine that wait here; beyond, the engine waits.
-const ENGINE_BYTES_MOST: usize = 64 * 1024;
 
 /// A close frame's opcode (RFC 6455, section 5.2).
 const CLOSE: u8 = 8;
@@ -39,17 +26,10 @@ pub(super) struct Out {
     // First what is looked at for every frame.
     mode: Mode,
     flushing: bool,
-    /// Frames, and their bytes, in both queues.
-    frames: usize,
     tls: Option<Box<ServerConnection>>,
-    /// Where the last byte in the queue stands within the engine's frames.
+    /// Where the last byte in the backlog stands within the engine's frames.
     tail: Follower,
-    /// What the kernel has not taken, in order.
-    queue: VecDeque<Chunk>,
-    /// Frames that wait for the end of one that the engine has begun.
-    behind: VecDeque<Bytes>,
-    frame_bytes: usize,
-    engine_bytes: usize,
+    backlog: Backlog,
     /// The engine, waiting for room or for the end.
     engine: Option<Waker>,
 }
@@ -64,19 +44,6 @@ enum Mode {
     Closed,
     /// The same, and it was ours: what the engine still says is dropped.
     Taken,
-}
-
-enum Chunk {
-    Engine(Bytes),
-    Frame { rest: Bytes, begun: bool },
-}
-
-impl Chunk {
-    fn bytes(&self) -> &Bytes {
-        match self {
-            Self::Engine(bytes) | Self::Frame { rest: bytes, .. } => bytes,
-        }
-    }
 }
 
 impl Out {
@@ -108,26 +75,21 @@ impl Out {
             return Err(Untaken::Gone);
         }
         let mut written = 0;
-        if self.frames == 0 && !self.waits() && self.tail.at_boundary() {
+        let at_boundary = self.tail.at_boundary();
+        if !self.backlog.has_frames() && !self.waits() && at_boundary {
             written = self.write(kernel, frame).map_err(|_| Untaken::Gone)?;
             if written == frame.len() {
                 return Ok(());
             }
         }
         // What has been begun has to be finished.
-        let full = self.frames >= FRAMES_MOST || self.frame_bytes + frame.len() > FRAME_BYTES_MOST;
-        if full && written == 0 {
+        if written == 0 && !self.backlog.has_room_for(frame) {
             return Err(Untaken::Full);
         }
-        self.frames += 1;
-        self.frame_bytes += frame.len() - written;
-        if self.tail.at_boundary() {
-            self.queue.push_back(Chunk::Frame {
-                rest: frame.slice(written..),
-                begun: written > 0,
-            });
+        if at_boundary {
+            self.backlog.push_frame(frame, written);
         } else {
-            self.behind.push_back(frame.clone());
+            self.backlog.push_behind(frame);
         }
         Ok(())
     }
@@ -139,11 +101,8 @@ impl Out {
             Mode::Closed | Mode::Taken => return true,
             Mode::Http | Mode::Frames => return false,
         }
-        self.queue
-            .retain(|chunk| !matches!(chunk, Chunk::Frame { begun: false, .. }));
-        self.behind = VecDeque::new();
-        self.queue
-            .push_back(Chunk::Engine(close_frame(code, reason)));
+        self.backlog.drop_frames();
+        self.backlog.push_engine(close_frame(code, reason));
         self.mode = Mode::Taken;
         self.wake_engine();
         true
@@ -175,15 +134,13 @@ impl Out {
                 return Poll::Ready(Ok(written));
             }
         }
-        let room = ENGINE_BYTES_MOST.saturating_sub(self.engine_bytes);
+        let room = self.backlog.engine_room();
         if room == 0 {
             self.park_engine(cx);
             return Poll::Pending;
         }
         let part = &first[..first.len().min(room)];
-        self.engine_bytes += part.len();
-        self.queue
-            .push_back(Chunk::Engine(Bytes::copy_from_slice(part)));
+        self.backlog.push_engine(Bytes::copy_from_slice(part));
         self.follow(part);
         self.release();
         Poll::Ready(Ok(part.len()))
@@ -206,7 +163,7 @@ impl Out {
     pub(super) fn step(&mut self, kernel: &dyn Kernel) -> io::Result<bool> {
         let done = self.flush(kernel)?;
         self.flushing = !done;
-        if done || self.engine_bytes < ENGINE_BYTES_MOST {
+        if done || self.backlog.engine_room() > 0 {
             self.wake_engine();
         }
         Ok(done)
@@ -214,46 +171,22 @@ impl Out {
 
     /// Writes what waits; true once nothing does.
     fn flush(&mut self, kernel: &dyn Kernel) -> io::Result<bool> {
-        while let Some(chunk) = self.queue.front() {
-            let bytes = chunk.bytes().clone();
+        while let Some(bytes) = self.backlog.front() {
             let written = self.write(kernel, &bytes)?;
             if written == 0 {
                 return Ok(false);
             }
-            self.wrote(written);
+            self.backlog.wrote(written);
         }
         if let Some(tls) = &mut self.tls
             && !write_records(tls, kernel)?
         {
             return Ok(false);
         }
-        self.queue = VecDeque::new();
         if self.mode == Mode::Taken {
             self.end(kernel);
         }
         Ok(true)
-    }
-
-    /// Takes what was written from the head of the queue.
-    fn wrote(&mut self, written: usize) {
-        let done = match self.queue.front_mut() {
-            Some(Chunk::Engine(rest)) => {
-                rest.advance(written);
-                self.engine_bytes = self.engine_bytes.saturating_sub(written);
-                rest.is_empty()
-            }
-            Some(Chunk::Frame { rest, begun }) => {
-                rest.advance(written);
-                *begun = true;
-                self.frame_bytes -= written;
-                self.frames -= usize::from(rest.is_empty());
-                rest.is_empty()
-            }
-            None => false,
-        };
-        if done {
-            self.queue.pop_front();
-        }
     }
 
     /// Follows the engine's frames; after its close frame nothing goes out.
@@ -274,22 +207,18 @@ impl Out {
 
     /// At the end of the engine's frame come those that waited for it.
     fn release(&mut self) {
-        if self.behind.is_empty() || !self.tail.at_boundary() {
+        if !self.backlog.has_frames() || !self.tail.at_boundary() {
             return;
         }
-        let behind = std::mem::take(&mut self.behind);
-        if self.mode == Mode::Frames {
-            let frame = |rest| Chunk::Frame { rest, begun: false };
-            self.queue.extend(behind.into_iter().map(frame));
-        } else {
-            self.frames -= behind.len();
-            self.frame_bytes -= behind.iter().map(Bytes::len).sum::<usize>();
+        match self.mode {
+            Mode::Frames => self.backlog.release(),
+            Mode::Http | Mode::Closed | Mode::Taken => self.backlog.drop_behind(),
         }
     }
 
     /// Whether something waits for the kernel.
     fn waits(&self) -> bool {
-        !self.queue.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+        !self.backlog.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
     /// Whether somebody has to see to it from now on that it goes out.

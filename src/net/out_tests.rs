@@ -2,10 +2,20 @@
 //! parser that reads what it has taken.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::Read;
+use std::sync::{Arc, LazyLock};
 use std::task::Waker;
 
+use chrono::Utc;
 use proptest::prelude::*;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
+use super::super::backlog::{ENGINE_BYTES_MOST, FRAME_BYTES_MOST, FRAMES_MOST};
+use super::super::certificate;
 use super::*;
 
 /// Takes bytes up to the next of its cuts, then is full once.
@@ -98,6 +108,64 @@ fn websocket() -> Out {
     out
 }
 
+/// Both ends of TLS, set up for each other.
+static TLS: LazyLock<(Arc<ClientConfig>, Arc<ServerConfig>)> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let made = certificate::load_or_make(folder.path(), Utc::now()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(made.key.cert[0].clone()).unwrap();
+    let provider = Arc::new(default_provider());
+    let client = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let server = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(made.key)));
+    (Arc::new(client), Arc::new(server))
+});
+
+/// A WebSocket over TLS, and its other end; the handshake is done.
+fn secure() -> (Out, ClientConnection) {
+    let (client, server) = &*TLS;
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut client = ClientConnection::new(client.clone(), name).unwrap();
+    let mut server = ServerConnection::new(server.clone()).unwrap();
+    let mut records = Vec::new();
+    while client.is_handshaking() || server.is_handshaking() || server.wants_write() {
+        records.clear();
+        client.write_tls(&mut records).unwrap();
+        let mut sent = records.as_slice();
+        while !sent.is_empty() {
+            server.read_tls(&mut sent).unwrap();
+            server.process_new_packets().unwrap();
+        }
+        records.clear();
+        while server.wants_write() {
+            server.write_tls(&mut records).unwrap();
+        }
+        decrypt(&mut client, &records);
+    }
+    let mut out = websocket();
+    out.use_tls(server);
+    (out, client)
+}
+
+/// What the records say, and whether the end was said.
+fn decrypt(client: &mut ClientConnection, mut records: &[u8]) -> (Vec<u8>, bool) {
+    let (mut text, mut ended) = (Vec::new(), false);
+    while !records.is_empty() {
+        client.read_tls(&mut records).unwrap();
+        ended |= client.process_new_packets().unwrap().peer_has_closed();
+        // Would block where no more is here.
+        let _ = client.reader().read_to_end(&mut text);
+    }
+    (text, ended)
+}
+
 /// Hands everything of the engine's over, as its task would.
 fn engine(out: &mut Out, kernel: &Mock, bytes: &[u8]) {
     let cx = Context::from_waker(Waker::noop());
@@ -180,6 +248,24 @@ fn the_engine_waits_for_room_and_is_woken() {
 }
 
 #[test]
+fn more_than_tls_buffers_goes_out_whole_and_the_end_is_said() {
+    let (mut out, mut client) = secure();
+    // Full, after each 10 kB.
+    let kernel = Mock::with(std::iter::repeat_n([10_000, 0], 30).flatten());
+    let texts = ["e".repeat(60_000), "f".repeat(60_000), "s".repeat(60_000)];
+    let theirs = [frame(&texts[0]), frame(&texts[1])].concat();
+    engine(&mut out, &kernel, &theirs);
+    out.send(&kernel, &frame(&texts[2])).unwrap();
+    let cx = Context::from_waker(Waker::noop());
+    assert!(out.poll_end(&cx, &kernel).is_pending());
+    drain(&mut out, &kernel);
+    assert!(out.poll_end(&cx, &kernel).is_ready() && *kernel.ended.borrow());
+    let (text, ended) = decrypt(&mut client, &kernel.taken.borrow());
+    assert!(read(&text) == texts, "{} bytes came", text.len());
+    assert!(ended, "no close_notify");
+}
+
+#[test]
 fn a_close_frame_drops_what_waits_and_nothing_follows_it() {
     let begun = frame(&"a".repeat(100));
     let kernel = Mock::with([50, 0]);
@@ -242,9 +328,16 @@ proptest! {
     fn whatever_happens_each_frame_arrives_once_whole_and_in_order(
         deeds in deeds(),
         portions in proptest::collection::vec(0_usize..200, 0..60),
+        over_tls in any::<bool>(),
     ) {
         let kernel = Mock::with(portions);
-        let mut out = websocket();
+        let (mut out, mut client) = match over_tls {
+            false => (websocket(), None),
+            true => {
+                let (out, client) = secure();
+                (out, Some(client))
+            }
+        };
         let (mut theirs, mut ours) = (Vec::new(), Vec::new());
         for (number, deed) in deeds.iter().enumerate() {
             match deed {
@@ -271,8 +364,13 @@ proptest! {
             }
         }
         drain(&mut out, &kernel);
+        let taken = kernel.taken.borrow();
+        let taken = match &mut client {
+            None => taken.clone(),
+            Some(client) => decrypt(client, &taken).0,
+        };
         let (engine, sent): (Vec<_>, Vec<_>) =
-            read(&kernel.taken.borrow()).into_iter().partition(|text| text.starts_with('e'));
+            read(&taken).into_iter().partition(|text| text.starts_with('e'));
         prop_assert_eq!(engine, theirs);
         prop_assert_eq!(sent, ours);
     }

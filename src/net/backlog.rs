@@ -1,0 +1,139 @@
+//! What waits to go out on a connection, in order and bounded: frames of the
+//! fan-out and bytes of the engine. Knows no kernel and no TLS.
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes};
+
+/// How many frames may wait on one wire. The same as a client's queue in the
+/// core: whoever lags further is told to come back for what it missed.
+pub(super) const FRAMES_MOST: usize = 512;
+
+/// The most bytes of frames that may wait on one wire: four full histories.
+///
+/// The bytes are shared by all wires they wait on, so this bounds what one
+/// client can keep alive, not what each of thousands costs.
+pub(super) const FRAME_BYTES_MOST: usize = 4 << 20;
+
+/// The most bytes of the engine that wait here; beyond, the engine waits.
+pub(super) const ENGINE_BYTES_MOST: usize = 64 * 1024;
+
+/// What the kernel has not taken.
+#[derive(Default)]
+#[repr(C)]
+pub(super) struct Backlog {
+    /// Frames in both queues; first, since it is looked at for every frame.
+    frames: usize,
+    queue: VecDeque<Chunk>,
+    /// Frames that wait for the end of one that the engine has begun.
+    behind: VecDeque<Bytes>,
+    frame_bytes: usize,
+    engine_bytes: usize,
+}
+
+enum Chunk {
+    Engine(Bytes),
+    Frame { rest: Bytes, begun: bool },
+}
+
+impl Backlog {
+    pub(super) fn has_frames(&self) -> bool {
+        self.frames > 0
+    }
+
+    /// Nothing waits for the kernel; something may wait for the engine.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn has_room_for(&self, frame: &Bytes) -> bool {
+        self.frames < FRAMES_MOST && self.frame_bytes + frame.len() <= FRAME_BYTES_MOST
+    }
+
+    /// How many bytes more of the engine may wait.
+    pub(super) fn engine_room(&self) -> usize {
+        ENGINE_BYTES_MOST.saturating_sub(self.engine_bytes)
+    }
+
+    /// A frame of which so much is written already.
+    pub(super) fn push_frame(&mut self, frame: &Bytes, written: usize) {
+        self.count(frame.len() - written);
+        self.queue.push_back(Chunk::Frame {
+            rest: frame.slice(written..),
+            begun: written > 0,
+        });
+    }
+
+    /// A frame that waits until [`release`](Self::release).
+    pub(super) fn push_behind(&mut self, frame: &Bytes) {
+        self.count(frame.len());
+        self.behind.push_back(frame.clone());
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.frames += 1;
+        self.frame_bytes += bytes;
+    }
+
+    pub(super) fn push_engine(&mut self, bytes: Bytes) {
+        self.engine_bytes += bytes.len();
+        self.queue.push_back(Chunk::Engine(bytes));
+    }
+
+    /// The engine's frame is at its end: those behind it follow.
+    pub(super) fn release(&mut self) {
+        let behind = std::mem::take(&mut self.behind);
+        let frame = |rest| Chunk::Frame { rest, begun: false };
+        self.queue.extend(behind.into_iter().map(frame));
+    }
+
+    /// The engine's frame was its last: nothing follows.
+    pub(super) fn drop_behind(&mut self) {
+        let behind = std::mem::take(&mut self.behind);
+        self.frames -= behind.len();
+        self.frame_bytes -= behind.iter().map(Bytes::len).sum::<usize>();
+    }
+
+    /// Drops the frames of which nothing is written.
+    pub(super) fn drop_frames(&mut self) {
+        self.drop_behind();
+        self.queue
+            .retain(|chunk| !matches!(chunk, Chunk::Frame { begun: false, .. }));
+        let rests = self.queue.iter().filter_map(|chunk| match chunk {
+            Chunk::Frame { rest, .. } => Some(rest.len()),
+            Chunk::Engine(_) => None,
+        });
+        (self.frames, self.frame_bytes) = rests.fold((0, 0), |(n, sum), rest| (n + 1, sum + rest));
+    }
+
+    /// What is to be written next.
+    pub(super) fn front(&self) -> Option<Bytes> {
+        let (Chunk::Engine(rest) | Chunk::Frame { rest, .. }) = self.queue.front()?;
+        Some(rest.clone())
+    }
+
+    /// Takes what was written from the front.
+    pub(super) fn wrote(&mut self, written: usize) {
+        let rest = match self.queue.front_mut() {
+            Some(Chunk::Engine(rest)) => {
+                self.engine_bytes -= written;
+                rest
+            }
+            Some(Chunk::Frame { rest, begun }) => {
+                *begun = true;
+                self.frame_bytes -= written;
+                self.frames -= usize::from(rest.len() == written);
+                rest
+            }
+            None => return,
+        };
+        rest.advance(written);
+        if rest.is_empty() {
+            self.queue.pop_front();
+        }
+        if self.queue.is_empty() {
+            // Its memory is of use only while the peer is slow.
+            self.queue = VecDeque::new();
+        }
+    }
+}
