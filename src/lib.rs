@@ -19,6 +19,7 @@ pub mod net;
 pub mod nowplaying;
 pub mod problem;
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -260,16 +261,23 @@ async fn stop(hub: &Arc<Hub>, io: socketioxide::SocketIo, connections: &Connecti
     let open = connections.open();
     info!(clients = hub.client_count(), connections = open, "stopping");
     hub.stop().await;
-    // The engine waits for the slowest of its writers.
-    let closing = tokio::spawn(async move { io.close().await });
-    let gone = timeout(STOP_LIMIT, connections.wait_closed()).await;
-    let cut = match gone {
+    let gone = async {
+        // The engine waits for the slowest of its writers: nobody waits for it.
+        let closing = async {
+            io.close().await;
+            pending().await
+        };
+        tokio::select! {
+            () = connections.wait_closed() => {}
+            () = closing => {}
+        }
+    };
+    let cut = match timeout(STOP_LIMIT, gone).await {
         Ok(()) => 0,
         Err(_) => connections.kill_all(),
     };
     if cut > 0 {
         warn!(cut, "connections did not end in time and were cut");
     }
-    closing.abort();
     Stopped { cut }
 }

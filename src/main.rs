@@ -8,6 +8,7 @@ use roomcast::config::{Action, Config, ConfigError};
 use roomcast::net::tls;
 use roomcast::{Server, logging, metrics};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Level, enabled, error, info, warn};
 
@@ -76,8 +77,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         info!("{what}: {text}");
     }
     let stop = CancellationToken::new();
-    tokio::spawn(signals.follow(stop.clone(), server.tls()));
-    tokio::spawn(metrics::upkeep(stop.clone()));
+    // They end with this function.
+    let mut beside = JoinSet::new();
+    beside.spawn(signals.follow(stop.clone(), server.tls()));
+    beside.spawn(metrics::upkeep(stop.clone()));
     let stopped = server.serve(stop).await;
     info!(cut = stopped.cut, "stopped");
     Ok(())

@@ -50,6 +50,13 @@ impl ConnectionHandle {
         socket.leave_rule(Box::new(rule))
     }
 
+    /// Runs a task of this connection's: a stop waits for it. Not if it is gone.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(socket) = self.0.socket() {
+            socket.spawn(task);
+        }
+    }
+
     /// To be told when an upgrade was answered with something else than 101.
     pub(super) fn refuse_upgrade(&self) {
         if let Some(socket) = self.0.socket() {

@@ -115,8 +115,13 @@ impl Socket {
         let begins = out.begins_to_flush();
         drop(out);
         if begins {
-            self.admission.tracker().spawn(flush_all(self.clone()));
+            self.spawn(flush_all(self.clone()));
         }
+    }
+
+    /// Runs a task that counts as open for as long as it goes on.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.admission.tracker().spawn(task);
     }
 
     /// Cuts the connection; false if it was cut before.

@@ -86,7 +86,8 @@ where
             (TransportType::Websocket, None, _) => {
                 // Too late only where the connection is gone.
                 let _ = connection.set_rule(Frames::opened(link.clone(), connection.wire()));
-                Box::pin(websocket::opened(self.engine.clone(), request, link))
+                let engine = self.engine.clone();
+                Box::pin(websocket::opened(engine, request, link, connection))
             }
             (TransportType::Websocket, Some(_), _) => {
                 let _ = connection.set_rule(Frames::upgrading(link, connection.wire()));

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::outlet::SocketOutlet;
+use super::session::Session;
 use super::sessions::Place;
 use crate::net::Wire;
 
@@ -34,6 +35,8 @@ struct State {
     open: Vec<String>,
     /// The clients that are or were connected, one for each namespace.
     outlets: Vec<Arc<SocketOutlet>>,
+    /// Whose CONNECT the engine is about to answer.
+    opening: Vec<Arc<Session>>,
     connecting: Vec<(String, oneshot::Sender<()>)>,
     /// It was closed as too slow: its requests are not answered any more.
     closed: bool,
@@ -86,6 +89,21 @@ impl Link {
         if let Some(wire) = self.wire.get() {
             outlet.attach(wire.clone());
         }
+    }
+
+    /// To be had again once the engine has answered the CONNECT: its own place
+    /// for such things costs each client 160 bytes.
+    pub(super) fn opens(&self, session: Arc<Session>) {
+        self.lock().opening.push(session);
+    }
+
+    /// The session in the namespace whose CONNECT has just been answered.
+    pub(super) fn opened(&self, namespace: &str) -> Option<Arc<Session>> {
+        let opening = &mut self.lock().opening;
+        let at = opening.iter().position(|s| s.namespace() == namespace)?;
+        let session = opening.swap_remove(at);
+        opening.shrink_to_fit();
+        Some(session)
     }
 
     /// The CONNECT to a namespace is through, or refused.

@@ -166,7 +166,7 @@ impl Door {
             .map_err(|error| Box::new(error) as Refusal)?;
         link.enter(&outlet);
         let session = Arc::new(Session::new(&self.hub, client, outlet));
-        socket.extensions.insert(session.clone());
+        link.opens(session.clone());
         socket.on_fallback(Dispatch(session));
         Ok(())
     }
@@ -181,19 +181,13 @@ fn link_of(socket: &Socket<LocalAdapter>) -> Option<&Arc<Link>> {
 /// before a connect handler runs, and what comes in between would be lost.
 impl ConnectHandler<LocalAdapter, ()> for Door {
     fn call(&self, socket: Arc<Socket<LocalAdapter>>, _auth: Option<Value>) {
-        let session = socket.extensions.get::<Arc<Session>>();
-        let link = link_of(&socket).cloned();
-        let namespace = self.namespace.clone();
-        // Behind this call: until it returns the engine takes no other CONNECT,
-        // and what is answered here may bring one at once.
-        tokio::spawn(async move {
-            if let Some(session) = session {
+        if let Some(link) = link_of(&socket) {
+            let namespace = self.namespace.as_str();
+            if let Some(session) = link.opened(namespace) {
                 session.opened();
             }
-            if let Some(link) = link {
-                link.answered(namespace.as_str(), true);
-            }
-        });
+            link.answered(namespace, true);
+        }
     }
 
     fn call_middleware<'a>(

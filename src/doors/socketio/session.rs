@@ -43,6 +43,11 @@ impl Session {
         }
     }
 
+    pub(super) fn namespace(&self) -> &str {
+        self.outlet.namespace()
+    }
+
+    /// The engine lets us answer from here on.
     pub(super) fn opened(&self) {
         let mut gate = self.gate.lock().expect("no code panics under this lock");
         for (value, ack) in std::mem::take(&mut gate.held) {

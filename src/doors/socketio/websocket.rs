@@ -12,7 +12,7 @@ use tower::{BoxError, Service};
 
 use super::head;
 use super::link::Link;
-use crate::net::{Upgraded, upgraded};
+use crate::net::{ConnectionHandle, Upgraded, upgraded};
 
 /// Opens the session of a link.
 ///
@@ -23,6 +23,7 @@ pub(super) async fn opened<S, B>(
     mut engine: S,
     mut request: Request<Incoming>,
     link: Arc<Link>,
+    connection: ConnectionHandle,
 ) -> Result<Response<Body>, Infallible>
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
@@ -36,7 +37,7 @@ where
     let opening = head::opening(request.uri(), link);
     let answer = engine.call(request.map(Body::new)).await?;
     if let (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) = (answer.status(), upgrade) {
-        tokio::spawn(async move {
+        connection.spawn(async move {
             if let Some(stream) = upgraded(upgrade).await {
                 // It refuses nothing that it has just answered with 101.
                 let _ = engine.call((stream, opening)).await;
