@@ -95,6 +95,11 @@ const GAUGES: &[Described] = &[
         "Connections of the main port that are open",
     ),
     (
+        "roomcast_sessions_open",
+        Unit::Count,
+        "Socket.IO sessions that are open, polling ones included",
+    ),
+    (
         "roomcast_zetta_connections_open",
         Unit::Count,
         "Connections of the Zetta port that are open",

@@ -1,11 +1,11 @@
 //! A crowd in one room: nothing lost, nothing twice, order kept, checked by what
 //! is heard. Some come and go, some stop reading for a while, some for good.
 
-mod line;
+pub mod line;
 mod listener;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use futures_util::future::join_all;
@@ -63,6 +63,8 @@ struct Scene {
     left: Semaphore,
     opening: Semaphore,
     too_slow: AtomicUsize,
+    /// The shortest time for which somebody read nothing, in milliseconds.
+    paused: AtomicU64,
     returned: [AtomicUsize; 2],
     deliveries: AtomicUsize,
 }
@@ -119,7 +121,10 @@ impl Scene {
     /// Stops reading until a good deal more was published, and goes on.
     async fn pauses(&self, listener: &mut Listener<'_>) {
         assert_eq!(listener.hear(BURST).await, Heard::All);
+        let stopped = Instant::now();
         self.idle(listener, self.last - BURST).await;
+        let paused = stopped.elapsed().as_millis() as u64;
+        self.paused.fetch_min(paused, Ordering::Relaxed);
         let heard = listener.hear(self.last).await;
         if heard != Heard::All {
             // On a slow machine the pause may be as long as a stalled peer is
@@ -215,6 +220,7 @@ async fn crowd(case: Case) {
         left: Semaphore::new(0),
         opening: Semaphore::new(AT_ONCE),
         too_slow: AtomicUsize::new(0),
+        paused: AtomicU64::new(u64::MAX),
         returned: Default::default(),
         deliveries: AtomicUsize::new(0),
     });
@@ -270,9 +276,10 @@ async fn crowd(case: Case) {
     let [anew, recovered] = scene.returned.each_ref().map(|n| n.load(Ordering::Relaxed));
     let deliveries = scene.deliveries.load(Ordering::Relaxed);
     println!(
-        "{clients} clients ({never} never read, {slow} closed as too slow), {} events, \
-         {deliveries} heard; returned {recovered} recovered, {anew} not; joined by {joined:?}, \
+        "{clients} clients ({never} never read, {slow} closed as too slow, pauses of {} ms and \
+         more), {} events, {deliveries} heard; returned {recovered} recovered, {anew} not; joined by {joined:?}, \
          heard by {heard:?}, stopped by {:?}",
+        scene.paused.load(Ordering::Relaxed),
         case.events,
         begun.elapsed()
     );

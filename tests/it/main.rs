@@ -6,6 +6,7 @@ mod api;
 mod client;
 mod core;
 mod crowd;
+mod ending;
 mod http;
 mod layers;
 mod leaving;

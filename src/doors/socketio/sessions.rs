@@ -42,6 +42,7 @@ impl Sessions {
             sid: OnceLock::new(),
         };
         let before = self.0.open.fetch_add(1, Ordering::Relaxed);
+        metrics::gauge!("roomcast_sessions_open").increment(1.0);
         // A place that is not taken is given back by its drop.
         (before < self.0.most).then(|| Arc::new(Link::new(address, place)))
     }
@@ -87,5 +88,6 @@ impl Drop for Place {
             self.all.lock().remove(sid);
         }
         self.all.0.open.fetch_sub(1, Ordering::Relaxed);
+        metrics::gauge!("roomcast_sessions_open").decrement(1.0);
     }
 }

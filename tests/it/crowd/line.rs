@@ -61,7 +61,7 @@ impl Way {
         }
     }
 
-    async fn ask(&self, method: &str, target: &str, body: &str) -> String {
+    pub async fn ask(&self, method: &str, target: &str, body: &str) -> String {
         let length = body.len();
         let request = format!(
             "{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
@@ -138,8 +138,34 @@ impl Line {
             frames.extend([0; 4]);
             frames.extend(packet.as_bytes());
         }
+        self.write(&frames).await;
+    }
+
+    /// Writes what may be anything.
+    pub async fn write(&mut self, bytes: &[u8]) {
         // Who was closed in the meantime reads so.
-        let _ = self.stream.write_all(&frames).await;
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// Sends nothing more.
+    pub async fn half_close(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
+    /// Waits for the packet that begins with these words.
+    pub async fn hears(&mut self, words: &str) {
+        loop {
+            match self.next().await {
+                Next::Packet(packet) if packet.starts_with(words.as_bytes()) => return,
+                Next::Packet(_) => {}
+                end => panic!("{end:?} before {words}"),
+            }
+        }
+    }
+
+    /// Waits until the other end has closed.
+    pub async fn read_to_end(&mut self) {
+        while self.next().await != Next::End {}
     }
 
     /// What comes next; pings are answered.
