@@ -97,6 +97,11 @@ impl Client {
         &self.outlet
     }
 
+    /// Whether it was told to go; it may take its time.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     /// Closes the outlet, once.
     pub(super) fn close(&self, reason: CloseReason) {
         if self.closed.swap(true, Ordering::Relaxed) {

@@ -17,7 +17,7 @@ const DEPTH_MOST: usize = 128;
 pub(super) fn may_send(client: &Client) -> Result<(), Error> {
     let limits = &client.area.spec.limits;
     let mut state = client.lock();
-    if state.gone {
+    if state.gone || client.is_closed() {
         return Err(Error::Closing);
     }
     if !state.may_send(limits) {

@@ -41,6 +41,11 @@ impl Backlog {
         self.frames > 0
     }
 
+    /// Whether frames wait for the end of one of the engine's.
+    pub(super) fn has_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
     /// Nothing waits for the kernel; something may wait for the engine.
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
@@ -76,6 +81,9 @@ impl Backlog {
     }
 
     pub(super) fn push_engine(&mut self, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
         self.engine_bytes += bytes.len();
         self.queue.push_back(Chunk::Engine(bytes));
     }

@@ -87,8 +87,8 @@ impl Host {
                 let upgrade = asks_for_websocket(request.headers());
                 let request = refresh(request, peer, handle.clone());
                 let response = service.oneshot(request).await?;
-                if upgrade && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                    handle.refuse_upgrade();
+                if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    handle.stays_http(upgrade);
                 }
                 Ok::<_, Infallible>(response)
             }

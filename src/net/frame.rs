@@ -31,6 +31,26 @@ pub fn text_frame(parts: &[&str]) -> Bytes {
     frame.into()
 }
 
+/// A server's close frame (RFC 6455, section 5.5.1); a long reason is cut.
+#[must_use]
+pub fn close_frame(code: u16, reason: &str) -> Bytes {
+    let mut end = reason.len().min(REASON_MOST);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut frame = vec![0x80 | CLOSE, (2 + end) as u8];
+    frame.extend(code.to_be_bytes());
+    frame.extend(&reason.as_bytes()[..end]);
+    frame.into()
+}
+
+/// A close frame's opcode (RFC 6455, section 5.2).
+pub(super) const CLOSE: u8 = 8;
+
+/// The longest reason of a close frame (RFC 6455, section 5.5: 125 bytes, two
+/// of them the code).
+const REASON_MOST: usize = 123;
+
 /// Two bytes, at most eight of length, four of mask.
 const HEADER_MAX: usize = 14;
 
@@ -61,12 +81,12 @@ pub enum Step {
 }
 
 /// Follows the frames of one direction; always knows where one ends.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Follower {
     state: State,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     Header { bytes: [u8; HEADER_MAX], have: u8 },
     Payload { len: u64, left: u64 },
@@ -88,6 +108,18 @@ impl Follower {
     #[must_use]
     pub fn at_boundary(&self) -> bool {
         matches!(self.state, State::Header { have: 0, .. })
+    }
+
+    /// How much of `input` belongs to the frame that is under way.
+    #[must_use]
+    pub fn to_boundary(mut self, input: &[u8]) -> usize {
+        let mut used = 0;
+        loop {
+            match self.step(&input[used..]) {
+                (taken, Step::Need | Step::End) => return used + taken,
+                (taken, Step::Header(_) | Step::Payload(_)) => used += taken,
+            }
+        }
     }
 
     /// Goes one step on; returns how many of `input` it used.

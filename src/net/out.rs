@@ -8,16 +8,13 @@ use bytes::Bytes;
 use rustls::ServerConnection;
 
 use super::backlog::Backlog;
-use super::frame::{Follower, Step};
+use super::frame::{CLOSE, Follower, Step};
 use super::kernel::{Kernel, or_zero, write_records};
 use super::wire::Untaken;
 
-/// A close frame's opcode (RFC 6455, section 5.2).
-const CLOSE: u8 = 8;
-
-/// The longest reason of a close frame (RFC 6455, section 5.5: 125 bytes, two
-/// of them the code).
-const REASON_MOST: usize = 123;
+/// How many pieces are written under one lock: a fan-out waits for it, and one
+/// write takes some microseconds.
+const AT_ONCE: usize = 16;
 
 /// What goes out, and what waits to; behind the socket's lock.
 #[derive(Default)]
@@ -30,6 +27,8 @@ pub(super) struct Out {
     /// Where the last byte in the backlog stands within the engine's frames.
     tail: Follower,
     backlog: Backlog,
+    /// Our last frames, while they wait for the end of the engine's frame.
+    closing: Option<Bytes>,
     /// The engine, waiting for room or for the end.
     engine: Option<Waker>,
 }
@@ -71,7 +70,7 @@ impl Out {
 
     /// Takes one whole frame, or nothing of it.
     pub(super) fn send(&mut self, kernel: &dyn Kernel, frame: &Bytes) -> Result<(), Untaken> {
-        if self.mode != Mode::Frames {
+        if self.mode != Mode::Frames || self.closing.is_some() {
             return Err(Untaken::Gone);
         }
         let mut written = 0;
@@ -94,17 +93,19 @@ impl Out {
         Ok(())
     }
 
-    /// False where the engine's own frame is in the way.
-    pub(super) fn close(&mut self, code: u16, reason: &str) -> bool {
+    /// Ends the WebSocket: behind the engine's frame, if one is under way.
+    /// False where there is none to end.
+    pub(super) fn close(&mut self, last: Bytes) -> bool {
         match self.mode {
-            Mode::Frames if self.tail.at_boundary() => {}
+            Mode::Http => return false,
             Mode::Closed | Mode::Taken => return true,
-            Mode::Http | Mode::Frames => return false,
+            Mode::Frames => {}
         }
-        self.backlog.drop_frames();
-        self.backlog.push_engine(close_frame(code, reason));
-        self.mode = Mode::Taken;
-        self.wake_engine();
+        if self.closing.is_none() {
+            self.backlog.drop_frames();
+            self.closing = Some(last);
+            self.release();
+        }
         true
     }
 
@@ -121,6 +122,14 @@ impl Out {
         let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) else {
             return Poll::Ready(Ok(0));
         };
+        // No further than to the frame's end, where others wait for it.
+        let waited_for = self.backlog.has_behind() || self.closing.is_some();
+        let only = waited_for.then(|| {
+            let end = self.tail.clone().to_boundary(first);
+            [IoSlice::new(&first[..end])]
+        });
+        let bufs = only.as_ref().map_or(bufs, |only| &only[..]);
+        let first = only.as_ref().map_or(&**first, |only| &only[0]);
         if !self.waits() {
             let written = self.write_vectored(kernel, bufs, first)?;
             if written > 0 {
@@ -155,8 +164,16 @@ impl Out {
             self.park_engine(cx);
             return Poll::Pending;
         }
-        self.end(kernel);
+        if !self.end(kernel) {
+            self.park_engine(cx);
+            return Poll::Pending;
+        }
         Poll::Ready(())
+    }
+
+    /// Whether nothing more is to be said, and the peer should hang up.
+    pub(super) fn has_ended(&self) -> bool {
+        self.mode == Mode::Taken && !self.waits()
     }
 
     /// One round of flushing; true once there is nothing more to flush.
@@ -169,24 +186,27 @@ impl Out {
         Ok(done)
     }
 
-    /// Writes what waits; true once nothing does.
+    /// Writes some of what waits; true once nothing does.
     fn flush(&mut self, kernel: &dyn Kernel) -> io::Result<bool> {
-        while let Some(bytes) = self.backlog.front() {
+        for _ in 0..AT_ONCE {
+            let Some(bytes) = self.backlog.front() else {
+                break;
+            };
             let written = self.write(kernel, &bytes)?;
             if written == 0 {
                 return Ok(false);
             }
             self.backlog.wrote(written);
         }
+        if !self.backlog.is_empty() {
+            return Ok(false);
+        }
         if let Some(tls) = &mut self.tls
             && !write_records(tls, kernel)?
         {
             return Ok(false);
         }
-        if self.mode == Mode::Taken {
-            self.end(kernel);
-        }
-        Ok(true)
+        Ok(self.mode != Mode::Taken || self.end(kernel))
     }
 
     /// Follows the engine's frames; after its close frame nothing goes out.
@@ -207,7 +227,18 @@ impl Out {
 
     /// At the end of the engine's frame come those that waited for it.
     fn release(&mut self) {
-        if !self.backlog.has_frames() || !self.tail.at_boundary() {
+        if !self.tail.at_boundary() {
+            return;
+        }
+        if let Some(last) = self.closing.take()
+            && self.mode == Mode::Frames
+        {
+            self.backlog.push_engine(last);
+            self.mode = Mode::Taken;
+            self.wake_engine();
+            return;
+        }
+        if !self.backlog.has_behind() {
             return;
         }
         match self.mode {
@@ -255,13 +286,17 @@ impl Out {
         }
     }
 
-    fn end(&mut self, kernel: &dyn Kernel) {
+    /// Says goodbye; false if the kernel has no room for it yet.
+    fn end(&mut self, kernel: &dyn Kernel) -> bool {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
             // A peer that is gone needs no goodbye.
-            let _ = write_records(tls, kernel);
+            if let Ok(false) = write_records(tls, kernel) {
+                return false;
+            }
         }
         kernel.end();
+        true
     }
 
     fn park_engine(&mut self, cx: &Context<'_>) {
@@ -274,18 +309,6 @@ impl Out {
     pub(super) fn wake_engine(&mut self) {
         self.engine.take().into_iter().for_each(Waker::wake);
     }
-}
-
-/// A server's close frame (RFC 6455, section 5.5.1).
-fn close_frame(code: u16, reason: &str) -> Bytes {
-    let mut end = reason.len().min(REASON_MOST);
-    while !reason.is_char_boundary(end) {
-        end -= 1;
-    }
-    let mut frame = vec![0x80 | CLOSE, (2 + end) as u8];
-    frame.extend(code.to_be_bytes());
-    frame.extend(&reason.as_bytes()[..end]);
-    frame.into()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
 use super::super::backlog::{ENGINE_BYTES_MOST, FRAME_BYTES_MOST, FRAMES_MOST};
 use super::super::certificate;
+use super::super::frame::close_frame;
 use super::*;
 
 /// Takes bytes up to the next of its cuts, then is full once.
@@ -215,6 +216,20 @@ fn a_frame_waits_for_the_end_of_the_one_that_the_engine_has_begun() {
 }
 
 #[test]
+fn what_waits_comes_before_the_next_frame_of_the_engine() {
+    let theirs = [frame("e1"), frame(""), frame("e2")].concat();
+    for (cut, portions) in (1..4).flat_map(|cut| [(cut, vec![]), (cut, vec![0, 0, 3, 0])]) {
+        let kernel = Mock::with(portions);
+        let mut out = websocket();
+        engine(&mut out, &kernel, &theirs[..cut]);
+        out.send(&kernel, &frame("a")).unwrap();
+        engine(&mut out, &kernel, &theirs[cut..]);
+        drain(&mut out, &kernel);
+        assert_eq!(read(&kernel.taken.borrow()), ["e1", "a", "", "e2"], "{cut}");
+    }
+}
+
+#[test]
 fn the_frames_that_wait_are_bounded() {
     let kernel = Mock::with(std::iter::repeat_n(0, 4 * FRAMES_MOST));
     let mut out = websocket();
@@ -272,13 +287,43 @@ fn a_close_frame_drops_what_waits_and_nothing_follows_it() {
     let mut out = websocket();
     out.send(&kernel, &begun).unwrap();
     out.send(&kernel, &frame("dropped")).unwrap();
-    assert!(out.close(4000, "too slow"));
+    assert!(out.close(close_frame(4000, "too slow")));
     assert_eq!(out.send(&kernel, &frame("late")), Err(Untaken::Gone));
     engine(&mut out, &kernel, &frame("late as well"));
     drain(&mut out, &kernel);
     let read = read(&kernel.taken.borrow());
     assert_eq!(read, [&"a".repeat(100), "close 4000 too slow"]);
     assert!(*kernel.ended.borrow(), "the end follows the close frame");
+}
+
+#[test]
+fn a_close_frame_waits_for_the_end_of_the_one_that_the_engine_has_begun() {
+    let theirs = [frame("e1"), frame("e2")].concat();
+    for cut in 1..4 {
+        let kernel = Mock::default();
+        let mut out = websocket();
+        engine(&mut out, &kernel, &theirs[..cut]);
+        out.send(&kernel, &frame("dropped")).unwrap();
+        assert!(
+            out.close(close_frame(4000, "too slow")) && out.close(close_frame(1001, "too late"))
+        );
+        assert_eq!(out.send(&kernel, &frame("late")), Err(Untaken::Gone));
+        engine(&mut out, &kernel, &theirs[cut..]);
+        drain(&mut out, &kernel);
+        let read = read(&kernel.taken.borrow());
+        assert_eq!(read, ["e1", "close 4000 too slow"], "{cut}");
+        assert!(out.has_ended());
+    }
+}
+
+#[test]
+fn the_end_may_come_without_a_close_frame() {
+    let kernel = Mock::default();
+    let mut out = websocket();
+    assert!(out.close(Bytes::new()));
+    engine(&mut out, &kernel, &frame("late"));
+    drain(&mut out, &kernel);
+    assert!(kernel.taken.borrow().is_empty() && *kernel.ended.borrow());
 }
 
 #[test]

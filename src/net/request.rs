@@ -57,10 +57,11 @@ impl ConnectionHandle {
         }
     }
 
-    /// To be told when an upgrade was answered with something else than 101.
-    pub(super) fn refuse_upgrade(&self) {
+    /// To be told when a request was answered with something else than 101, and
+    /// whether it had asked for an upgrade.
+    pub(super) fn stays_http(&self, asked: bool) {
         if let Some(socket) = self.0.socket() {
-            socket.refuse_upgrade();
+            socket.stays_http(asked);
         }
     }
 }

@@ -67,7 +67,7 @@ const STALLED: u8 = 2;
 pub(super) struct Socket {
     state: AtomicU8,
     tcp: TcpStream,
-    /// Guards what goes out; held for one write to the kernel at most.
+    /// Guards what goes out; held for some writes to the kernel at most.
     out: Mutex<Out>,
     /// Guards what a request's handler leaves for the stream, and the waker of
     /// a reader that is held back without waiting on the socket.
@@ -134,6 +134,11 @@ impl Socket {
         self.cut(STALLED, "write_deadline");
     }
 
+    /// Cuts the connection whose peer was told to go and stays.
+    pub(super) fn throw_out(&self) {
+        self.cut(KILLED, "stayed");
+    }
+
     /// Leaves the rule that the stream takes up with the upgrade.
     pub(super) fn leave_rule(&self, rule: Box<dyn FrameRule>) -> Result<(), TooLate> {
         let mut desk = self.desk();
@@ -151,10 +156,14 @@ impl Socket {
         desk.rule.take()
     }
 
-    /// The upgrade was answered with something else: HTTP goes on.
-    pub(super) fn refuse_upgrade(&self) {
+    /// No upgrade came of a request: HTTP goes on, and a rule that was left for
+    /// it holds for nothing.
+    pub(super) fn stays_http(&self, asked: bool) {
         let mut desk = self.desk();
         desk.rule = None;
+        if !asked {
+            return;
+        }
         desk.refused = true;
         let reader = desk.reader.take();
         drop(desk);

@@ -62,8 +62,9 @@ impl Stream {
     }
 
     fn poll_out(&mut self, cx: &Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        self.socket.alive()?;
         let mut out = self.socket.out();
+        // Behind the lock: who cuts stores that first, and then wakes who waits.
+        self.socket.alive()?;
         let written = out.poll_engine(cx, self.socket.tcp(), bufs);
         self.socket.flush(out);
         let written = ready!(written)?;
@@ -187,8 +188,11 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut out = self.socket.out();
         self.socket.alive()?;
-        self.socket.out().poll_end(cx, self.socket.tcp()).map(Ok)
+        let ended = out.poll_end(cx, self.socket.tcp());
+        self.socket.flush(out);
+        ended.map(Ok)
     }
 }
 

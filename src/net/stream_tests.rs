@@ -186,3 +186,24 @@ async fn small_reads_and_a_long_backlog_lose_nothing() {
     assert!(read == body);
     writer.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_between_the_look_and_the_lock_wakes_the_writer() {
+    for _ in 0..50 {
+        let connections = Connections::new();
+        let (mut stream, _peer) = pair(&connections, LONG, LONG).await;
+        fill(&mut stream).await;
+        let socket = stream.socket().clone();
+        let holder = socket.clone();
+        let (writer, cut) = {
+            let _out = holder.out();
+            let writer = tokio::spawn(async move { stream.write_all(b"more").await });
+            // Time enough for the writer to come to the lock.
+            (0..2_000).for_each(|_| std::thread::yield_now());
+            (writer, std::thread::spawn(move || socket.kill()))
+        };
+        let written = tokio::time::timeout(LONG, writer).await;
+        written.expect("never woken").unwrap().unwrap_err();
+        assert!(cut.join().unwrap());
+    }
+}

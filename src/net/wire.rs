@@ -2,9 +2,10 @@
 //! those of the engine. What goes out when is decided in `out`.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::socket::{Kill, Socket};
 
@@ -20,7 +21,7 @@ pub enum Untaken {
     /// The connection is closed or closing.
     #[error("the connection is gone")]
     Gone,
-    /// More waits for the peer than may: 512 frames, or 4 MiB of them.
+    /// More waits for the peer than may: `FRAMES_MOST` or `FRAME_BYTES_MOST`.
     #[error("too much waits for this peer")]
     Full,
 }
@@ -50,13 +51,16 @@ impl Wire {
         sent
     }
 
-    /// Ends the WebSocket with a close frame; frames that wait are dropped.
-    pub fn close(&self, code: u16, reason: &str) {
+    /// Ends the connection behind these last frames; those that wait are dropped.
+    ///
+    /// With [`close_frame`](super::frame::close_frame) as the last one the peer
+    /// is told why; without, the end is all that it sees.
+    pub fn close(&self, last: Bytes) {
         let Some(socket) = self.0.upgrade() else {
             return;
         };
         let mut out = socket.out();
-        let closed = out.close(code, reason);
+        let closed = out.close(last);
         socket.flush(out);
         if !closed {
             socket.kill();
@@ -85,11 +89,35 @@ pub(super) async fn flush_all(socket: Arc<Socket>) {
         };
         match done {
             Ok(false) => {}
-            Ok(true) => return,
+            Ok(true) => break,
             Err(_gone) => {
                 socket.kill();
                 return;
             }
         }
+    }
+    if socket.out().has_ended() {
+        outlive(socket).await;
+    }
+}
+
+/// How often it is looked whether a peer has hung up: seldom enough for ten
+/// thousand at once, and a stop is held up no longer than this.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Cuts the connection of a peer that does not hang up although all was said.
+async fn outlive(socket: Arc<Socket>) {
+    let until = Instant::now() + socket.deadline();
+    let socket = {
+        let weak = Arc::downgrade(&socket);
+        drop(socket);
+        weak
+    };
+    while socket.strong_count() > 0 {
+        if Instant::now() >= until {
+            socket.upgrade().inspect(|socket| socket.throw_out());
+            return;
+        }
+        sleep(LOOK).await;
     }
 }

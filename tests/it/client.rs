@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
@@ -39,9 +40,17 @@ impl Client {
 
     /// A WebSocket with this query, on which nothing was said yet.
     pub async fn websocket(server: SocketAddr, query: &str) -> Self {
+        Self::websocket_as(server, query, "roomcast's tests").await
+    }
+
+    /// The same, of an SDK that says what it is.
+    pub async fn websocket_as(server: SocketAddr, query: &str, agent: &str) -> Self {
         let tcp = MaybeTlsStream::Plain(TcpStream::connect(server).await.unwrap());
         let url = format!("ws://{server}/socket.io/?{query}&transport=websocket");
-        let (socket, _) = client_async(url, tcp).await.unwrap();
+        let mut request = url.into_client_request().unwrap();
+        let agent = agent.parse().unwrap();
+        request.headers_mut().insert("user-agent", agent);
+        let (socket, _) = client_async(request, tcp).await.unwrap();
         Self {
             socket,
             namespace: String::new(),
@@ -61,6 +70,15 @@ impl Client {
                 Some(Ok(_)) => {}
                 other => panic!("no close frame but {other:?}"),
             }
+        }
+    }
+
+    /// The code of the close frame, or nothing where the end comes without one.
+    pub async fn close_code(&mut self) -> Option<u16> {
+        match timeout(SOON, self.socket.next()).await.expect("no end") {
+            Some(Ok(Message::Close(close))) => close.map(|close| close.code.into()),
+            None | Some(Err(_)) => None,
+            Some(Ok(other)) => panic!("no end but {other:?}"),
         }
     }
 
@@ -88,6 +106,11 @@ impl Client {
                 Ok(())
             }
         }
+    }
+
+    /// What is under the WebSocket.
+    pub fn into_stream(self) -> MaybeTlsStream<TcpStream> {
+        self.socket.into_inner()
     }
 
     pub fn set_namespace(&mut self, namespace: &str) {

@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::client::{Client, SOON};
@@ -88,9 +91,10 @@ async fn nothing_is_left(program: &Program, behind: &str) {
     let all_gone = async {
         while figures != ["0", "0", "1"] {
             let shown = program.get("/metrics").await.body;
+            // What was never counted is not shown.
             let figure = |name: &str| shown.lines().find_map(|line| line.strip_prefix(name));
             figures = names
-                .map(|name| figure(name).unwrap_or("none").to_owned())
+                .map(|name| figure(name).unwrap_or("0").to_owned())
                 .to_vec();
         }
     };
@@ -119,6 +123,35 @@ async fn nothing_of_a_session_stays_however_it_ends() {
             nothing_is_left(&program, &behind).await;
         }
     }
+}
+
+/// What began and came to nothing: the request is no upgrade, or nobody is
+/// there for the answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_to_nothing_holds_nothing() {
+    let program = Program::start(&[]).await;
+    let head = "GET /socket.io/?EIO=3&transport=websocket HTTP/1.1\r\nHost: x\r\n";
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for round in 0..200 {
+        let mut tcp = TcpStream::connect(program.address).await.unwrap();
+        let linger = SockRef::from(&tcp).set_linger(Some(Duration::ZERO));
+        linger.unwrap();
+        let request = format!("{head}{upgrade}\r\n");
+        tcp.write_all(request.as_bytes()).await.unwrap();
+        if round % 2 == 0 {
+            tcp.read_u8().await.unwrap();
+        }
+    }
+    nothing_is_left(&program, "a reset at the answer").await;
+    let mut tcp = TcpStream::connect(program.address).await.unwrap();
+    tcp.write_all(format!("{head}\r\n").as_bytes())
+        .await
+        .unwrap();
+    let mut answer = [0; 12];
+    tcp.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 400");
+    let shown = program.get("/metrics").await.body;
+    assert!(shown.contains("roomcast_sessions_open 0"), "{shown}");
 }
 
 /// Those that a client may leave behind by not coming back.

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use crate::client::Client;
+use crate::client::{Client, SOON};
 use crate::http::{get, post};
 use crate::polling::{open, poll_until};
 use crate::server::TestServer;
@@ -109,6 +110,15 @@ async fn a_body_may_leave_and_connect_again() {
 
 /// A client that polled first, and now has a WebSocket.
 async fn upgraded(server: &TestServer) -> Client {
+    let (_, mut client) = probed(server).await;
+    client.send("5").await;
+    // Its answer shows that the session has moved.
+    client.ask("CLIENTS", json!({"room": "r"})).await;
+    client
+}
+
+/// One that polls, and has asked whether it may move to a WebSocket.
+async fn probed(server: &TestServer) -> (String, Client) {
     let target = open(server, 4).await;
     let body = ["40/bus,", JOIN].join("\u{1e}");
     assert_eq!(post(server.address, &target, &body).await.status, 200);
@@ -118,10 +128,7 @@ async fn upgraded(server: &TestServer) -> Client {
     client.set_namespace("/bus");
     client.send("2probe").await;
     assert_eq!(client.packet().await.unwrap(), "3probe");
-    client.send("5").await;
-    // Its answer shows that the session has moved.
-    client.ask("CLIENTS", json!({"room": "r"})).await;
-    client
+    (target, client)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,6 +190,109 @@ async fn who_is_too_slow_is_told_and_closed() {
         assert_eq!(closed, (4000, "too_slow".to_owned()));
     }
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_closed_in_the_middle_of_an_upgrade_is_told_behind_it() {
+    let server = TestServer::start().await;
+    let (_, mut client) = probed(&server).await;
+    let mut other = Client::connect(server.address, "/bus").await.unwrap();
+    other.join("r").await;
+    // More than the engine holds for who can't be sent anything yet.
+    for number in 0..700 {
+        server.publish("/bus", "r", json!(number));
+        other.next().await;
+    }
+    client.send("5").await;
+    assert_eq!(client.close_frame().await, (4000, "too_slow".to_owned()));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_to_a_session_that_has_moved_changes_nothing() {
+    let server = TestServer::start().await;
+    for number in 0..20 {
+        let (target, mut client) = probed(&server).await;
+        client.send("5").await;
+        client.ask("CLIENTS", json!({"room": "r"})).await;
+        assert_eq!(client.event().await[0], "CLIENTS");
+        assert_eq!(post(server.address, &target, "41/bus,").await.status, 400);
+        server.publish("/bus", "r", json!(number));
+        assert_eq!(client.next().await["message"], number);
+        client.send("41/bus,").await;
+    }
+    server.stop().await;
+}
+
+/// Who was told to go and does not hang up is served no more, and cut at last.
+#[tokio::test]
+async fn who_is_closed_and_stays_is_cut() {
+    let server = TestServer::start().await;
+    let mut other = Client::connect(server.address, "/bus").await.unwrap();
+    other.join("q").await;
+    let mut client = Client::connect(server.address, "/bus").await.unwrap();
+    client.join("r").await;
+    client.join("q").await;
+    for _ in 0..400 {
+        server.publish("/bus", "r", json!("x".repeat(60_000)));
+        tokio::task::yield_now().await;
+    }
+    // Beside what reads close frames, and answers them.
+    let mut raw = client.into_stream();
+    let mut told = Vec::new();
+    raw.read_to_end(&mut told).await.unwrap();
+    assert!(told.ends_with(b"too_slow"));
+    let notify = r#"42/bus,9["NOTIFY",{"room":"q","message":1}]"#;
+    raw.write_all(&masked(notify)).await.unwrap();
+    server.publish("/bus", "q", json!(2));
+    assert_eq!(other.next().await["message"], 2, "it was heard");
+    for _ in 0..2 {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(15)).await;
+        tokio::time::resume();
+        // The heartbeat is not what ends it.
+        let _ = raw.write_all(&masked("3")).await;
+        other.send("3").await;
+        other.ask("CLIENTS", json!({"room": "q"})).await;
+    }
+    let gone = async {
+        while server.hub.client_count() > 1 {
+            other.ask("CLIENTS", json!({"room": "q"})).await;
+        }
+    };
+    timeout(SOON, gone).await.expect("it stays");
+    server.stop().await;
+}
+
+/// A text frame of a client, masked by nothing.
+fn masked(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).unwrap();
+    [&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat()
+}
+
+/// OkHttp, under Java's SDK, reads nothing behind a close frame.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sdk_that_is_deaf_to_close_frames_sees_a_plain_end() {
+    let server = TestServer::start().await;
+    let agents = [("okhttp/3.12.12", None), ("node", Some(1001))];
+    let mut clients = Vec::new();
+    for (agent, code) in agents {
+        let mut client = Client::websocket_as(server.address, "EIO=4", agent).await;
+        client.packet().await.unwrap();
+        client.set_namespace("/bus");
+        client.send("40/bus,").await;
+        client.connected().await.unwrap();
+        client.join("r").await;
+        clients.push((client, code));
+    }
+    let stopping = server.stop();
+    let ends = async {
+        for (mut client, code) in clients {
+            assert_eq!(client.event().await[1]["code"], "stopping");
+            assert_eq!(client.close_code().await, code);
+        }
+    };
+    tokio::join!(stopping, ends);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,7 +75,7 @@ where
                 Some(link) => link,
                 None => return refuse(StatusCode::BAD_REQUEST, UNKNOWN),
             },
-            None => match self.sessions.open(address) {
+            None => match self.sessions.open(address, is_deaf_to_close(&request)) {
                 Some(link) => link,
                 None => return refuse(StatusCode::SERVICE_UNAVAILABLE, FULL),
             },
@@ -93,6 +93,10 @@ where
                 let _ = connection.set_rule(Frames::upgrading(link, connection.wire()));
                 let answer = pass(head::lean(request, None).map(Body::new));
                 Box::pin(async { Ok(answer.await?.map(Body::new)) })
+            }
+            (TransportType::Polling, Some(_), &Method::POST) if link.is_on_websocket() => {
+                // As the engine says it, but before anything of the body counts.
+                refuse(StatusCode::BAD_REQUEST, MOVED)
             }
             (TransportType::Polling, Some(_), &Method::POST) => {
                 let (framing, most) = (asked.framing, self.packet_bytes);
@@ -122,6 +126,8 @@ impl<S> Front<S> {
 /// As the engine says it; SDKs begin anew.
 const UNKNOWN: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
 
+const MOVED: &str = r#"{"code":"3","message":"Bad request"}"#;
+
 const FULL: &str = r#"{"message":"This server has no room for more sessions right now"}"#;
 
 fn refuse(status: StatusCode, why: &'static str) -> Answering {
@@ -130,6 +136,15 @@ fn refuse(status: StatusCode, why: &'static str) -> Answering {
     let kind = header::HeaderValue::from_static("application/json");
     answer.headers_mut().insert(header::CONTENT_TYPE, kind);
     Box::pin(std::future::ready(Ok(answer)))
+}
+
+/// Whether the client is Java's or Android's SDK, which says what it is made of:
+/// OkHttp reads nothing behind a close frame, and engine.io-client-java 1 and 2
+/// don't implement what it calls then (`onClosing`). They would be silent until
+/// their heartbeat fails, 45 s later; a plain end they see at once.
+fn is_deaf_to_close<B>(request: &Request<B>) -> bool {
+    let agent = request.headers().get(header::USER_AGENT);
+    agent.is_some_and(|agent| agent.as_bytes().starts_with(b"okhttp/"))
 }
 
 /// What the query of an Engine.IO request says; of others nothing of interest.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use socketioxide::socket::Sid;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -12,7 +13,9 @@ use tokio::time::timeout;
 use super::outlet::SocketOutlet;
 use super::session::Session;
 use super::sessions::Place;
+use crate::core::outlet::CloseReason;
 use crate::net::Wire;
+use crate::net::frame::close_frame;
 
 /// How long what follows a CONNECT waits for it; an answer takes milliseconds.
 /// The same as a WebSocket's frames are held back, for the same reason.
@@ -22,6 +25,8 @@ const CONNECT_MOST: Duration = Duration::from_secs(10);
 pub(super) struct Link {
     /// Who opened it: a polling session answers to nobody else.
     pub(super) address: IpAddr,
+    /// Its SDK takes no notice of a close frame, nor of the end behind one.
+    deaf_to_close: bool,
     /// Once it is on a WebSocket.
     wire: OnceLock<Wire>,
     /// Guards what is open and who waits; held for a look or a change only.
@@ -38,14 +43,16 @@ struct State {
     /// Whose CONNECT the engine is about to answer.
     opening: Vec<Arc<Session>>,
     connecting: Vec<(String, oneshot::Sender<()>)>,
-    /// It was closed as too slow: its requests are not answered any more.
-    closed: bool,
+    /// It was closed, with this as its last word: its requests are not answered
+    /// any more.
+    closed: Option<Bytes>,
 }
 
 impl Link {
-    pub(super) fn new(address: IpAddr, place: Place) -> Self {
+    pub(super) fn new(address: IpAddr, deaf_to_close: bool, place: Place) -> Self {
         Self {
             address,
+            deaf_to_close,
             wire: OnceLock::new(),
             state: Mutex::default(),
             place,
@@ -64,10 +71,16 @@ impl Link {
     /// The session is on this WebSocket from now on.
     pub(super) fn attach(&self, wire: Wire) {
         // A second one is the engine's to refuse.
-        if self.wire.set(wire.clone()).is_ok() {
-            for outlet in &self.lock().outlets {
-                outlet.attach(wire.clone());
-            }
+        if self.wire.set(wire.clone()).is_err() {
+            return;
+        }
+        let state = self.lock();
+        for outlet in &state.outlets {
+            outlet.attach(wire.clone());
+        }
+        if let Some(last) = state.closed.clone() {
+            drop(state);
+            wire.close(last);
         }
     }
 
@@ -176,22 +189,33 @@ impl Link {
         if packet.starts_with("40") && !has_left {
             state.opens(namespace);
         }
+        // Under the lock: one that comes anew takes over what is under way.
+        let ended = outlet.and_then(|outlet| outlet.passed());
         drop(state);
-        if let Some(reason) = outlet.and_then(|outlet| outlet.passed()) {
-            self.close(reason.websocket_code(), reason.code());
+        if let Some(reason) = ended {
+            self.close(reason, &[]);
         }
     }
 
-    /// Ends the session: by its WebSocket, else by answering no more polls.
-    pub(super) fn close(&self, code: u16, reason: &str) {
-        self.lock().closed = true;
+    /// Ends the session: by its WebSocket, behind this last word, else by
+    /// answering no more polls.
+    pub(super) fn close(&self, reason: CloseReason, word: &[u8]) {
+        let close = close_frame(reason.websocket_code(), reason.code());
+        let close = if self.deaf_to_close { &[] } else { &close[..] };
+        let last: Bytes = [word, close].concat().into();
+        self.lock().closed.get_or_insert_with(|| last.clone());
         if let Some(wire) = self.wire.get() {
-            wire.close(code, reason);
+            wire.close(last);
         }
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.lock().closed
+        self.lock().closed.is_some()
+    }
+
+    /// Whether it has left polling for good.
+    pub(super) fn is_on_websocket(&self) -> bool {
+        self.wire.get().is_some()
     }
 }
 

@@ -190,28 +190,21 @@ impl Outlet for SocketOutlet {
             code: reason.code(),
             message: &reason.to_string(),
         };
-        let told = match (
-            self.direct(),
-            serde_json::to_string(&problem.as_event(None)),
-        ) {
-            (Some(wire), Ok(shown)) if reason == CloseReason::Stopping => {
-                // Behind it the close frame, which says the same to who looks.
-                let _ = wire.send(&self.frame("ERROR", &shown));
-                Err(reason)
+        // It may have to wait behind what the engine was given before.
+        if reason == CloseReason::Stopping && self.direct().is_none() {
+            self.stopping.store(true, Ordering::Release);
+            if self.emit_error(None, &problem).is_ok() {
+                return;
             }
-            _ => {
-                self.stopping
-                    .store(reason == CloseReason::Stopping, Ordering::Release);
-                self.emit_error(None, &problem)
-            }
+        }
+        let Some(link) = self.link.upgrade() else {
+            return;
         };
+        let shown = serde_json::to_string(&problem.as_event(None));
+        let word = shown.map(|shown| self.frame("ERROR", &shown));
         // A Socket.IO DISCONNECT would keep an SDK from coming back by itself:
         // the session is ended below it.
-        if (told.is_err() || reason != CloseReason::Stopping)
-            && let Some(link) = self.link.upgrade()
-        {
-            link.close(reason.websocket_code(), reason.code());
-        }
+        link.close(reason, &word.unwrap_or_default());
     }
 }
 

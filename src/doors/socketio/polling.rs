@@ -130,15 +130,15 @@ async fn feed(mut engine: Sender<Bytes>, body: &Bytes, text: &str, framing: Fram
         if let Some(answered) = connecting.take() {
             answered.await;
         }
-        if leaves(packet) {
-            link.leaves(namespace_of(packet));
-        }
         if connects(packet) {
             connecting = Some(link.expect(namespace_of(packet)));
         }
         if engine.send_data(body.slice(given..end)).await.is_err() {
             // The engine has refused the request, or the client has gone.
             return;
+        }
+        if leaves(packet) {
+            link.leaves(namespace_of(packet));
         }
         given = end;
     }
