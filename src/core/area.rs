@@ -11,7 +11,7 @@ use super::event::{Offset, Publication};
 use super::kept::Budget;
 use super::name::RoomName;
 use super::namespace::{Namespace, Rooms};
-use super::room::{Refused, Room};
+use super::room::{PEERS_MOST, Refused, Room};
 
 /// The most rooms that a namespace holds at once.
 ///
@@ -93,7 +93,12 @@ impl Area {
         if open.by_name.len() >= ROOMS_MOST && !open.give_up_one() {
             return Err(Error::Full(self.spec.name.to_string()));
         }
-        let room = Arc::new(Room::new(name.clone(), self.shards, self.budget.clone()));
+        let room = Arc::new(Room::new(
+            name.clone(),
+            &self.spec,
+            self.shards,
+            self.budget.clone(),
+        ));
         let known = Known {
             room: room.clone(),
             turn: None,
@@ -133,16 +138,27 @@ impl Area {
                     self.published_in(&room);
                     return Ok(offset);
                 }
-                Err((Refused::Closed, unused)) => publication = unused,
-                Err((Refused::Busy, _)) => return Err(Error::Busy),
-                Err((Refused::Full, unused)) if self.make_way_for(&room) => publication = unused,
-                Err((Refused::Full, _)) => {
+                Err((Refused::Closed, unused)) => publication = *unused,
+                Err((Refused::Full, unused)) if self.make_way_for(&room) => publication = *unused,
+                Err((refused, unused)) => {
                     // Made for this publication, it would stay for good.
                     if room.is_empty() {
                         self.emptied(&room);
                     }
-                    return Err(Error::Full(self.spec.name.to_string()));
+                    return Err(self.error(refused, &unused));
                 }
+            }
+        }
+    }
+
+    fn error(&self, refused: Refused, publication: &Publication) -> Error {
+        match refused {
+            Refused::Closed | Refused::Busy => Error::Busy,
+            Refused::Full => Error::Full(self.spec.name.to_string()),
+            Refused::Crowded => Error::Crowded(PEERS_MOST),
+            Refused::Nobody => {
+                let to = publication.to.as_ref().map(ToString::to_string);
+                Error::NoPeer(to.unwrap_or_default())
             }
         }
     }

@@ -89,6 +89,11 @@ impl Client {
         self.key
     }
 
+    /// A room that it is in; where it can be in one only, that one.
+    pub fn room(&self) -> Option<RoomName> {
+        self.lock().rooms.keys().next().cloned()
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no code panics under this lock")
     }

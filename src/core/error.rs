@@ -48,11 +48,20 @@ pub enum Error {
     /// The namespace wants a name of everybody who joins.
     #[error("a name is needed to join a room of {0}")]
     NameRequired(String),
+    /// There are as many peers in the lobby as there may be.
+    #[error("there can be {0} peers in a lobby at most")]
+    Crowded(usize),
+    /// The client is in no room.
+    #[error("join one first")]
+    InNoRoom,
+    /// Nobody of that name is in the client's lobby.
+    #[error("there is no peer {0} in this lobby")]
+    NoPeer(String),
     /// The client is not in the room.
     #[error("join the room {0} first")]
     NotInRoom(String),
     /// The client is in as many rooms as it may be.
-    #[error("one client can be in {0} rooms at most")]
+    #[error("one client can be in {0} at once at most; leave one first")]
     TooManyRooms(usize),
     /// The namespace holds as many rooms as it may, or retains as much.
     #[error("{0} holds as much as it can; try again later")]
@@ -84,9 +93,10 @@ impl Error {
             Self::UnknownRoom { .. } => "unknown_room",
             Self::NotAllowed { .. } => "not_allowed",
             Self::NameRequired(_) => "name_required",
-            Self::NotInRoom(_) => "not_in_room",
+            Self::NotInRoom(_) | Self::InNoRoom => "not_in_room",
+            Self::NoPeer(_) => "no_such_peer",
             Self::TooManyRooms(_) => "too_many_rooms",
-            Self::Full(_) => "full",
+            Self::Full(_) | Self::Crowded(_) => "full",
             Self::TooBig(_) => "too_big",
             Self::TooDeep(_) => "too_deep",
             Self::TooFast(_) => "too_fast",

@@ -109,6 +109,23 @@ impl Serialize for Offset {
     }
 }
 
+/// What is published; each protocol has its own names for what it knows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A message to the room: EVENT, of a trigger EVENTS, in a lobby MESSAGE.
+    Message,
+    /// A trigger's UPDATES.
+    Update,
+    /// A trigger's STATUS.
+    Status,
+    /// A message to one peer of a lobby: RTCSIGNAL.
+    Signal,
+    /// The sender has come to a lobby: JOINED.
+    Joined,
+    /// The sender has left a lobby, or its connection has ended: LEFT.
+    Left,
+}
+
 /// Something that is to be published, before the room has given it an offset.
 #[derive(Debug)]
 pub struct Publication {
@@ -116,8 +133,12 @@ pub struct Publication {
     pub namespace: NamespaceName,
     /// The room.
     pub room: RoomName,
+    /// What it is.
+    pub kind: Kind,
     /// Who publishes, as the others see it.
     pub sender: Nickname,
+    /// The one member that it is for, by its name; then it is nowhere kept.
+    pub to: Option<Nickname>,
     /// Passed through as it came: never parsed, never re-ordered.
     pub message: Box<RawValue>,
     /// The client that is not told of it, since it is its own.
@@ -131,7 +152,8 @@ pub struct Publication {
 pub struct Event {
     /// What was published, where and by whom.
     pub publication: Publication,
-    /// Its place in the room.
+    /// Its place in the room; where it is for one member, the place behind which
+    /// it was sent: it has none of its own.
     pub offset: Offset,
     /// When the room took it.
     pub time: DateTime<Utc>,
@@ -233,7 +255,9 @@ mod tests {
             Publication {
                 namespace: NamespaceName::parse("/layout").unwrap(),
                 room: RoomName::parse("r").unwrap(),
+                kind: Kind::Message,
                 sender: Nickname::parse("anna").unwrap(),
+                to: None,
                 message: RawValue::from_string(message.into()).unwrap(),
                 origin: None,
                 retain: &[],

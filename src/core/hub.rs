@@ -12,11 +12,11 @@ use super::area::Area;
 use super::broker::{Broker, BrokerStatus, Done};
 use super::client::Client;
 use super::error::Error;
-use super::event::{Offset, Publication};
+use super::event::{Kind, Offset, Publication};
 use super::name::{NamespaceName, Nickname, RoomName};
 use super::namespace::{Namespace, Publisher, Verb};
 use super::outlet::{CloseReason, Outlet};
-use super::room::{Joined, Refused};
+use super::room::{Joined, PEERS_MOST, Refused};
 use super::roster::Roster;
 use super::rules;
 
@@ -30,6 +30,28 @@ pub struct Clients {
     pub names: Vec<Nickname>,
     /// How many clients are in the room.
     pub total: usize,
+}
+
+/// Something that a client sends to others.
+#[derive(Debug)]
+pub struct Notice {
+    /// What it is.
+    pub kind: Kind,
+    /// The one that it is for, if not all: a member of a lobby, by its name.
+    pub to: Option<Nickname>,
+    /// Passed through as it is.
+    pub message: Box<RawValue>,
+}
+
+impl From<Box<RawValue>> for Notice {
+    /// A message to all others.
+    fn from(message: Box<RawValue>) -> Self {
+        Self {
+            kind: Kind::Message,
+            to: None,
+            message,
+        }
+    }
 }
 
 /// Something published by what is not a client: a feed, or a backend.
@@ -152,6 +174,7 @@ impl Hub {
                     return Ok(());
                 }
                 Err((Refused::Closed, unused)) => welcome = unused,
+                Err((Refused::Crowded, _)) => return Err(Error::Crowded(PEERS_MOST)),
                 Err(_) => return Err(Error::Busy),
             }
         }
@@ -176,12 +199,13 @@ impl Hub {
         Ok(())
     }
 
-    /// Publishes what a client sends to the others of a room it is in.
+    /// Publishes what a client sends to the others of a room it is in, or to one
+    /// of them by its name.
     pub fn notify(
         self: &Arc<Self>,
         client: &Arc<Client>,
         room: RoomName,
-        message: Box<RawValue>,
+        Notice { kind, to, message }: Notice,
         done: Done,
     ) {
         let allowed = || {
@@ -198,7 +222,9 @@ impl Hub {
                 Publication {
                     namespace: client.area.spec.name.clone(),
                     room,
+                    kind,
                     sender,
+                    to,
                     message,
                     origin: Some(client.key()),
                     retain: &[],
@@ -221,7 +247,9 @@ impl Hub {
                 Publication {
                     namespace: from.namespace.clone(),
                     room: from.room,
+                    kind: Kind::Message,
                     sender: from.sender,
+                    to: None,
                     message: from.message,
                     origin: None,
                     retain: from.retain,
@@ -286,6 +314,11 @@ impl Hub {
     /// Waits until nothing is being delivered any more, once it was stopped.
     pub async fn drained(&self) {
         self.tasks.wait().await;
+    }
+
+    /// Why no client is taken into this namespace, if that is so.
+    pub fn refusal(&self, namespace: &NamespaceName) -> Option<Error> {
+        self.area(namespace).err()
     }
 
     fn area(&self, namespace: &NamespaceName) -> Result<&Arc<Area>, Error> {

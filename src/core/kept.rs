@@ -164,14 +164,16 @@ mod tests {
     use serde_json::value::to_raw_value;
 
     use super::*;
-    use crate::core::event::Publication;
+    use crate::core::event::{Kind, Publication};
     use crate::core::name::{NamespaceName, Nickname, RoomName};
 
     fn event(number: u64, retain: &'static [&'static str]) -> Arc<Event> {
         let publication = Publication {
             namespace: NamespaceName::parse("/n").unwrap(),
             room: RoomName::parse("r").unwrap(),
+            kind: Kind::Message,
             sender: Nickname::feed(),
+            to: None,
             message: to_raw_value(&"x".repeat(number as usize * 100)).unwrap(),
             origin: None,
             retain,

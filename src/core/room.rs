@@ -1,7 +1,9 @@
 //! One room: its members, its offsets, and which events it keeps.
 //! Knows no rules and no sockets: the hub asks, the shards deliver.
 
-use std::collections::BTreeMap;
+mod lobby;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::Utc;
@@ -10,10 +12,12 @@ use tokio_util::task::TaskTracker;
 use super::client::{Client, ClientKey};
 use super::event::{Epoch, Event, Offset, Publication};
 use super::kept::{Budget, Kept};
-use super::name::{Nickname, RoomName};
-use super::namespace::Namespace;
+use super::name::{NamespaceName, Nickname, RoomName};
+use super::namespace::{Namespace, Protocol};
 use super::outlet::BACKLOG_MOST;
 use super::shard::{Item, Reply, Shard};
+pub use lobby::PEERS_MOST;
+use lobby::{LOBBY_SHARD, Peer};
 
 /// Members beyond this many are spread over all shards: below it one worker
 /// tells everybody within about 3 ms, and a second one would only cost.
@@ -33,6 +37,8 @@ pub struct Joined {
     /// Who is a member already has no backlog: here it says that all events
     /// behind that offset were sent, or wait to be.
     pub recovered: bool,
+    /// In a lobby who else is there, those who came first first.
+    pub peers: Vec<Nickname>,
 }
 
 /// What a publication has become, as far as its room is concerned.
@@ -43,10 +49,20 @@ pub(super) enum Refused {
     Busy,
     /// The namespace retains as much as it may.
     Full,
+    /// There are [`PEERS_MOST`] peers already.
+    Crowded,
+    /// No member has the name that it is for.
+    Nobody,
 }
+
+/// Why a publication was refused, and it itself.
+pub(super) type Unpublished = (Refused, Box<Publication>);
 
 pub(super) struct Room {
     pub(super) name: RoomName,
+    /// Of a lobby, its namespace: the members are peers, who are told of each
+    /// other and can be written to one by one.
+    lobby: Option<NamespaceName>,
     shards: Box<[Arc<Shard>]>,
     /// Guards offsets, history and membership, so that each event is either in
     /// a joining client's backlog or in its shard's queue, never in both.
@@ -58,6 +74,8 @@ struct State {
     head: u64,
     kept: Kept,
     members: BTreeMap<ClientKey, Member>,
+    /// In a lobby: its members by name.
+    peers: HashMap<Nickname, Peer>,
     closed: bool,
 }
 
@@ -69,15 +87,23 @@ struct Member {
 }
 
 impl Room {
-    pub(super) fn new(name: RoomName, shards: usize, budget: Arc<Budget>) -> Self {
+    pub(super) fn new(
+        name: RoomName,
+        spec: &Namespace,
+        shards: usize,
+        budget: Arc<Budget>,
+    ) -> Self {
+        let is_lobby = spec.protocol == Protocol::Lobby;
         Self {
             name,
+            lobby: is_lobby.then(|| spec.name.clone()),
             shards: (0..shards).map(|_| Arc::default()).collect(),
             state: Mutex::new(State {
                 epoch: Epoch::random(),
                 head: 0,
                 kept: Kept::new(budget),
                 members: BTreeMap::new(),
+                peers: HashMap::new(),
                 closed: false,
             }),
         }
@@ -111,8 +137,16 @@ impl Room {
             Some((shard, _)) => shard,
             None => self.shard_for(client.key(), state.members.len()),
         };
-        if !self.shards[shard].takes_joins() {
+        if !self.shards[shard].takes_items() {
             return Err((Refused::Busy, welcome));
+        }
+        if self.lobby.is_some() && known.is_none() {
+            if state.members.len() >= PEERS_MOST {
+                return Err((Refused::Crowded, welcome));
+            }
+            if !self.takes_events() {
+                return Err((Refused::Busy, welcome));
+            }
         }
         let (backlog, recovered) = match (known, since) {
             (Some((_, from)), Some(since)) => {
@@ -123,11 +157,14 @@ impl Room {
             (None, Some(since)) => state.missed(since),
             (None, None) => (state.kept.current(), false),
         };
+        let joins_as = name.clone();
         if known.is_none() {
             let from = match since {
                 Some(since) if recovered => since.number,
                 _ => state.head,
             };
+            // Before the new one hears anything: it is told who is there instead.
+            self.has_come(&mut state, &name, client, tasks);
             let member = Member { name, shard, from };
             state.members.insert(client.key(), member);
         }
@@ -136,6 +173,7 @@ impl Room {
             clients: state.members.len(),
             offset: state.offset(state.head),
             recovered,
+            peers: self.others(&state, client.key()),
         };
         let welcome: Reply = Box::new(move || welcome(joined));
         let item = if known.is_some() {
@@ -147,7 +185,10 @@ impl Room {
                 backlog,
             }
         };
-        self.shards[shard].push(item, tasks);
+        let number = self.shards[shard].push(item, tasks);
+        if known.is_none() {
+            state.has_done(&joins_as, number);
+        }
         Ok(())
     }
 
@@ -162,7 +203,26 @@ impl Room {
             return false;
         };
         self.shards[member.shard].push(Item::Leave { key, farewell }, tasks);
+        self.has_gone(&mut state, &member.name, key, tasks);
         state.members.is_empty()
+    }
+
+    /// Queues the event for everybody; gives its number in the queue of the
+    /// first shard.
+    fn queue(&self, event: impl Into<Arc<Event>>, tasks: &TaskTracker) -> u64 {
+        let event = event.into();
+        let push = |shard: &Arc<Shard>| shard.push(Item::Event(event.clone()), tasks);
+        self.shards
+            .iter()
+            .map(push)
+            .fold(0, |first, number| match first {
+                0 => number,
+                first => first,
+            })
+    }
+
+    fn takes_events(&self) -> bool {
+        self.shards.iter().all(|shard| shard.takes_events())
     }
 
     /// Gives the publication its offset and queues it for everybody.
@@ -171,26 +231,28 @@ impl Room {
         publication: Publication,
         spec: &Namespace,
         tasks: &TaskTracker,
-    ) -> Result<Offset, (Refused, Publication)> {
+    ) -> Result<Offset, Unpublished> {
         let mut state = self.lock();
         if state.closed {
-            return Err((Refused::Closed, publication));
+            return Err((Refused::Closed, publication.into()));
         }
-        if !self.shards.iter().all(|shard| shard.takes_events()) {
-            return Err((Refused::Busy, publication));
+        if publication.to.is_some() {
+            return self.tell(state, publication, tasks);
+        }
+        if !self.takes_events() {
+            return Err((Refused::Busy, publication.into()));
         }
         let offset = state.offset(state.head + 1);
         let event = Event::new(publication, offset, Utc::now());
         if !state.kept.may_retain(&event, spec) {
-            return Err((Refused::Full, event.publication));
+            return Err((Refused::Full, event.publication.into()));
         }
         let event = Arc::new(event);
         state.head = offset.number;
         state.kept.add(&event, spec);
         if !state.members.is_empty() {
-            for shard in &self.shards {
-                shard.push(Item::Event(event.clone()), tasks);
-            }
+            let number = self.queue(event.clone(), tasks);
+            state.has_done(&event.publication.sender, number);
         }
         Ok(offset)
     }
@@ -235,7 +297,9 @@ impl Room {
     }
 
     fn shard_for(&self, key: ClientKey, members: usize) -> usize {
-        if members < ONE_SHARD_MEMBERS {
+        if self.lobby.is_some() {
+            LOBBY_SHARD
+        } else if members < ONE_SHARD_MEMBERS {
             0
         } else {
             key.0 as usize % self.shards.len()

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::client::{Client, State};
 use super::error::Error;
 use super::name::{Nickname, RoomName};
-use super::namespace::{Namespace, Publisher, Verb};
+use super::namespace::{Namespace, Protocol, Publisher, Verb};
 
 /// How deeply a message may be nested: what serde_json itself reads.
 ///
@@ -30,7 +30,8 @@ pub(super) fn may_send(client: &Client) -> Result<(), Error> {
 pub(super) fn admit(client: &Client, verb: Verb) -> Result<(), Error> {
     may_send(client)?;
     let spec = &client.area.spec;
-    if !spec.verbs.contains(&verb) {
+    // The other protocols have verbs of their own, which all of their clients may.
+    if spec.protocol == Protocol::Room && !spec.verbs.contains(&verb) {
         return Err(not_allowed(verb.as_str(), spec));
     }
     Ok(())

@@ -16,7 +16,8 @@ use super::outlet::Outlet;
 /// member, measured for a bare `send(2)`), so this is minutes of backlog.
 pub(super) const EVENTS_MOST: usize = 1024;
 
-/// How many items may wait at all before joins are told `busy` as well.
+/// How many items may wait at all before joins, and what is for one member, are
+/// told `busy` as well.
 ///
 /// A storm of joins is welcome: it is more than three times the connections
 /// that a server takes by default.
@@ -39,6 +40,8 @@ pub(super) type Reply = Box<dyn FnOnce() + Send>;
 
 pub(super) enum Item {
     Event(Arc<Event>),
+    /// An event for this member alone.
+    For(ClientKey, Arc<Event>),
     Join {
         client: Arc<Client>,
         welcome: Reply,
@@ -63,6 +66,10 @@ struct State {
     queue: VecDeque<Item>,
     /// How many of the queue are events.
     events: usize,
+    /// How many items were ever queued, taken up, and done with.
+    queued: u64,
+    taken: u64,
+    done: u64,
     /// The worker has the members while it runs; they are parked here otherwise.
     parked: Option<Members>,
     running: bool,
@@ -73,13 +80,20 @@ impl Shard {
         self.lock().events < EVENTS_MOST
     }
 
-    pub(super) fn takes_joins(&self) -> bool {
+    pub(super) fn takes_items(&self) -> bool {
         self.lock().queue.len() < ITEMS_MOST
     }
 
-    /// Queues an item, and starts the worker where none runs.
-    pub(super) fn push(self: &Arc<Self>, item: Item, tasks: &TaskTracker) {
+    /// Whether the item that has this number is done with, and all before it.
+    pub(super) fn has_done(&self, number: u64) -> bool {
+        self.lock().done >= number
+    }
+
+    /// Queues an item, and starts the worker where none runs; gives its number.
+    pub(super) fn push(self: &Arc<Self>, item: Item, tasks: &TaskTracker) -> u64 {
         let mut state = self.lock();
+        state.queued += 1;
+        let number = state.queued;
         state.events += usize::from(matches!(item, Item::Event(_)));
         state.queue.push_back(item);
         if !state.running {
@@ -88,6 +102,7 @@ impl Shard {
             drop(state);
             tasks.spawn(drain(self.clone(), members));
         }
+        number
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -98,6 +113,8 @@ impl Shard {
     fn pop(&self, members: &mut Members) -> Option<Item> {
         let mut state = self.lock();
         let item = state.queue.pop_front();
+        state.done = state.taken;
+        state.taken += u64::from(item.is_some());
         state.events -= usize::from(matches!(item, Some(Item::Event(_))));
         if item.is_none() {
             state.running = false;
@@ -123,6 +140,12 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
                         pace.has_done(1).await;
                     }
                 }
+            }
+            Item::For(key, event) => {
+                if let Some(member) = members.get(key) {
+                    member.deliver(&event);
+                }
+                pace.has_done(1).await;
             }
             Item::Join {
                 client,
@@ -200,6 +223,10 @@ impl Members {
     fn add(&mut self, member: Member) {
         self.index.insert(member.key, self.list.len());
         self.list.push(member);
+    }
+
+    fn get(&self, key: ClientKey) -> Option<&Member> {
+        self.list.get(*self.index.get(&key)?)
     }
 
     fn remove(&mut self, key: ClientKey) {

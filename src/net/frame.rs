@@ -67,6 +67,18 @@ pub struct Header {
     pub mask: Option<[u8; 4]>,
 }
 
+impl Header {
+    /// Masks a part of the payload that begins at `at`, or unmasks it.
+    pub(super) fn mask(&self, at: u64, part: &mut [u8]) {
+        let Some(mask) = self.mask else {
+            return;
+        };
+        for (at, byte) in (at..).zip(part) {
+            *byte ^= mask[(at % 4) as usize];
+        }
+    }
+}
+
 /// What [`Follower::step`] came upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {

@@ -2,7 +2,7 @@
 //! what is written. It knows HTTP heads and WebSocket frames; what a frame means
 //! is a door's rule.
 
-use super::frame::{Frame, Seen, Starts};
+use super::frame::{Follower, Frame, Header, Seen, Starts, Step};
 use super::head::{Requests, Switching};
 
 /// A door's rule about the frames of one WebSocket, called in frame order.
@@ -12,6 +12,15 @@ use super::head::{Requests, Switching};
 pub trait FrameRule: Send + 'static {
     /// A frame of the client is about to be read.
     fn inbound(&mut self, frame: Frame<'_>) -> Next;
+
+    /// Whether [`payload`](Self::payload) is to be called.
+    fn rewrites(&self) -> bool {
+        false
+    }
+
+    /// A part of a frame of the client, from this place in it on, is about to be
+    /// read; it may be changed, but stays as long as it is.
+    fn payload(&mut self, _header: Header, _at: u64, _part: &mut [u8]) {}
 
     /// A frame of the server has been written up to its start.
     ///
@@ -46,6 +55,14 @@ pub(super) struct Frames {
     inbound: Starts,
     outbound: Starts,
     hold: Hold,
+    rewriter: Option<Rewriter>,
+}
+
+/// Follows what the rule may change.
+#[derive(Default)]
+struct Rewriter {
+    follower: Follower,
+    header: Option<Header>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,7 +92,9 @@ impl Gate {
     }
 
     pub(super) fn with_rule(rule: Box<dyn FrameRule>) -> Self {
+        let rewriter = rule.rewrites().then(Rewriter::default);
         Self::Frames(Box::new(Frames {
+            rewriter,
             rule,
             inbound: Starts::default(),
             outbound: Starts::default(),
@@ -97,7 +116,7 @@ impl Gate {
     }
 
     /// Follows what was read; returns how much of it may pass.
-    pub(super) fn inbound(&mut self, input: &[u8]) -> usize {
+    pub(super) fn inbound(&mut self, input: &mut [u8]) -> usize {
         match self {
             Self::Http(requests) => {
                 let (used, upgrade) = requests.follow(input);
@@ -140,11 +159,36 @@ impl Gate {
     }
 }
 
+impl Rewriter {
+    fn pass(&mut self, rule: &mut dyn FrameRule, mut bytes: &mut [u8]) {
+        loop {
+            let (used, step) = self.follower.step(bytes);
+            let (part, rest) = bytes.split_at_mut(used);
+            bytes = rest;
+            match step {
+                Step::Need => return,
+                Step::Header(header) => self.header = Some(header),
+                Step::Payload(at) => {
+                    if let Some(header) = self.header {
+                        header.mask(at, part);
+                        rule.payload(header, at, part);
+                        header.mask(at, part);
+                    }
+                }
+                Step::End => self.header = None,
+            }
+        }
+    }
+}
+
 impl Frames {
-    fn inbound(&mut self, input: &[u8]) -> usize {
+    fn inbound(&mut self, input: &mut [u8]) -> usize {
         let mut used = 0;
         loop {
             let (taken, seen) = self.inbound.follow(&input[used..]);
+            if let Some(rewriter) = &mut self.rewriter {
+                rewriter.pass(&mut *self.rule, &mut input[used..used + taken]);
+            }
             used += taken;
             let frame = self.inbound.frame();
             match seen {

@@ -137,7 +137,8 @@ impl AsyncRead for Stream {
         let this = self.get_mut();
         ready!(this.poll_gate(cx))?;
         if !this.held.is_empty() {
-            let offer = &this.held[..this.held.len().min(buf.remaining())];
+            let most = this.held.len().min(buf.remaining());
+            let offer = &mut this.held[..most];
             let pass = this.gate.inbound(offer);
             buf.put_slice(&offer[..pass]);
             this.held.drain(..pass);
@@ -153,7 +154,7 @@ impl AsyncRead for Stream {
         let room = buf.remaining().min(HELD_MAX);
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
         ready!(this.poll_peer(cx, &mut part))?;
-        let pass = this.gate.inbound(part.filled());
+        let pass = this.gate.inbound(part.filled_mut());
         this.held.extend_from_slice(&part.filled()[pass..]);
         buf.advance(pass);
         this.forget_refusal();

@@ -135,6 +135,13 @@ impl Client {
         self.send(format!("42{}{event}", self.prefix())).await;
     }
 
+    /// Emits an event with these arguments.
+    pub async fn emit_all(&mut self, event: &str, arguments: &[Value]) {
+        let all: Vec<_> = [&[event.into()], arguments].concat();
+        let event = serde_json::to_string(&all).unwrap();
+        self.send(format!("42{}{event}", self.prefix())).await;
+    }
+
     /// Emits with an ack, and waits for it; events that come first are kept.
     pub async fn ask(&mut self, event: &str, argument: impl serde::Serialize) -> Value {
         let id = self.next_ack;

@@ -186,7 +186,7 @@ async fn rules_have_codes() {
         hub.notify(
             &listener.client,
             room(name),
-            to_raw_value(&message).unwrap(),
+            to_raw_value(&message).unwrap().into(),
             Box::new(move |done| told.lock().unwrap().push(done.unwrap_err().code())),
         );
     }
@@ -204,7 +204,7 @@ async fn a_client_hears_the_others_not_itself() {
     join(&hub, &ben, None).await;
     for (from, text) in [(&anna, "1"), (&ben, "2")] {
         let message = RawValue::from_string(text.into()).unwrap();
-        hub.notify(&from.client, room("r"), message, Box::new(|_| ()));
+        hub.notify(&from.client, room("r"), message.into(), Box::new(|_| ()));
     }
     assert_eq!(ben.messages(1).await, ["1"]);
     assert_eq!(anna.messages(1).await, ["2"]);

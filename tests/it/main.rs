@@ -10,6 +10,7 @@ mod ending;
 mod http;
 mod layers;
 mod leaving;
+mod lobby;
 mod net;
 mod polling;
 mod program;

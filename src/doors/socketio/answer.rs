@@ -51,8 +51,24 @@ impl Answer {
         }
     }
 
+    /// Sends the client an event of its own.
+    pub(super) fn emit(&self, event: &str, data: &impl Serialize) {
+        if let Err(reason) = self.outlet.emit(event, data) {
+            self.hub.close(&self.client, reason);
+        }
+    }
+
+    /// Answers what was not handled.
+    pub(super) fn fail(&self, invalid: Invalid) {
+        match invalid {
+            // The hub has counted it.
+            Invalid::Refused(_) => self.refuse(&invalid),
+            _ => self.misunderstood(invalid),
+        }
+    }
+
     /// Refuses what no rule of the hub has seen, which counts all the same.
-    pub(super) fn misunderstood(&self, invalid: Invalid) {
+    fn misunderstood(&self, invalid: Invalid) {
         match self.hub.misunderstood(&self.client) {
             Ok(()) => self.refuse(&invalid),
             Err(error) => self.refuse(&error.into()),
@@ -87,13 +103,13 @@ impl Answer {
 /// Why an event was not understood, or not allowed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Invalid {
-    #[error("there is no such event; there are JOIN, LEAVE, NOTIFY and CLIENTS")]
-    Event,
+    #[error("there is no such event; there are {0}")]
+    Event(&'static str),
     #[error("binary attachments are not understood here")]
     Binary,
     #[error("an event is [name, argument]: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("expected {form} (all strings but message), or a string that holds it: {why}")]
+    #[error("expected {form}: {why}")]
     Argument {
         form: &'static str,
         why: Cow<'static, str>,
@@ -109,7 +125,7 @@ pub(super) enum Invalid {
 impl Invalid {
     fn code(&self) -> &'static str {
         match self {
-            Self::Event => "unknown_event",
+            Self::Event(_) => "unknown_event",
             Self::Binary | Self::Json(_) | Self::Argument { .. } => "invalid_request",
             Self::Offset(_) => "invalid_offset",
             Self::Name(_) => "invalid_name",

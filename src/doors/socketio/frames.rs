@@ -4,8 +4,10 @@
 
 use std::sync::Arc;
 
+use super::legacy::{PONG, Queries, refuses};
 use super::link::{Link, namespace_of};
-use crate::net::frame::{Frame, START_MAX};
+use super::payload::Framing;
+use crate::net::frame::{Frame, Header, START_MAX};
 use crate::net::{FrameRule, Next, Wire};
 
 /// A text frame's opcode (RFC 6455, section 5.2).
@@ -25,6 +27,15 @@ pub(super) struct Frames {
     /// To be attached once the client says that it has moved here.
     upgrade: Option<Wire>,
     waiting: Waiting,
+    /// Of a client of Engine.IO v3.
+    legacy: Option<Legacy>,
+}
+
+#[derive(Default)]
+struct Legacy {
+    queries: Queries,
+    /// The CONNECT that is read was answered here.
+    refused: bool,
 }
 
 enum Waiting {
@@ -37,22 +48,30 @@ enum Waiting {
 
 impl Frames {
     /// The frames of a session that is opened by a WebSocket.
-    pub(super) fn opened(link: Arc<Link>, wire: Wire) -> Self {
+    pub(super) fn opened(link: Arc<Link>, wire: Wire, framing: Framing) -> Self {
         link.attach(wire);
         Self {
             link,
             upgrade: None,
             waiting: Waiting::No,
+            legacy: Legacy::of(framing),
         }
     }
 
     /// The frames of a WebSocket that a polling session may move to.
-    pub(super) fn upgrading(link: Arc<Link>, wire: Wire) -> Self {
+    pub(super) fn upgrading(link: Arc<Link>, wire: Wire, framing: Framing) -> Self {
         Self {
             link,
             upgrade: Some(wire),
             waiting: Waiting::No,
+            legacy: Legacy::of(framing),
         }
+    }
+}
+
+impl Legacy {
+    fn of(framing: Framing) -> Option<Self> {
+        (framing == Framing::Counted).then(Self::default)
     }
 }
 
@@ -80,11 +99,35 @@ impl FrameRule for Frames {
         if start.starts_with("41") {
             self.link.leaves(namespace_of(start));
         }
+        let refused = self.legacy.as_mut().map(|legacy| &mut legacy.refused);
+        if refused.is_some_and(std::mem::take) {
+            return Next::Read;
+        }
         if start.starts_with(CONNECT) && !self.link.is_open(namespace_of(start)) {
             self.waiting = Waiting::For(namespace_of(start).to_owned());
             return Next::Wait;
         }
         Next::Read
+    }
+
+    fn rewrites(&self) -> bool {
+        self.legacy.is_some()
+    }
+
+    fn payload(&mut self, header: Header, at: u64, part: &mut [u8]) {
+        let Some(legacy) = &mut self.legacy else {
+            return;
+        };
+        if header.opcode != TEXT || !header.fin {
+            return;
+        }
+        let whole = at == 0 && part.len() as u64 == header.len;
+        if whole && refuses(&self.link, text(part)) {
+            legacy.refused = true;
+            part[0] = PONG;
+            return;
+        }
+        legacy.queries.pass(&self.link, header.len, at, part);
     }
 
     fn outbound(&mut self, frame: Frame<'_>) -> Next {

@@ -85,12 +85,17 @@ where
         match (transport, asked.sid, request.method()) {
             (TransportType::Websocket, None, _) => {
                 // Too late only where the connection is gone.
-                let _ = connection.set_rule(Frames::opened(link.clone(), connection.wire()));
+                let _ = connection.set_rule(Frames::opened(
+                    link.clone(),
+                    connection.wire(),
+                    asked.framing,
+                ));
                 let engine = self.engine.clone();
                 Box::pin(websocket::opened(engine, request, link, connection))
             }
             (TransportType::Websocket, Some(_), _) => {
-                let _ = connection.set_rule(Frames::upgrading(link, connection.wire()));
+                let _ =
+                    connection.set_rule(Frames::upgrading(link, connection.wire(), asked.framing));
                 let answer = pass(head::lean(request, None).map(Body::new));
                 Box::pin(async { Ok(answer.await?.map(Body::new)) })
             }

@@ -15,11 +15,16 @@ use super::session::Session;
 use super::sessions::Place;
 use crate::core::outlet::CloseReason;
 use crate::net::Wire;
-use crate::net::frame::close_frame;
+use crate::net::frame::{close_frame, text_frame};
 
 /// How long what follows a CONNECT waits for it; an answer takes milliseconds.
 /// The same as a WebSocket's frames are held back, for the same reason.
 const CONNECT_MOST: Duration = Duration::from_secs(10);
+
+/// How many CONNECTs with a query may be under way, and how many words wait for
+/// a poll: more than there are namespaces that anybody connects to at once.
+const QUERIES_MOST: usize = 8;
+const WORDS_MOST: usize = 8;
 
 /// One session; lives as long as the engine's.
 pub(super) struct Link {
@@ -43,6 +48,10 @@ struct State {
     /// Whose CONNECT the engine is about to answer.
     opening: Vec<Arc<Session>>,
     connecting: Vec<(String, oneshot::Sender<()>)>,
+    /// The queries of the CONNECTs that are under way, by namespace.
+    queries: Vec<(String, String)>,
+    /// Packets of our own, which wait for the next poll.
+    words: Vec<String>,
     /// It was closed, with this as its last word: its requests are not answered
     /// any more.
     closed: Option<Bytes>,
@@ -173,6 +182,48 @@ impl Link {
         }
     }
 
+    /// Why nobody can be in this namespace, if that is so.
+    pub(super) fn refusal(&self, namespace: &str) -> Option<&str> {
+        self.place.refusal(namespace)
+    }
+
+    /// The client asks for a namespace with a query.
+    pub(super) fn asks(&self, namespace: &str, query: &str) {
+        let queries = &mut self.lock().queries;
+        queries.retain(|(asked, _)| asked != namespace);
+        if queries.len() < QUERIES_MOST {
+            queries.push((namespace.to_owned(), query.to_owned()));
+        }
+    }
+
+    /// The query with which it asked for the namespace.
+    pub(super) fn query(&self, namespace: &str) -> Option<String> {
+        let queries = &mut self.lock().queries;
+        let at = queries.iter().position(|(asked, _)| asked == namespace)?;
+        let (_, query) = queries.swap_remove(at);
+        queries.shrink_to_fit();
+        Some(query)
+    }
+
+    /// Sends a packet that the engine does not know of.
+    pub(super) fn say(&self, packet: &str) {
+        match self.wire.get() {
+            // Who is gone or too slow needs no word.
+            Some(wire) => drop(wire.send(&text_frame(&[packet]))),
+            None => {
+                let words = &mut self.lock().words;
+                if words.len() < WORDS_MOST {
+                    words.push(packet.to_owned());
+                }
+            }
+        }
+    }
+
+    /// What was said since the last poll.
+    pub(super) fn words(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().words)
+    }
+
     /// A packet has gone out, by the wire or in the answer to a poll.
     pub(super) fn passed(&self, packet: &str) {
         if !["40", "42", "43"]
@@ -236,11 +287,11 @@ impl State {
     }
 }
 
-/// The namespace of a packet: `/name` up to a comma or the end, else `/`
-/// (Socket.IO protocol v5, "packet encoding").
+/// The namespace of a packet: `/name` up to a comma, a query or the end, else `/`
+/// (Socket.IO protocol v5 and v4, "packet encoding").
 pub(super) fn namespace_of(packet: &str) -> &str {
     match packet.get(2..) {
-        Some(rest) if rest.starts_with('/') => rest.split(',').next().unwrap_or(rest),
+        Some(rest) if rest.starts_with('/') => rest.split([',', '?']).next().unwrap_or(rest),
         _ => "/",
     }
 }

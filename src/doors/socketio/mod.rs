@@ -5,14 +5,19 @@ mod answer;
 mod frames;
 mod front;
 mod head;
+mod legacy;
 mod link;
+mod lobby;
 mod outlet;
 mod payload;
 mod polling;
+mod request;
 mod room;
 mod root;
 mod session;
 mod sessions;
+mod shown;
+mod trigger;
 mod websocket;
 
 use std::fmt::Display;
@@ -119,12 +124,15 @@ pub fn service(
             hub: hub.clone(),
             namespace: namespace.name.clone(),
             protocol: namespace.protocol,
-            reserved: namespace.reserved.is_some(),
         };
         io.ns(namespace.name.to_string(), door);
     }
-    let names = hub.namespaces().map(|n| n.name.to_string());
-    let names = names.chain(["/".to_owned()]).collect();
+    let refusal = |namespace: &Namespace| {
+        let why = hub.refusal(&namespace.name)?;
+        Some(why.to_string())
+    };
+    let names = hub.namespaces().map(|n| (n.name.to_string(), refusal(n)));
+    let names = names.chain([("/".to_owned(), None)]).collect();
     let front = Front {
         engine: service,
         sessions: Sessions::new(limits.sessions, names),
@@ -136,7 +144,7 @@ pub fn service(
 
 /// Whether clients can join the namespace's rooms.
 pub fn is_served(namespace: &Namespace) -> bool {
-    namespace.reserved.is_none() && namespace.protocol == Protocol::Room
+    namespace.reserved.is_none()
 }
 
 /// One namespace as a Socket.IO namespace.
@@ -145,21 +153,19 @@ struct Door {
     hub: Arc<Hub>,
     namespace: NamespaceName,
     protocol: Protocol,
-    reserved: bool,
 }
 
 type Refusal = Box<dyn Display + Send>;
 
 impl Door {
     fn open(&self, socket: &Arc<Socket<LocalAdapter>>) -> Result<(), Refusal> {
-        if self.protocol != Protocol::Room && !self.reserved {
-            return Err(Box::new(format!(
-                "{} can't be joined: this version serves the room protocol only",
-                self.namespace
-            )));
-        }
         let link = link_of(socket).ok_or_else(|| Box::new(Error::Closing) as Refusal)?;
-        let outlet = Arc::new(SocketOutlet::new(socket, self.namespace.clone(), link));
+        let outlet = Arc::new(SocketOutlet::new(
+            socket,
+            self.namespace.clone(),
+            self.protocol,
+            link,
+        ));
         let client = self
             .hub
             .connect(&self.namespace, outlet.clone())
@@ -184,6 +190,12 @@ impl ConnectHandler<LocalAdapter, ()> for Door {
         if let Some(link) = link_of(&socket) {
             let namespace = self.namespace.as_str();
             if let Some(session) = link.opened(namespace) {
+                if self.protocol == Protocol::Lobby {
+                    let query = link.query(namespace);
+                    let query = query.as_deref().or(socket.req_parts().uri.query());
+                    let answer = session.answer("JOIN".to_owned(), None);
+                    lobby::arrive(query.unwrap_or_default(), &answer);
+                }
                 session.opened();
             }
             link.answered(namespace, true);

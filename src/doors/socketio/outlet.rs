@@ -2,6 +2,7 @@
 //! the wire where nothing of the engine's is under way, else through the engine.
 //! Knows the engine's queue and what a full one means; no verbs.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
@@ -11,19 +12,17 @@ use socketioxide::adapter::LocalAdapter;
 use socketioxide::extract::AckSender;
 use socketioxide::handler::{FromMessageParts, Value};
 use socketioxide::socket::Socket;
-use socketioxide::{SendError, SocketError};
+use socketioxide::{ProtocolVersion, SendError, SocketError};
 use tracing::error;
 
 use super::link::Link;
-use crate::core::encoded::Format;
+use super::shown::Dialect;
 use crate::core::event::Event;
-use crate::core::name::NamespaceName;
+use crate::core::name::{NamespaceName, Nickname};
+use crate::core::namespace::Protocol;
 use crate::core::outlet::{CloseReason, Outlet};
 use crate::net::frame::text_frame;
 use crate::net::{Untaken, Wire};
-
-/// An event as a finished frame: the same for Engine.IO v3 and v4.
-const FRAME: Format = Format("socket.io frame");
 
 /// Holds the socket weakly: the socket owns its client, not the other way round.
 pub(super) struct SocketOutlet {
@@ -37,6 +36,7 @@ pub(super) struct SocketOutlet {
     stopping: AtomicBool,
     wire: OnceLock<Wire>,
     namespace: NamespaceName,
+    dialect: Dialect,
     socket: Weak<Socket<LocalAdapter>>,
     link: Weak<Link>,
 }
@@ -46,14 +46,20 @@ impl SocketOutlet {
     pub(super) fn new(
         socket: &Arc<Socket<LocalAdapter>>,
         namespace: NamespaceName,
+        protocol: Protocol,
         link: &Arc<Link>,
     ) -> Self {
+        let dialect = Dialect {
+            protocol,
+            prefixed: socket.protocol() == ProtocolVersion::V4,
+        };
         Self {
             passing: AtomicUsize::new(1),
             left: Mutex::new(false),
             stopping: AtomicBool::new(false),
             wire: OnceLock::new(),
             namespace,
+            dialect,
             socket: Arc::downgrade(socket),
             link: Arc::downgrade(link),
         }
@@ -61,6 +67,29 @@ impl SocketOutlet {
 
     pub(super) fn namespace(&self) -> &str {
         self.namespace.as_str()
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The id by which the others of a lobby know the client.
+    pub(super) fn peer(&self) -> Option<Nickname> {
+        let id = self.socket.upgrade()?.id.to_string();
+        Some(Nickname::parse(&id).expect("an id is letters, digits, _ and -"))
+    }
+
+    /// A peer's id, as the client has it.
+    pub(super) fn id<'a>(&self, peer: &'a Nickname) -> Cow<'a, str> {
+        self.dialect.id(&self.namespace, peer)
+    }
+
+    /// Sends the client away from the namespace; its SDK stays away.
+    pub(super) fn disconnect(&self) {
+        if let Some(socket) = self.socket.upgrade() {
+            // Gone already: that is the same.
+            let _ = socket.disconnect();
+        }
     }
 
     /// Events may go straight to this wire.
@@ -166,9 +195,13 @@ impl Outlet for SocketOutlet {
             return Ok(());
         }
         let Some(wire) = self.direct() else {
-            return self.through_engine("EVENT", event.json());
+            let (name, argument) = self.dialect.shown(event);
+            return self.through_engine(name, &*argument);
         };
-        let frame = event.encoded(FRAME, || self.frame("EVENT", event.json().get()));
+        let frame = event.encoded(self.dialect.format(), || {
+            let (name, argument) = self.dialect.shown(event);
+            self.frame(name, argument.get())
+        });
         wire.send(&frame).map_err(|untaken| match untaken {
             Untaken::Gone => CloseReason::Gone,
             Untaken::Full => CloseReason::TooSlow,

@@ -41,6 +41,11 @@ fn next_packet(payload: &str, at: usize, framing: Framing) -> Option<(&str, usiz
     }
 }
 
+/// A packet as Engine.IO v3 frames it.
+pub(super) fn counted(packet: &str) -> String {
+    format!("{}:{packet}", packet.encode_utf16().count())
+}
+
 /// How many bytes the first `units` UTF-16 units of a text take.
 fn utf16_prefix(text: &str, units: usize) -> Option<usize> {
     let mut seen = 0;

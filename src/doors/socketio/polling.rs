@@ -14,8 +14,9 @@ use hyper::body::{Body as HttpBody, Incoming};
 use tokio::time::timeout;
 use tower::BoxError;
 
+use super::legacy;
 use super::link::{Link, namespace_of};
-use super::payload::{Framing, packets};
+use super::payload::{Framing, counted, packets};
 
 /// How long the body of a request may take: as long as its head.
 const BODY_MOST: Duration = Duration::from_secs(10);
@@ -47,7 +48,16 @@ where
     F: Future<Output = Result<Response<B>, Infallible>>,
     B: HttpBody<Data = Bytes>,
 {
-    let (head, text) = read(answer.await?).await;
+    let (mut head, mut text) = read(answer.await?).await;
+    let words = link.words();
+    if !words.is_empty() && head.status.is_success() {
+        let mut all = text.to_vec();
+        for word in words {
+            all.extend(counted(&word).bytes());
+        }
+        text = all.into();
+        head.headers.remove(header::CONTENT_LENGTH);
+    }
     for (packet, _) in packets(std::str::from_utf8(&text).unwrap_or_default(), framing) {
         link.passed(packet);
     }
@@ -92,6 +102,14 @@ where
         .get(header::CONTENT_TYPE)
         .is_none_or(|kind| kind != "application/octet-stream");
     let text = std::str::from_utf8(&body).ok().filter(|_| is_text);
+    let rewritten = text
+        .filter(|_| framing == Framing::Counted)
+        .map(|text| legacy::body(text, &link));
+    let text = rewritten.as_deref().or(text);
+    let body = match &rewritten {
+        Some(rewritten) => Bytes::copy_from_slice(rewritten.as_bytes()),
+        None => body.clone(),
+    };
     let (engine, channel) = Channel::<Bytes>::new(1);
     let mut answer = pin!(pass(Request::from_parts(head, Body::new(channel))));
     let mut fed = pin!(feed(

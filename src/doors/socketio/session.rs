@@ -7,10 +7,12 @@ use socketioxide::adapter::LocalAdapter;
 use socketioxide::handler::{MessageHandler, Value};
 use socketioxide::socket::Socket;
 
+use super::answer::Answer;
 use super::outlet::SocketOutlet;
-use super::room;
+use super::{lobby, request, room, trigger};
 use crate::core::client::Client;
 use crate::core::hub::Hub;
+use crate::core::namespace::Protocol;
 use crate::core::outlet::CloseReason;
 
 /// How many events of one client wait for its CONNECT to be complete.
@@ -56,8 +58,25 @@ impl Session {
         gate.open = true;
     }
 
+    /// Where the answer to an event goes.
+    pub(super) fn answer(&self, event: String, ack: Option<i64>) -> Answer {
+        Answer::new(&self.hub, &self.client, &self.outlet, event, ack)
+    }
+
     fn handle(&self, value: Value, ack: Option<i64>) {
-        room::handle(&self.hub, &self.client, &self.outlet, value, ack);
+        let (event, arguments) = match request::read(&value) {
+            Ok(read) => read,
+            Err(invalid) => return self.answer(String::new(), ack).fail(invalid),
+        };
+        let answer = self.answer(event, ack);
+        let handled = match self.outlet.dialect().protocol {
+            Protocol::Room => room::handle(&arguments, &answer),
+            Protocol::Lobby => lobby::handle(&arguments, &answer),
+            Protocol::Trigger => trigger::handle(&arguments, &answer),
+        };
+        if let Err(invalid) = handled {
+            answer.fail(invalid);
+        }
     }
 }
 

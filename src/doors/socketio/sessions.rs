@@ -16,8 +16,8 @@ pub(super) struct Sessions(Arc<Inner>);
 
 struct Inner {
     most: usize,
-    /// The namespaces that can be connected to, or are refused by name.
-    namespaces: Vec<String>,
+    /// The namespaces, and why those are refused that can't be connected to.
+    namespaces: Vec<(String, Option<String>)>,
     open: AtomicUsize,
     /// Guards who has which id; only sessions that began with polling are here.
     by_sid: Mutex<HashMap<Sid, Weak<Link>>>,
@@ -26,7 +26,7 @@ struct Inner {
 impl Sessions {
     /// No more than `most` at once: a polling session costs memory without
     /// holding a connection.
-    pub(super) fn new(most: usize, namespaces: Vec<String>) -> Self {
+    pub(super) fn new(most: usize, namespaces: Vec<(String, Option<String>)>) -> Self {
         Self(Arc::new(Inner {
             most,
             namespaces,
@@ -78,7 +78,21 @@ impl Place {
 impl Place {
     /// Whether the door answers for this namespace; else the engine does.
     pub(super) fn knows(&self, namespace: &str) -> bool {
-        self.all.0.namespaces.iter().any(|known| known == namespace)
+        self.find(namespace).is_some()
+    }
+
+    /// Why nobody can be in this namespace, if that is so.
+    pub(super) fn refusal(&self, namespace: &str) -> Option<&str> {
+        match self.find(namespace) {
+            Some((_, why)) => why.as_deref(),
+            // In the engine's words.
+            None => Some("Invalid namespace"),
+        }
+    }
+
+    fn find(&self, namespace: &str) -> Option<&(String, Option<String>)> {
+        let mut known = self.all.0.namespaces.iter();
+        known.find(|(known, _)| known == namespace)
     }
 }
 

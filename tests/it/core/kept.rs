@@ -45,7 +45,7 @@ async fn rooms_that_one_client_fills_and_leaves_make_way_for_each_other() {
             hub.notify(
                 &visitor.client,
                 room(&name),
-                big(event),
+                big(event).into(),
                 Box::new(|done| assert!(done.is_ok())),
             );
             assert!(kept(&hub) <= KEPT_MOST, "{}", kept(&hub));

@@ -20,7 +20,7 @@ async fn the_summary_says_where_everything_listens() {
         let program = Program::start(&[&log, options].concat()).await;
         let (address, zetta) = (program.address, program.zetta);
         assert!(address.port() != 0 && zetta.port() != 0);
-        let namespaces = "/bus /layout /metadata";
+        let namespaces = "/bus /layout /lobby /metadata /trigger";
         let expected = [
             format!("Socket.IO: {scheme}://{address}/socket.io/"),
             format!("health: {scheme}://{address}/health"),

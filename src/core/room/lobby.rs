@@ -1,0 +1,170 @@
+//! A room as a lobby: its members are peers, who are told of each other and can
+//! be written to one by one. Knows no protocol.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use chrono::Utc;
+use serde_json::value::RawValue;
+use tokio_util::task::TaskTracker;
+
+use super::{Refused, Room, State, Unpublished};
+use crate::core::client::{Client, ClientKey};
+use crate::core::event::{Event, Kind, Offset, Publication};
+use crate::core::name::Nickname;
+use crate::core::shard::Item;
+
+/// How many peers a lobby takes: each new one is told of all the others, and
+/// they of it, so that costs grow with the square. At 1,000 a list of them is
+/// 24 KiB.
+pub const PEERS_MOST: usize = 1_000;
+
+/// Where all peers of a lobby are: what one of them is sent alone has its place
+/// among what all of them are.
+pub(super) const LOBBY_SHARD: usize = 0;
+
+/// A member of a lobby, who can be written to alone.
+#[derive(Clone)]
+pub(super) struct Peer {
+    client: Arc<Client>,
+    /// Whether it has left; held while it is written to, so that nothing of the
+    /// lobby comes behind the answer to its LEAVE.
+    left: Arc<Mutex<bool>>,
+    /// What it did last in the queue: once that is done with, all have seen it.
+    last: u64,
+}
+
+impl Room {
+    /// The others are told, and it may be written to.
+    pub(super) fn has_come(
+        &self,
+        state: &mut State,
+        name: &Nickname,
+        client: &Arc<Client>,
+        tasks: &TaskTracker,
+    ) {
+        if self.lobby.is_none() {
+            return;
+        }
+        let peer = Peer {
+            client: client.clone(),
+            left: Arc::default(),
+            last: 0,
+        };
+        state.peers.insert(name.clone(), peer);
+        self.announce(state, Kind::Joined, name, client.key(), tasks);
+    }
+
+    /// The others are told, and it is not written to any more.
+    pub(super) fn has_gone(
+        &self,
+        state: &mut State,
+        name: &Nickname,
+        key: ClientKey,
+        tasks: &TaskTracker,
+    ) {
+        if let Some(peer) = state.peers.remove(name) {
+            *peer.left.lock().expect("no code panics under this lock") = true;
+        }
+        self.announce(state, Kind::Left, name, key, tasks);
+    }
+
+    /// Tells the members of a lobby that somebody comes or goes.
+    ///
+    /// Whoever goes can't be told to wait: so many as there are peers may be
+    /// queued beyond what else is.
+    fn announce(
+        &self,
+        state: &mut State,
+        kind: Kind,
+        who: &Nickname,
+        key: ClientKey,
+        tasks: &TaskTracker,
+    ) {
+        let Some(namespace) = &self.lobby else {
+            return;
+        };
+        state.head += 1;
+        let publication = Publication {
+            namespace: namespace.clone(),
+            room: self.name.clone(),
+            kind,
+            sender: who.clone(),
+            to: None,
+            message: RawValue::NULL.to_owned(),
+            origin: Some(key),
+            retain: &[],
+        };
+        self.queue(
+            Event::new(publication, state.offset(state.head), Utc::now()),
+            tasks,
+        );
+    }
+
+    /// Who else is in the lobby.
+    pub(super) fn others(&self, state: &State, key: ClientKey) -> Vec<Nickname> {
+        let members = state.members.iter().filter(|(other, _)| **other != key);
+        match self.lobby {
+            Some(_) => members.map(|(_, member)| member.name.clone()).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Gives a publication to the one member that it is for.
+    ///
+    /// At once and from here, unless something that it must come behind is still
+    /// queued: so whoever sends much is held up by it, and no queue grows.
+    pub(super) fn tell(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        publication: Publication,
+        tasks: &TaskTracker,
+    ) -> Result<Offset, Unpublished> {
+        let to = publication.to.as_ref().and_then(|to| state.peers.get(to));
+        let Some(peer) = to.cloned() else {
+            return Err((Refused::Nobody, publication.into()));
+        };
+        let offset = state.offset(state.head);
+        let shard = &self.shards[LOBBY_SHARD];
+        let sender = state.peers.get(&publication.sender);
+        let behind = sender.map_or(0, |sender| sender.last).max(peer.last);
+        if shard.has_done(behind) {
+            drop(state);
+            let event = Arc::new(Event::new(publication, offset, Utc::now()));
+            peer.deliver(&event);
+            return Ok(offset);
+        }
+        if !shard.takes_items() {
+            return Err((Refused::Busy, publication.into()));
+        }
+        let sender = publication.sender.clone();
+        let event = Event::new(publication, offset, Utc::now());
+        let item = Item::For(peer.client.key(), Arc::new(event));
+        let number = shard.push(item, tasks);
+        state.has_done(&sender, number);
+        Ok(offset)
+    }
+}
+
+impl Peer {
+    fn deliver(&self, event: &Arc<Event>) {
+        let delivered = {
+            let left = self.left.lock().expect("no code panics under this lock");
+            if *left {
+                return;
+            }
+            self.client.outlet().deliver(event)
+        };
+        if let Err(reason) = delivered {
+            self.client.close(reason);
+        }
+    }
+}
+
+impl State {
+    /// The last thing that a peer did has this number in the queue.
+    pub(super) fn has_done(&mut self, who: &Nickname, number: u64) {
+        if let Some(peer) = self.peers.get_mut(who) {
+            peer.last = number;
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What clients of Engine.IO v3 say and hear in another way than those of v4: a
+//! query behind a namespace's name, and a refusal that is a string.
+//! The engine knows neither; it is given what it knows, of the same length.
+
+use std::sync::Arc;
+
+use super::link::{Link, namespace_of};
+use super::payload::{Framing, packets};
+
+/// The longest query that is kept: a lobby's name with each character escaped.
+const QUERY_MOST: usize = 2048;
+
+/// Of a CONNECT whose payload goes by: what was seen so far.
+#[derive(Default)]
+enum Seen {
+    #[default]
+    Nothing,
+    /// So many characters of `40`.
+    Kind(usize),
+    Namespace(Vec<u8>),
+    Query(Vec<u8>, Vec<u8>),
+    /// No CONNECT with a query, or its end.
+    Rest,
+}
+
+/// Takes the query out of CONNECT packets whose bytes go by in parts: the engine
+/// would take it for a part of the namespace's name, and refuse it
+/// (Socket.IO protocol v4, "CONNECT", has it there).
+#[derive(Default)]
+pub(super) struct Queries(Seen);
+
+impl Queries {
+    /// Rewrites the part of a text frame that begins at `at`, of `length` bytes.
+    pub(super) fn pass(&mut self, link: &Link, length: u64, at: u64, part: &mut [u8]) {
+        if at == 0 {
+            self.0 = Seen::Kind(0);
+        }
+        for byte in part.iter_mut() {
+            self.step(byte);
+        }
+        if at + part.len() as u64 == length
+            && let Seen::Query(namespace, query) = std::mem::take(&mut self.0)
+        {
+            let [namespace, query] = [&namespace, &query].map(|text| String::from_utf8_lossy(text));
+            link.asks(&namespace, &query);
+        }
+    }
+
+    fn step(&mut self, byte: &mut u8) {
+        const KIND: &[u8] = b"40";
+        match &mut self.0 {
+            Seen::Kind(seen) if KIND.get(*seen) == Some(byte) => *seen += 1,
+            Seen::Kind(2) if *byte == b'/' => self.0 = Seen::Namespace(vec![b'/']),
+            Seen::Namespace(name) if *byte == b'?' => {
+                *byte = b',';
+                self.0 = Seen::Query(std::mem::take(name), Vec::new());
+            }
+            Seen::Namespace(name) if *byte != b',' && name.len() < QUERY_MOST => name.push(*byte),
+            Seen::Query(_, query) => {
+                // A comma ends the namespace; nothing is told behind it.
+                if *byte != b',' && query.len() < QUERY_MOST {
+                    query.push(*byte);
+                }
+                *byte = b' ';
+            }
+            _ => self.0 = Seen::Rest,
+        }
+    }
+}
+
+/// Answers the CONNECT to a namespace that nobody can be in: the engine does it
+/// with an object, and Java's SDK 1 takes nothing but a string.
+pub(super) fn refuses(link: &Link, packet: &str) -> bool {
+    if !packet.starts_with("40/") {
+        return false;
+    }
+    let namespace = namespace_of(packet);
+    let Some(why) = link.refusal(namespace) else {
+        return false;
+    };
+    let why = serde_json::Value::from(why);
+    link.say(&format!("44{namespace},{why}"));
+    true
+}
+
+/// Makes a pong, which changes nothing, of a packet: by its first byte.
+pub(super) const PONG: u8 = b'3';
+
+/// A polling body as the engine takes it.
+pub(super) fn body(text: &str, link: &Arc<Link>) -> String {
+    let mut body = String::with_capacity(text.len());
+    let mut from = 0;
+    for (packet, end) in packets(text, Framing::Counted) {
+        body.push_str(&text[from..end - packet.len()]);
+        from = end;
+        if refuses(link, packet) {
+            body.push(char::from(PONG));
+            body.push_str(&packet[1..]);
+            continue;
+        }
+        match packet.split_once('?') {
+            Some((connect, query)) if connect.starts_with("40/") && !connect.contains(',') => {
+                link.asks(namespace_of(connect), query.trim_end_matches(','));
+                body.push_str(connect);
+                body.push(',');
+                // What counts is the length in UTF-16 units.
+                body.extend(query.encode_utf16().map(|_| ' '));
+            }
+            _ => body.push_str(packet),
+        }
+    }
+    body.push_str(&text[from..]);
+    body
+}
