@@ -25,6 +25,12 @@ const WAYS = [
 // Besides the site's own, so that there is one to choose.
 const ELSEWHERE = 'https://elsewhere.example';
 
+// What a developer is shown of a refusal, in the console and the network tab.
+const REFUSED = {
+  websocket: (page) => [logged(page, /WebSocket.*Unexpected response code: 403/)],
+  polling: (page, network) => [logged(page, /blocked by CORS policy/), answered(network, 403)],
+};
+
 let site;
 const servers = {};
 
@@ -59,24 +65,33 @@ for (const version of Object.keys(VERSIONS)) {
       });
     }
 
-    test(`version ${version}, ${name}: another origin is listed`, { timeout: 4 * DEADLINE_MS }, async () => {
-      const server = servers['another origin is listed'];
+    const refused = `version ${version}, ${name}: another origin is listed`;
+    test(refused, { timeout: 4 * DEADLINE_MS }, async () => {
+      const { url } = servers['another origin is listed'];
       const page = await site.page(version);
-      const said = [];
-      page.on('console', (message) => said.push(message.text()));
-      const { url } = server;
-      const { refused } = await page.evaluate(join, { url, options, room: 'r', transport });
-      assert.ok(refused, 'it has connected');
-      // What a developer sees, first of all.
-      const [transportFirst] = options.transports ?? ['polling'];
-      const expected = {
-        websocket: /WebSocket.*Unexpected response code: 403/,
-        polling: /blocked by CORS policy/,
-      };
-      assert.match(said.join('\n'), expected[transportFirst]);
+      const network = await page.context().newCDPSession(page);
+      await network.send('Network.enable');
+      const [first] = options.transports ?? ['polling'];
+      const [told] = await Promise.all([
+        page.evaluate(join, { url, options, room: 'r', transport }),
+        ...REFUSED[first](page, network),
+      ]);
+      assert.ok(told.refused, 'it has connected');
       await page.close();
     });
   }
+}
+
+function logged(page, pattern) {
+  return page.waitForEvent('console', (message) => pattern.test(message.text()));
+}
+
+// The page itself is not told the status of what it may not read.
+function answered(network, status) {
+  return new Promise((resolve) => {
+    const look = ({ statusCode }) => statusCode === status && resolve();
+    network.on('Network.responseReceivedExtraInfo', look);
+  });
 }
 
 // Runs in the page: joins a room, and waits for the transport.
