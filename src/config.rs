@@ -15,6 +15,7 @@ use chrono_tz::Tz;
 use clap::ArgMatches;
 use ipnet::IpNet;
 
+use crate::net::origin::WebOrigins;
 use crate::problem::{Fault, Origin, Problem, Problems};
 use layers::Layers;
 pub use value::{LogFormat, private_networks};
@@ -77,6 +78,8 @@ pub struct Config {
     pub max_connections: usize,
     /// Whose forwarding headers count.
     pub trusted_proxies: Vec<IpNet>,
+    /// The web pages that may use the main port.
+    pub cors_origins: WebOrigins,
     /// What looks like a slip, but does not keep the server from running.
     pub warnings: Vec<String>,
 }
@@ -139,6 +142,10 @@ impl Config {
             state: layers.required("state", value::path),
             max_connections: layers.required("max-connections", value::connections),
             trusted_proxies: layers.list("trusted-proxy", value::networks),
+            cors_origins: layers
+                .list("cors-origin", value::web_origins)
+                .into_iter()
+                .collect(),
             warnings: Vec::new(),
         };
         clash::check(&config, &mut layers);

@@ -161,6 +161,8 @@ impl Server {
             trusted: self.config.trusted_proxies.clone().into(),
         };
         let (service, io) = doors::socketio::service(&self.hub, limits, router);
+        let closed = &[metrics::status::EXPOSITION];
+        let service = doors::cors::Cors::new(service, self.config.cors_origins.clone(), closed);
         if let Some(tls) = &self.tls {
             tasks.spawn(tls.clone().watch(tls::WATCH, shutdown.clone()));
         }

@@ -97,7 +97,7 @@ impl Opt {
 }
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 17] = [
+pub(super) const OPTIONS: [Opt; 18] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -198,6 +198,14 @@ pub(super) const OPTIONS: [Opt; 17] = [
         "A proxy whose X-Forwarded-For counts, or `private`; repeatable, in the \
          environment with commas between",
     ),
+    Opt::new(
+        "cors-origin",
+        Kind::List,
+        "ORIGIN",
+        "The origin of web pages that may connect, as https://radio.example, or `*` \
+         for any; repeatable, in the environment with commas between",
+    )
+    .or("*"),
     Opt::new(
         "log-format",
         Kind::Text,

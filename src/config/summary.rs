@@ -59,6 +59,7 @@ impl Config {
                 ),
             ),
             ("proxies", proxies),
+            ("web pages", self.cors_origins.to_string()),
             ("log", format!("{format}{verbose}")),
         ]);
         lines.extend(namespaces.iter().map(|n| (n.name.as_str(), described(n))));

@@ -41,6 +41,7 @@ fn defaults() {
     assert_eq!(config.timezone, Tz::America__Chicago);
     assert_eq!(config.state, PathBuf::from("state"));
     assert_eq!(config.log_format, None);
+    assert_eq!(config.cors_origins, WebOrigins::Any);
     assert!(config.trusted_proxies.is_empty() && !config.verbose);
     assert!(config.namespaces.is_none() && config.warnings.is_empty());
 }
@@ -85,6 +86,11 @@ fn every_option_can_be_set_everywhere() {
         ("state", "s", "\"s\""),
         ("max-connections", "7", "7"),
         ("trusted-proxy", "192.0.2.1", "\"192.0.2.1\""),
+        (
+            "cors-origin",
+            "https://a.example,http://b.example:1",
+            "[\"https://a.example\", \"http://b.example:1\"]",
+        ),
         ("log-format", "json", "\"json\""),
         ("verbose", "true", "true"),
     ];
@@ -180,6 +186,19 @@ fn what_is_wrong_is_named_with_its_source() {
             1,
         ),
         (&["--timezone", "Mars"], &[], "--timezone: `Mars`", 2),
+        (
+            &["--cors-origin", "https://a.example/"],
+            &[],
+            "--cors-origin: `https://a.example/` is neither an origin as a browser sends it, \
+             SCHEME://HOST or SCHEME://HOST:PORT",
+            2,
+        ),
+        (
+            &[],
+            &[("ROOMCAST_CORS_ORIGIN", "https://a.example,*.b.example")],
+            "ROOMCAST_CORS_ORIGIN: `*.b.example` is a pattern",
+            2,
+        ),
         (&["--prot", "1"], &[], "'--port'", 2),
         (&["--port"], &[], "a value is required", 2),
         (&["--port="], &[], "--port", 2),
@@ -212,6 +231,10 @@ fn what_is_wrong_in_a_file_is_named_with_its_line() {
         (
             "zetta-allow = [\n  \"::1\",\n  \"ten\"]",
             ":3: zetta-allow: `ten` is neither a network",
+        ),
+        (
+            "cors-origin = [\"*\",\n  \"wss://a.example\"]",
+            ":2: cors-origin: `wss://a.example` is no origin of a page",
         ),
         ("port = ", ":1: not TOML"),
         ("[limits]\nx = 1", ":1: unknown key `limits`"),
@@ -307,6 +330,7 @@ fn the_summary_says_what_would_run() {
         "clients       https://0.0.0.0:3000, 20000 at most",
         "certificate   self-signed, in certs",
         "zetta         tcp://0.0.0.0:1234 from private and loopback addresses",
+        "web pages     any origin",
         "/schedule     reserved: the station's programme schedule",
     ] {
         assert!(summary.lines().any(|l| l == line), "{summary}\nnot {line}");

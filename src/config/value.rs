@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use chrono_tz::{TZ_VARIANTS, Tz};
 use ipnet::IpNet;
 
+use crate::net::origin::WebOrigins;
 use crate::problem::Hint;
 
 /// How log lines are written.
@@ -116,6 +117,13 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
         Err(_) => Err(format!(
             "`{text}` is neither a network, as 10.0.0.0/8 is, nor an address, nor `private`"
         )),
+    }
+}
+
+pub(super) fn web_origins(text: &str) -> Result<Vec<WebOrigins>, String> {
+    match text.parse() {
+        Ok(origins) => Ok(vec![origins]),
+        Err(why) => Err(format!("`{text}` is {why}")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The ways in for clients. Each door translates its protocol for the hub, and
-//! knows no other door.
+//! knows no other door. Before all of them stands `cors`.
 
 pub mod api;
+pub mod cors;
 pub mod socketio;

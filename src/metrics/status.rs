@@ -1,4 +1,4 @@
-//! `GET /health` and `GET /metrics`: how the server is doing.
+//! `GET /health`, `/healthcheck` and `/metrics`: how the server is doing.
 //! Reads figures; changes nothing.
 
 use std::net::SocketAddr;
@@ -19,6 +19,9 @@ use crate::net::PeerAddr;
 use crate::net::peer::sender;
 use crate::nowplaying::feed::Feed;
 
+/// Where the figures are: for this machine and private networks only.
+pub const EXPOSITION: &str = "/metrics";
+
 /// What the answers are made of.
 #[derive(Clone)]
 pub struct Sources {
@@ -34,7 +37,8 @@ pub struct Sources {
 pub fn router(sources: Sources) -> Router {
     Router::new()
         .route("/health", get(health))
-        .route("/metrics", get(exposition))
+        .route("/healthcheck", get(healthcheck))
+        .route(EXPOSITION, get(exposition))
         .with_state(sources)
 }
 
@@ -80,12 +84,22 @@ async fn health(State(sources): State<Sources>) -> Response {
         broker,
         store: StoreHealth { ok: true },
     };
-    let code = if stopping {
+    (code_of(stopping), Json(health)).into_response()
+}
+
+/// The same in a word, for probes that compare the answer.
+async fn healthcheck(State(sources): State<Sources>) -> Response {
+    let stopping = sources.hub.is_stopping();
+    let word = if stopping { "stopping" } else { "OK" };
+    (code_of(stopping), word).into_response()
+}
+
+fn code_of(stopping: bool) -> StatusCode {
+    if stopping {
         StatusCode::SERVICE_UNAVAILABLE
     } else {
         StatusCode::OK
-    };
-    (code, Json(health)).into_response()
+    }
 }
 
 /// Prometheus text, for this machine and private networks only.

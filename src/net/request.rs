@@ -95,7 +95,7 @@ pub(super) fn refresh<B>(
 }
 
 /// Whether the request asks for a WebSocket.
-pub(super) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
     headers.get_all(UPGRADE).iter().any(|value| {
         value
             .as_bytes()

@@ -5,6 +5,7 @@
 mod api;
 mod client;
 mod core;
+mod cors;
 mod crowd;
 mod ending;
 mod http;

@@ -1,4 +1,4 @@
-//! `/health` and `/metrics` of the running program, over HTTP and HTTPS.
+//! `/health`, `/healthcheck` and `/metrics` of the running program, over HTTP and HTTPS.
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use super::Program;
 use crate::http;
-use crate::server::song;
+use crate::server::{TestServer, song};
 
 const SCHEMES: [&[&str]; 2] = [&[], &["--https"]];
 
@@ -67,6 +67,26 @@ async fn health_follows_the_feed_and_the_clients() {
 }
 
 #[tokio::test]
+async fn a_probe_is_told_when_the_server_stops() {
+    let server = TestServer::start().await;
+    for (target, words) in [("/healthcheck", "OK"), ("/health", r#""status":"ok""#)] {
+        let answer = http::get(server.address, target, "").await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.body.contains(words), "{}", answer.body);
+    }
+    server.hub.stop().await;
+    for (target, words) in [
+        ("/healthcheck", "stopping"),
+        ("/health", r#""status":"degraded""#),
+    ] {
+        let answer = http::get(server.address, target, "").await;
+        assert_eq!(answer.status, 503);
+        assert!(answer.body.contains(words), "{}", answer.body);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn metrics_count_the_feed() {
     for options in SCHEMES {
         let mut program = Program::start(options).await;
@@ -104,6 +124,7 @@ async fn what_is_refused() {
             ("GET", "/metrics", "X-Forwarded-For: 8.8.8.8\r\n", 403),
             // Who asks how the server is may come from anywhere.
             ("GET", "/health", "X-Forwarded-For: 8.8.8.8\r\n", 200),
+            ("GET", "/healthcheck", "X-Forwarded-For: 8.8.8.8\r\n", 200),
             ("POST", "/health", "", 405),
             ("DELETE", "/metrics", "", 405),
             ("GET", "/nothing", "", 404),
