@@ -1,0 +1,147 @@
+// The SDK matrix: every SDK by every transport runs the scenario, then all of
+// them meet. Prints the table that README shows. Arguments choose SDKs by name
+// (javascript-1, java, ...); without any, all of them have to run in CI.
+
+import { readFile } from 'node:fs/promises';
+
+import { Driver } from './driver.js';
+import { STEPS } from './scenario.js';
+import { NotRun, SDKS } from './sdks.js';
+import { Stage } from './stage.js';
+import { row, table } from './table.js';
+import { MEETINGS } from './together.js';
+
+// The columns of the table. The third is what SDKs do where nothing is said.
+const TRANSPORTS = [['websocket'], ['polling'], undefined];
+
+// How many runs there are at once: each is three processes.
+const AT_ONCE = 2;
+
+// Every wait inside has a shorter deadline of its own: this ends a hang.
+const STEP_MS = 90_000;
+
+const problems = [];
+
+const chosen = process.argv.slice(2);
+const wanted = SDKS.filter(({ name }) =>
+  chosen.length === 0 || chosen.some((prefix) => name.startsWith(prefix)));
+const ready = [];
+for (const sdk of wanted) {
+  const entry = await prepared(sdk);
+  if (entry) {
+    ready.push(entry);
+  }
+}
+const runs = ready.flatMap((entry) => TRANSPORTS.map((transports) => ({ entry, transports })));
+const workers = Array.from({ length: AT_ONCE }, async () => {
+  for (let next = runs.shift(); next; next = runs.shift()) {
+    await scenario(next.entry, next.transports);
+  }
+});
+await Promise.all(workers);
+await meetings();
+
+const rows = ready.map((entry) => row(entry));
+console.log(`\n${table(rows).join('\n')}\n`);
+await compareWithReadme();
+if (problems.length > 0) {
+  console.error(`The SDK matrix fails:\n\n${problems.join('\n\n')}`);
+  process.exitCode = 1;
+}
+
+// What is needed to run an SDK, or nothing where that is missing.
+async function prepared(sdk) {
+  try {
+    return { ...sdk, command: await sdk.prepare(), failed: [] };
+  } catch (error) {
+    if (!(error instanceof NotRun)) {
+      throw error;
+    }
+    console.log(`NOT RUN: ${sdk.title}: ${error.message}`);
+    if (process.env.ROOMCAST_CI === '1') {
+      problems.push(`not run: ${sdk.title}: ${error.message}`);
+    }
+  }
+}
+
+async function scenario(entry, transports) {
+  const mode = transports?.join() ?? 'default';
+  const failed = [];
+  const started = performance.now();
+  await staged(transports, async (stage) => {
+    stage.driver = await Driver.start(entry.command);
+    Object.assign(entry, { sdk: stage.driver.sdk, version: stage.driver.version });
+    for (const [name, step] of STEPS) {
+      try {
+        await ending(step(stage), name);
+      } catch (error) {
+        failed.push(name);
+        problem(`${entry.title}, ${mode}: ${name}`, error);
+      }
+      stage.clear();
+    }
+    entry.engine ??= stage.engine;
+  }).catch((error) => {
+    failed.push('start');
+    problem(`${entry.title}, ${mode}`, error);
+  });
+  entry.failed.push([transports, failed]);
+  const took = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(`${entry.title}, ${mode}: ${failed.length ? `fails: ${failed.join(', ')}` : 'ok'} (${took} s)`);
+}
+
+// The drivers stay for all meetings, each by its SDK's default transports.
+async function meetings() {
+  await staged(undefined, async (stage) => {
+    const members = [];
+    try {
+      for (const entry of ready) {
+        members.push({ ...entry, driver: await Driver.start(entry.command) });
+      }
+      for (const [name, meet] of MEETINGS) {
+        try {
+          console.log(`all in ${name}: ${await ending(meet(stage, members), name)}`);
+        } catch (error) {
+          console.log(`all in ${name}: fails`);
+          problem(`all in ${name}`, error);
+        }
+        stage.clear();
+      }
+    } finally {
+      await Promise.all(members.map(({ driver }) => driver.end()));
+    }
+  }).catch((error) => problem('all together', error));
+}
+
+async function staged(transports, body) {
+  const stage = new Stage(transports);
+  try {
+    await stage.start();
+    await body(stage);
+  } finally {
+    await stage.end();
+  }
+}
+
+function ending(promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} hangs`)), STEP_MS);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+function problem(where, error) {
+  problems.push(`${where}: ${error.stack ?? error}`);
+}
+
+// README has the table as it was printed: once all of it could be.
+async function compareWithReadme() {
+  if (ready.length < SDKS.length) {
+    return;
+  }
+  const readme = await readFile(new URL('../../../README.md', import.meta.url), 'utf8');
+  if (!readme.includes(table(rows).join('\n'))) {
+    problems.push('README shows another table than the one above: put that there');
+  }
+}
