@@ -10,8 +10,8 @@ export class Proxy {
   // Each connection's two halves: [the client's, the server's].
   #pairs = new Set();
   port;
-  // What the client sent first on each connection so far, as text.
-  opened = [];
+  // What clients have sent so far, in the pieces in which it came.
+  sent = [];
 
   static async listen(port, target) {
     const proxy = new Proxy();
@@ -53,7 +53,7 @@ export class Proxy {
         inner.destroy();
         this.#pairs.delete(pair);
       });
-      inner.once('data', (bytes) => this.opened.push(bytes.toString('latin1')));
+      inner.on('data', (bytes) => this.sent.push(bytes));
       inner.pipe(outer).pipe(inner);
     });
     this.#server.listen(this.port, '127.0.0.1');

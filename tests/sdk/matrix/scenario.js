@@ -40,7 +40,8 @@ async function connect(stage) {
   assert.equal(ack.status, 'ok', JSON.stringify(ack));
 
   // As it stood on the wire, whatever the SDK says.
-  const asked = proxy.opened.map((head) => head.split('\r\n')[0]);
+  const wire = Buffer.concat(proxy.sent).toString('latin1');
+  const asked = [...wire.matchAll(/(?:GET|POST) \S+ HTTP/g)].map(([line]) => line);
   const used = new Set(asked.map((line) => line.match(/[?&]transport=(\w+)/)?.[1]));
   assert.deepEqual([...used].sort(), transports ?? ['polling', 'websocket'], asked.join('\n'));
   stage.engine = Number(asked[0].match(/[?&]EIO=(\d+)/)[1]);

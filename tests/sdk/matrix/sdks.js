@@ -127,7 +127,7 @@ async function run(program, args) {
   } catch (error) {
     // Maven writes what went wrong to stdout.
     const said = `${error.stderr ?? ''}${error.stdout ?? ''}`.trim();
-    throw new Error(said || error.message, { cause: error });
+    throw new Error(said || error.message);
   }
 }
 

@@ -26,10 +26,8 @@ public final class Driver {
     private static final Map<String, Socket> SOCKETS = new HashMap<>();
 
     public static void main(String[] args) throws Exception {
-        tell(new JSONObject()
-                .put("on", "ready")
-                .put("sdk", "io.socket:socket.io-client (Java, Android)")
-                .put("version", version()));
+        String sdk = "io.socket:socket.io-client (Java, Android)";
+        tell("on", "ready", "sdk", sdk, "version", version());
         var in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         String line;
         while ((line = in.readLine()) != null) {
@@ -68,12 +66,12 @@ public final class Driver {
 
         Socket socket = IO.socket(address, options);
         socket.on("connect", args -> connected(id, socket));
-        socket.on("disconnect", args -> tell(id, "disconnect", "reason", args[0]));
+        socket.on("disconnect", args -> tell("id", id, "on", "disconnect", "reason", args[0]));
         for (String name : new String[] {"connect_error", "error"}) {
-            socket.on(name, args -> tell(id, name, "message", args[0].toString()));
+            socket.on(name, args -> tell("id", id, "on", name, "message", args[0].toString()));
         }
         for (String name : strings(command.getJSONArray("events"))) {
-            socket.on(name, args -> tell(report(id, "event").put("name", name).put("args", array(args))));
+            socket.on(name, args -> tell("id", id, "on", "event", "name", name, "args", array(args)));
         }
         return socket.connect();
     }
@@ -81,9 +79,9 @@ public final class Driver {
     private static void connected(String id, Socket socket) {
         // The SDK keeps to itself by what it is connected.
         var engine = (Emitter) read(Manager.class, socket.io(), "engine");
-        engine.on("upgrade", args -> tell(id, "upgrade", "transport", name(args[0])));
+        engine.on("upgrade", args -> tell("id", id, "on", "upgrade", "transport", name(args[0])));
         Object transport = read(io.socket.engineio.client.Socket.class, engine, "transport");
-        tell(report(id, "connect").put("sid", socket.id()).put("transport", name(transport)));
+        tell("id", id, "on", "connect", "sid", socket.id(), "transport", name(transport));
     }
 
     private static void emit(String id, JSONObject command) throws Exception {
@@ -99,20 +97,20 @@ public final class Driver {
             return;
         }
         int number = command.getInt("ack");
-        Ack ack = said -> tell(report(id, "ack").put("ack", number).put("args", array(said)));
+        Ack ack = said -> tell("id", id, "on", "ack", "ack", number, "args", array(said));
         socket.emit(event, args, ack);
     }
 
-    private static JSONObject report(String id, String on) {
-        return new JSONObject(Map.of("id", id, "on", on));
-    }
-
-    private static void tell(String id, String on, String key, Object value) {
-        tell(report(id, on).put(key, value));
-    }
-
-    private static synchronized void tell(JSONObject report) {
-        OUT.println(report);
+    // A report of pairs: a key, and what it has.
+    private static void tell(Object... pairs) {
+        var report = new HashMap<String, Object>();
+        for (int n = 0; n < pairs.length; n += 2) {
+            report.put((String) pairs[n], pairs[n + 1]);
+        }
+        String line = new JSONObject(report).toString();
+        synchronized (OUT) {
+            OUT.println(line);
+        }
     }
 
     private static JSONArray array(Object[] args) {
