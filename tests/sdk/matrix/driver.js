@@ -22,8 +22,7 @@ export class Driver {
   #clients = new Map();
   #stderr = '';
   #ready;
-  // What the driver says of the SDK in it.
-  sdk;
+  // The SDK's, as its package says.
   version;
 
   static async start([program, ...args]) {
@@ -69,7 +68,7 @@ export class Driver {
     if (typeof said === 'string') {
       throw new Error(`${program} ${args.join(' ')}: ${said}\n${this.#stderr}`);
     }
-    ({ sdk: this.sdk, version: this.version } = said);
+    this.version = said.version;
   }
 
   #heard(line) {

@@ -8,7 +8,7 @@ import { Driver } from './driver.js';
 import { STEPS } from './scenario.js';
 import { NotRun, SDKS } from './sdks.js';
 import { Stage } from './stage.js';
-import { row, table } from './table.js';
+import { row, rowNotRun, table } from './table.js';
 import { MEETINGS } from './together.js';
 
 // The columns of the table. The third is what SDKs do where nothing is said.
@@ -28,23 +28,23 @@ const wanted = SDKS.filter((sdk) => chosen.length === 0 || isChosen(sdk));
 if (wanted.length === 0) {
   throw new Error(`there is no such SDK; there are ${SDKS.map(({ name }) => name).join(', ')}`);
 }
-const ready = [];
+const entries = [];
 for (const sdk of wanted) {
-  const entry = await prepared(sdk);
-  if (entry) {
-    ready.push(entry);
-  }
+  entries.push(await prepared(sdk));
 }
-const runs = ready.flatMap((entry) => TRANSPORTS.map((transports) => ({ entry, transports })));
+const ready = entries.filter(({ command }) => command);
+const runs = ready.flatMap((entry) => TRANSPORTS.map((_, column) => ({ entry, column })));
 const workers = Array.from({ length: AT_ONCE }, async () => {
   for (let next = runs.shift(); next; next = runs.shift()) {
-    await scenario(next.entry, next.transports);
+    await scenario(next.entry, next.column);
   }
 });
 await Promise.all(workers);
-await meetings();
+if (ready.length > 1) {
+  await meetings();
+}
 
-const rows = ready.map((entry) => row(entry));
+const rows = entries.map((entry) => (entry.command ? row(entry) : rowNotRun(entry)));
 console.log(`\n${table(rows).join('\n')}\n`);
 await compareWithReadme();
 if (problems.length > 0) {
@@ -52,46 +52,50 @@ if (problems.length > 0) {
   process.exitCode = 1;
 }
 
-// What is needed to run an SDK; nothing where that is missing, or can't be built.
+// An SDK with the command that runs it; without, where a tool is missing for that
+// or it can't be built.
 async function prepared(sdk) {
   try {
     return { ...sdk, command: await sdk.prepare(), failed: [] };
   } catch (error) {
     if (!(error instanceof NotRun)) {
-      problem(sdk.title, error);
-      return;
+      problem(sdk.name, error);
+      return sdk;
     }
-    console.log(`NOT RUN: ${sdk.title}: ${error.message}`);
+    const reason = `NOT RUN: ${sdk.name}: ${error.message}`;
+    console.log(reason);
     if (process.env.ROOMCAST_CI === '1') {
-      problems.push(`not run: ${sdk.title}: ${error.message}`);
+      problems.push(reason);
     }
+    return sdk;
   }
 }
 
-async function scenario(entry, transports) {
-  const mode = transports?.join() ?? 'default';
-  const failed = [];
+async function scenario(entry, column) {
+  const transports = TRANSPORTS[column];
+  const what = `${entry.name}, ${transports?.join() ?? 'default'}`;
+  const failed = (entry.failed[column] = []);
   const started = performance.now();
   await staged(transports, async (stage) => {
     stage.driver = await Driver.start(entry.command);
-    Object.assign(entry, { sdk: stage.driver.sdk, version: stage.driver.version });
+    entry.version = stage.driver.version;
     for (const [name, step] of STEPS) {
       try {
         await ending(step(stage), name);
       } catch (error) {
         failed.push(name);
-        problem(`${entry.title}, ${mode}: ${name}`, error);
+        problem(`${what}: ${name}`, error);
       }
       stage.clear();
     }
     entry.engine ??= stage.engine;
   }).catch((error) => {
     failed.push('start');
-    problem(`${entry.title}, ${mode}`, error);
+    problem(what, error);
   });
-  entry.failed.push([transports, failed]);
   const took = ((performance.now() - started) / 1000).toFixed(1);
-  console.log(`${entry.title}, ${mode}: ${failed.length ? `fails: ${failed.join(', ')}` : 'ok'} (${took} s)`);
+  const result = failed.length === 0 ? 'ok' : `fails: ${failed.join(', ')}`;
+  console.log(`${what}: ${result} (${took} s)`);
 }
 
 // The drivers stay for all meetings, each by its SDK's default transports.
@@ -136,7 +140,9 @@ function ending(promise, what) {
 }
 
 function problem(where, error) {
-  problems.push(`${where}: ${error.stack ?? error}`);
+  // Not the way through Node itself.
+  const lines = error.stack.split('\n').filter((line) => !/^ +at .*\(?node:/.test(line));
+  problems.push(`${where}: ${lines.join('\n')}`);
 }
 
 // README has the table as it was printed: once all of it could be.

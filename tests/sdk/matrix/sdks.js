@@ -20,7 +20,8 @@ const INSTALL_MS = 240_000;
 // An SDK that this machine can't run: the reason, for people.
 export class NotRun extends Error {}
 
-// `name` is for the command line; `prepare` gives the driver's command.
+// `name` is for the command line, `title` for the table; `prepare` gives the
+// driver's command.
 export const SDKS = [
   ...['1', '2', '3'].map((major) => javascript(major, `socket.io-client-${major}`)),
   javascript('4', 'socket.io-client'),
@@ -34,7 +35,7 @@ export const SDKS = [
 function javascript(major, packageName) {
   return {
     name: `javascript-${major}`,
-    title: `JavaScript socket.io-client ${major}`,
+    title: 'JavaScript: socket.io-client',
     prepare: async () => {
       if (!existsSync(path.join(HERE, 'node_modules', packageName))) {
         throw new NotRun(`node_modules/${packageName} is missing: npm ci`);
@@ -47,13 +48,13 @@ function javascript(major, packageName) {
 function java(version) {
   return {
     name: `java-${version[0]}`,
-    title: `Java io.socket:socket.io-client ${version}`,
+    title: 'Java, Android: io.socket:socket.io-client',
     prepare: async () => {
       const sources = path.join(DRIVERS, 'java');
       const folder = path.join(BUILD, `java-${version}`);
       const classpath = [folder, path.join(folder, 'jars', '*')].join(path.delimiter);
       await once(folder, [path.join(sources, 'pom.xml'), path.join(sources, 'Driver.java')], async () => {
-        await tool('javac', ['--release', '17', '-version'], 'a JDK, 17 or newer');
+        await tool('javac', ['--release', '17', '-version'], 'a JDK of version 17 or newer');
         await tool('mvn', ['-version'], 'Maven');
         await install('mvn', [
           '-q', '-B', '--strict-checksums', '-f', path.join(sources, 'pom.xml'),
@@ -64,7 +65,7 @@ function java(version) {
           '--release', '17', '-cp', classpath, '-d', folder, path.join(sources, 'Driver.java'),
         ]);
       });
-      await tool('java', ['-version'], 'a JDK, 17 or newer');
+      await tool('java', ['-version'], 'a JDK of version 17 or newer');
       // A short life: the quick compiler is enough, and leaves the cores to others.
       return ['java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', classpath, 'Driver'];
     },
@@ -74,7 +75,7 @@ function java(version) {
 function python(major) {
   return {
     name: `python-${major}`,
-    title: `Python python-socketio ${major}`,
+    title: 'Python: python-socketio',
     prepare: async () => {
       const requirements = path.join(DRIVERS, `python/requirements-${major}.txt`);
       const folder = path.join(BUILD, `python-${major}`);

@@ -26,8 +26,7 @@ public final class Driver {
     private static final Map<String, Socket> SOCKETS = new HashMap<>();
 
     public static void main(String[] args) throws Exception {
-        String sdk = "io.socket:socket.io-client (Java, Android)";
-        tell("on", "ready", "sdk", sdk, "version", version());
+        tell("on", "ready", "version", version());
         var in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         String line;
         while ((line = in.readLine()) != null) {

@@ -53,7 +53,7 @@ const COMMANDS = {
   },
 };
 
-tell({ on: 'ready', sdk: 'socket.io-client', version: require(`${packageName}/package.json`).version });
+tell({ on: 'ready', version: require(`${packageName}/package.json`).version });
 readline
   .createInterface({ input: process.stdin })
   .on('line', (line) => {

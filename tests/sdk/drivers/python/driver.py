@@ -84,7 +84,7 @@ async def emit(command):
 
 
 async def main():
-    tell(on="ready", sdk="python-socketio", version=version("python-socketio"))
+    tell(on="ready", version=version("python-socketio"))
     lines = asyncio.StreamReader(limit=1 << 20)
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
