@@ -10,6 +10,8 @@ export class Proxy {
   // Each connection's two halves: [the client's, the server's].
   #pairs = new Set();
   port;
+  // What clients have sent so far, in the pieces in which it came.
+  sent = [];
 
   static async listen(port, target) {
     const proxy = new Proxy();
@@ -51,6 +53,7 @@ export class Proxy {
         inner.destroy();
         this.#pairs.delete(pair);
       });
+      inner.on('data', (bytes) => this.sent.push(bytes));
       inner.pipe(outer).pipe(inner);
     });
     this.#server.listen(this.port, '127.0.0.1');
