@@ -20,7 +20,7 @@ use super::frames::Frames;
 use super::head;
 use super::link::Link;
 use super::payload::Framing;
-use super::polling;
+use super::polling::{self, Polled};
 use super::sessions::Sessions;
 use super::websocket;
 use crate::net::peer::sender;
@@ -80,6 +80,10 @@ where
                 None => return refuse(StatusCode::SERVICE_UNAVAILABLE, FULL),
             },
         };
+        if transport == TransportType::Polling && link.is_on_websocket() {
+            // Before anything of it is taken for the session's.
+            return refuse(StatusCode::BAD_REQUEST, MOVED);
+        }
         let mut engine = self.engine.clone();
         let mut pass = move |request| engine.call(request);
         match (transport, asked.sid, request.method()) {
@@ -99,8 +103,11 @@ where
                 Box::pin(polling::post(request, link, framing, most, pass))
             }
             (TransportType::Polling, Some(_), _) => {
+                let mut engine = self.engine.clone();
+                let close = polling::close(&request, asked.framing);
+                let poll = Polled::new(link, asked.framing, move || engine.call(close));
                 let answer = pass(request.map(Body::new));
-                Box::pin(polling::polled(answer, link, asked.framing))
+                Box::pin(poll.answered(answer))
             }
             (TransportType::Polling, None, _) => {
                 let request = head::lean(request, Some(link.clone()));
@@ -121,6 +128,9 @@ impl<S> Front<S> {
 
 /// As the engine says it; SDKs begin anew.
 const UNKNOWN: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
+
+/// The same for a session that does not poll any more.
+const MOVED: &str = r#"{"code":"3","message":"Bad request"}"#;
 
 const FULL: &str = r#"{"message":"This server has no room for more sessions right now"}"#;
 

@@ -71,6 +71,11 @@ impl Link {
         }
     }
 
+    /// Whether the session has moved to a WebSocket, or began on one.
+    pub(super) fn is_on_websocket(&self) -> bool {
+        self.wire.get().is_some()
+    }
+
     /// A client has come to a namespace; the answer to its CONNECT is under way.
     pub(super) fn enter(&self, outlet: &Arc<SocketOutlet>) {
         let mut state = self.lock();
@@ -111,7 +116,7 @@ impl Link {
         let mut state = self.lock();
         // On a WebSocket the answer itself is seen: this may come behind it,
         // when the client has left again.
-        if accepted && self.wire.get().is_none() {
+        if accepted && !self.is_on_websocket() {
             state.opens(namespace);
         }
         let waiting = state

@@ -4,13 +4,15 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use http::{Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::channel::{Channel, Sender};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as HttpBody, Incoming};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tower::BoxError;
 
@@ -37,21 +39,73 @@ where
     Ok(Response::from_parts(head, Body::from(text)))
 }
 
-/// The answer to a poll: what it holds has gone out.
-pub(super) async fn polled<F, B>(
-    answer: F,
+/// A poll. A client that gives it up can't know what it would have said, so the
+/// session ends with it; the document has no word for it, but a case.
+pub(super) struct Polled<E, F>
+where
+    E: FnOnce() -> F,
+    F: Future,
+{
     link: Arc<Link>,
     framing: Framing,
-) -> Result<Response<Body>, Infallible>
+    /// Ends the session; until the poll is answered.
+    end: Option<E>,
+}
+
+impl<E, F> Polled<E, F>
 where
-    F: Future<Output = Result<Response<B>, Infallible>>,
-    B: HttpBody<Data = Bytes>,
+    E: FnOnce() -> F,
+    F: Future,
 {
-    let (head, text) = read(answer.await?).await;
-    for (packet, _) in packets(std::str::from_utf8(&text).unwrap_or_default(), framing) {
-        link.passed(packet);
+    pub(super) fn new(link: Arc<Link>, framing: Framing, end: E) -> Self {
+        Self {
+            link,
+            framing,
+            end: Some(end),
+        }
     }
-    Ok(Response::from_parts(head, Body::from(text)))
+
+    /// The answer to the poll: what it holds has gone out.
+    pub(super) async fn answered<A, B>(mut self, answer: A) -> Result<Response<Body>, Infallible>
+    where
+        A: Future<Output = Result<Response<B>, Infallible>>,
+        B: HttpBody<Data = Bytes>,
+    {
+        let (head, text) = read(answer.await?).await;
+        self.end = None;
+        let text_sent = std::str::from_utf8(&text).unwrap_or_default();
+        for (packet, _) in packets(text_sent, self.framing) {
+            self.link.passed(packet);
+        }
+        Ok(Response::from_parts(head, Body::from(text)))
+    }
+}
+
+impl<E, F> Drop for Polled<E, F>
+where
+    E: FnOnce() -> F,
+    F: Future,
+{
+    fn drop(&mut self) {
+        let Some(end) = self.end.take() else { return };
+        // What is dropped with the runtime ends nothing any more.
+        if self.link.is_on_websocket() || Handle::try_current().is_err() {
+            return;
+        }
+        // The engine does it at once: the whole packet is there.
+        let _ = pin!(end()).poll(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+/// The request by which a client would close the session of a poll.
+pub(super) fn close<B>(poll: &Request<B>, framing: Framing) -> Request<Body> {
+    let mut close = Request::new(Body::from(match framing {
+        Framing::Separated => "1",
+        Framing::Counted => "1:1",
+    }));
+    *close.method_mut() = Method::POST;
+    *close.uri_mut() = poll.uri().clone();
+    close
 }
 
 async fn read<B>(answer: Response<B>) -> (http::response::Parts, Bytes)
