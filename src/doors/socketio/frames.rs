@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::link::{Link, namespace_of};
 use crate::net::frame::{Frame, START_MAX};
 use crate::net::{FrameRule, Next, Wire};
@@ -22,8 +24,9 @@ const _: () = assert!(START_MAX > 2 + crate::core::name::NamespaceName::MOST_CHA
 /// whatever comes for the namespace before that task is through.
 pub(super) struct Frames {
     link: Arc<Link>,
-    /// To be attached once the client says that it has moved here.
-    upgrade: Option<Wire>,
+    /// To be attached once the client says that it has moved here. The other
+    /// is dropped then, or with the connection.
+    upgrade: Option<(Wire, oneshot::Sender<()>)>,
     waiting: Waiting,
 }
 
@@ -46,11 +49,12 @@ impl Frames {
         }
     }
 
-    /// The frames of a WebSocket that a polling session may move to.
-    pub(super) fn upgrading(link: Arc<Link>, wire: Wire) -> Self {
+    /// The frames of a WebSocket that a polling session may move to; `tried` is
+    /// dropped when it has, or can't any more.
+    pub(super) fn upgrading(link: Arc<Link>, wire: Wire, tried: oneshot::Sender<()>) -> Self {
         Self {
             link,
-            upgrade: Some(wire),
+            upgrade: Some((wire, tried)),
             waiting: Waiting::No,
         }
     }
@@ -73,7 +77,7 @@ impl FrameRule for Frames {
         // The upgrade packet (Engine.IO v4, "upgrade"): nothing comes by
         // polling any more, and the client reads here.
         if start == "5"
-            && let Some(wire) = self.upgrade.take()
+            && let Some((wire, _tried)) = self.upgrade.take()
         {
             self.link.attach(wire);
         }

@@ -27,7 +27,7 @@ use crate::net::peer::sender;
 use crate::net::{ConnectionHandle, PeerAddr, Upgraded};
 
 /// Where the engine serves; its default, and the SDKs'.
-const PATH: &str = "/socket.io";
+pub(super) const PATH: &str = "/socket.io";
 
 /// The engine, behind what is done to its requests and answers.
 #[derive(Clone)]
@@ -93,18 +93,20 @@ where
                 let engine = self.engine.clone();
                 Box::pin(websocket::opened(engine, request, link, connection))
             }
-            (TransportType::Websocket, Some(_), _) => {
-                let _ = connection.set_rule(Frames::upgrading(link, connection.wire()));
-                let answer = pass(head::lean(request, None).map(Body::new));
-                Box::pin(async { Ok(answer.await?.map(Body::new)) })
+            (TransportType::Websocket, Some(sid), _) => {
+                let engine = self.engine.clone();
+                let close = polling::close(sid, asked.framing);
+                Box::pin(websocket::upgrading(
+                    engine, request, close, link, connection,
+                ))
             }
             (TransportType::Polling, Some(_), &Method::POST) => {
                 let (framing, most) = (asked.framing, self.packet_bytes);
                 Box::pin(polling::post(request, link, framing, most, pass))
             }
-            (TransportType::Polling, Some(_), _) => {
+            (TransportType::Polling, Some(sid), _) => {
                 let mut engine = self.engine.clone();
-                let close = polling::close(&request, asked.framing);
+                let close = polling::close(sid, asked.framing);
                 let poll = Polled::new(link, asked.framing, move || engine.call(close));
                 let answer = pass(request.map(Body::new));
                 Box::pin(poll.answered(answer))

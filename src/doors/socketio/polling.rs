@@ -8,14 +8,16 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::channel::{Channel, Sender};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as HttpBody, Incoming};
+use socketioxide::socket::Sid;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tower::BoxError;
 
+use super::front::PATH;
 use super::link::{Link, namespace_of};
 use super::payload::{Framing, packets};
 
@@ -97,14 +99,16 @@ where
     }
 }
 
-/// The request by which a client would close the session of a poll.
-pub(super) fn close<B>(poll: &Request<B>, framing: Framing) -> Request<Body> {
-    let mut close = Request::new(Body::from(match framing {
-        Framing::Separated => "1",
-        Framing::Counted => "1:1",
-    }));
+/// The request by which a client closes a session that polls.
+pub(super) fn close(sid: Sid, framing: Framing) -> Request<Body> {
+    let (version, packet) = match framing {
+        Framing::Separated => (4, "1"),
+        Framing::Counted => (3, "1:1"),
+    };
+    let target = format!("{PATH}/?EIO={version}&transport=polling&sid={sid}");
+    let mut close = Request::new(Body::from(packet));
     *close.method_mut() = Method::POST;
-    *close.uri_mut() = poll.uri().clone();
+    *close.uri_mut() = Uri::try_from(target).expect("an id has nothing to be escaped");
     close
 }
 

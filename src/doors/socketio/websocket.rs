@@ -1,18 +1,35 @@
-//! A session that begins on a WebSocket. The engine answers the request, and is
-//! given the connection apart from it. Knows no packet.
+//! A session that begins on a WebSocket, or moves to one. The engine answers the
+//! request, and is given the connection apart from it. Knows no packet but the
+//! one by which a client tries a WebSocket out.
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body as HttpBody, Incoming};
 use hyper::upgrade::OnUpgrade;
+use tokio::io::AsyncReadExt;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tower::{BoxError, Service};
 
+use super::frames::Frames;
 use super::head;
 use super::link::Link;
 use crate::net::{ConnectionHandle, Upgraded, upgraded};
+
+/// A text frame of six bytes begins like this; a client's has a mask next
+/// (RFC 6455, section 5.2).
+const SIX_BYTES: [u8; 2] = [0x81, 0x86];
+
+/// By which a client tries a WebSocket out (Engine.IO v4, "Upgrade").
+const PROBE: [u8; 6] = *b"2probe";
+
+/// How long a client may take to send it; as long as the engine gives it for
+/// the whole upgrade.
+const PROBE_MOST: Duration = Duration::from_secs(10);
 
 /// Opens the session of a link.
 ///
@@ -45,4 +62,85 @@ where
         });
     }
     Ok(answer.map(Body::new))
+}
+
+/// Lets a session that polls try a WebSocket out.
+///
+/// The engine ends the session if that fails, where a client polls on. So it is
+/// given the WebSocket when the client has shown that it can be heard there. If
+/// it breaks off behind that the session ends, by `close`.
+pub(super) async fn upgrading<S, B>(
+    mut engine: S,
+    request: Request<Incoming>,
+    close: Request<Body>,
+    link: Arc<Link>,
+    connection: ConnectionHandle,
+) -> Result<Response<Body>, Infallible>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    S: Service<(Upgraded, Request<()>), Response = ()>,
+    S: Send + 'static,
+    <S as Service<Request<Body>>>::Future: Send,
+    <S as Service<(Upgraded, Request<()>)>>::Future: Send,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (trying, tried) = oneshot::channel();
+    // Too late only where the connection is gone.
+    let _ = connection.set_rule(Frames::upgrading(link.clone(), connection.wire(), trying));
+    let mut request = head::lean(request, None);
+    let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+    let moving = head::opening(request.uri(), link.clone());
+    let answer = engine.call(request.map(Body::new)).await?;
+    if let (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) = (answer.status(), upgrade) {
+        connection.spawn(async move {
+            let Some(stream) = upgraded(upgrade).await else {
+                return;
+            };
+            if link.is_on_websocket() {
+                // It has moved already; the second WebSocket ends here.
+                return;
+            }
+            let Some(stream) = probed(stream).await else {
+                return;
+            };
+            let _ = engine.call((stream, moving)).await;
+            let _ = tried.await;
+            if !link.is_on_websocket() {
+                // For the engine it is moving for ever.
+                let _ = engine.call(close).await;
+            }
+        });
+    }
+    Ok(answer.map(Body::new))
+}
+
+/// The stream, if it begins with the frame of a probe; to be read again.
+async fn probed(mut stream: Upgraded) -> Option<Upgraded> {
+    let read = async {
+        let mut frame = [0; SIX_BYTES.len() + 4 + PROBE.len()];
+        stream
+            .read_exact(&mut frame[..SIX_BYTES.len()])
+            .await
+            .ok()?;
+        if !frame.starts_with(&SIX_BYTES) {
+            return None;
+        }
+        stream
+            .read_exact(&mut frame[SIX_BYTES.len()..])
+            .await
+            .ok()?;
+        Some(frame)
+    };
+    let frame = timeout(PROBE_MOST, read).await.ok()??;
+    let (mask, payload) = frame[SIX_BYTES.len()..].split_at(4);
+    let said = payload
+        .iter()
+        .zip(mask.iter().cycle())
+        .map(|(byte, mask)| byte ^ mask);
+    if !said.eq(PROBE) {
+        return None;
+    }
+    stream.put_back(&frame);
+    Some(stream)
 }
