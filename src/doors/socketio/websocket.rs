@@ -20,16 +20,12 @@ use super::head;
 use super::link::Link;
 use crate::net::{ConnectionHandle, Upgraded, upgraded};
 
-/// A text frame of six bytes begins like this; a client's has a mask next
-/// (RFC 6455, section 5.2).
-const SIX_BYTES: [u8; 2] = [0x81, 0x86];
-
 /// By which a client tries a WebSocket out (Engine.IO v4, "Upgrade").
 const PROBE: [u8; 6] = *b"2probe";
 
-/// How long a client may take to send it; as long as the engine gives it for
-/// the whole upgrade.
-const PROBE_MOST: Duration = Duration::from_secs(10);
+/// How long a client may take to send it: SDKs do at once. A stop may have to
+/// wait as long, so it is less than that waits at most.
+const PROBE_MOST: Duration = Duration::from_secs(5);
 
 /// Opens the session of a link.
 ///
@@ -117,30 +113,33 @@ where
 
 /// The stream, if it begins with the frame of a probe; to be read again.
 async fn probed(mut stream: Upgraded) -> Option<Upgraded> {
+    // No further than the frame goes: what is put back has to be whole.
     let read = async {
-        let mut frame = [0; SIX_BYTES.len() + 4 + PROBE.len()];
-        stream
-            .read_exact(&mut frame[..SIX_BYTES.len()])
-            .await
-            .ok()?;
-        if !frame.starts_with(&SIX_BYTES) {
+        let mut frame = [0; 10 + 4 + PROBE.len()];
+        stream.read_exact(&mut frame[..2]).await.ok()?;
+        // A text in one frame, with a mask, by the forms that its length may
+        // have (RFC 6455, section 5.2).
+        let head = match frame[..2] {
+            [0x81, 0x86] => 2,
+            [0x81, 0xfe] => 4,
+            [0x81, 0xff] => 10,
+            _ => return None,
+        };
+        stream.read_exact(&mut frame[2..head]).await.ok()?;
+        let length = frame[2..head]
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        if head > 2 && length != PROBE.len() as u64 {
             return None;
         }
-        stream
-            .read_exact(&mut frame[SIX_BYTES.len()..])
-            .await
-            .ok()?;
-        Some(frame)
+        let end = head + 4 + PROBE.len();
+        stream.read_exact(&mut frame[head..end]).await.ok()?;
+        let (mask, payload) = frame[head..end].split_at(4);
+        let said = payload.iter().zip(mask.iter().cycle());
+        let is_probe = said.map(|(byte, mask)| byte ^ mask).eq(PROBE);
+        is_probe.then_some((frame, end))
     };
-    let frame = timeout(PROBE_MOST, read).await.ok()??;
-    let (mask, payload) = frame[SIX_BYTES.len()..].split_at(4);
-    let said = payload
-        .iter()
-        .zip(mask.iter().cycle())
-        .map(|(byte, mask)| byte ^ mask);
-    if !said.eq(PROBE) {
-        return None;
-    }
-    stream.put_back(&frame);
+    let (frame, end) = timeout(PROBE_MOST, read).await.ok()??;
+    stream.put_back(&frame[..end]);
     Some(stream)
 }

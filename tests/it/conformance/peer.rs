@@ -136,7 +136,7 @@ pub fn packets(payload: &str, eio: u8) -> Vec<String> {
 /// A session of either kind.
 pub enum Peer<'a> {
     Polling(Polling<'a>),
-    WebSocket(Client),
+    WebSocket(Box<Client>),
 }
 
 impl<'a> Peer<'a> {
@@ -149,7 +149,7 @@ impl<'a> Peer<'a> {
                     assert_eq!(client.any_packet().await.as_deref(), Some("2"));
                     client.send("3").await;
                 }
-                Self::WebSocket(client)
+                Self::WebSocket(Box::new(client))
             }
         }
     }

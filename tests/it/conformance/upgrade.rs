@@ -27,11 +27,11 @@ async fn upgraded(polling: &Polling<'_>) -> Client {
 
 /// What shows that it is on the WebSocket and goes on.
 async fn goes_on(client: Client) -> Client {
-    let mut peer = Peer::WebSocket(client);
+    let mut peer = Peer::WebSocket(client.into());
     peer.send(&["40/bus,", JOIN]).await;
     peer.hears(JOINED).await;
     match peer {
-        Peer::WebSocket(client) => client,
+        Peer::WebSocket(client) => *client,
         Peer::Polling(_) => unreachable!("it was none"),
     }
 }
@@ -57,7 +57,7 @@ async fn a_session_moves() {
         client.send("5").await;
         // What was connected still is.
         client.send(JOIN).await;
-        Peer::WebSocket(client).hears(JOINED).await;
+        Peer::WebSocket(client.into()).hears(JOINED).await;
     }
     server.stop().await;
 }
@@ -132,7 +132,7 @@ async fn an_upgrade_that_never_comes_leaves_the_session() {
         let polling = Polling::begin(&server, eio).await;
         assert_eq!(polling.post(&["40/bus,"]).await.status, 200);
         let mut client = websocket(&polling).await;
-        pass(Duration::from_secs(11)).await;
+        pass(Duration::from_secs(6)).await;
         assert_eq!(client.any_packet().await, None);
         goes_on(upgraded(&polling).await).await;
     }
