@@ -25,6 +25,13 @@ pub async fn upgraded(upgrade: OnUpgrade) -> Option<Upgraded> {
     Some(Upgraded(stream))
 }
 
+impl Upgraded {
+    /// Takes back whole frames that were read, to be read again.
+    pub fn put_back(&mut self, frames: &[u8]) {
+        self.0.put_back(frames);
+    }
+}
+
 impl AsyncRead for Upgraded {
     fn poll_read(
         mut self: Pin<&mut Self>,

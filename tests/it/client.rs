@@ -207,16 +207,30 @@ impl Client {
         self.events.push_back(serde_json::from_str(event).unwrap());
     }
 
+    /// Sends a binary message.
+    pub async fn send_binary(&mut self, bytes: &'static [u8]) {
+        self.socket.send(Message::binary(bytes)).await.unwrap();
+    }
+
     /// The next packet; pings are answered. Nothing once the connection is over.
     pub async fn packet(&mut self) -> Option<String> {
+        loop {
+            match self.any_packet().await?.as_str() {
+                "2" => self.send("3").await,
+                // Engine.IO's close packet.
+                "1" => return None,
+                packet => return Some(packet.to_owned()),
+            }
+        }
+    }
+
+    /// The next packet, whatever it is. Nothing once the connection is over.
+    pub async fn any_packet(&mut self) -> Option<String> {
         loop {
             let message = timeout(SOON, self.socket.next())
                 .await
                 .expect("nothing came");
             match message {
-                Some(Ok(Message::Text(text))) if text.as_str() == "2" => self.send("3").await,
-                // Engine.IO's close packet.
-                Some(Ok(Message::Text(text))) if text.as_str() == "1" => return None,
                 Some(Ok(Message::Text(text))) => return Some(text.as_str().to_owned()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,

@@ -4,6 +4,7 @@
 
 mod api;
 mod client;
+mod conformance;
 mod core;
 mod cors;
 mod crowd;

@@ -24,7 +24,7 @@ pub async fn poll_until(server: &TestServer, target: &str, words: &str) -> Strin
 }
 
 /// As an EIO 3 client frames its packets: by their length in UTF-16 units.
-fn framed(packets: &[&str]) -> String {
+pub fn framed(packets: &[&str]) -> String {
     let framed = |packet: &&str| format!("{}:{packet}", packet.encode_utf16().count());
     packets.iter().map(framed).collect()
 }

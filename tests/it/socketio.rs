@@ -129,7 +129,10 @@ async fn namespaces_open_as_their_files_say() {
     let answer = lost.ask("JOIN", json!({"room": "now-playing"})).await;
     assert_eq!(answer["code"], "unknown_namespace");
     let advice = answer["message"].as_str().unwrap();
-    assert!(advice.ends_with("/bus, /layout, /lobby, /metadata, /trigger"), "{advice}");
+    assert!(
+        advice.ends_with("/bus, /layout, /lobby, /metadata, /trigger"),
+        "{advice}"
+    );
     let mut client = Client::connect(server.address, "/metadata").await.unwrap();
     let asked = json!({"room": "now-playing", "message": 1});
     assert_eq!(client.ask("NOTIFY", asked).await["code"], "not_allowed");

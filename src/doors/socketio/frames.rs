@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::legacy::{PONG, Queries, refuses};
 use super::link::{Link, namespace_of};
 use super::payload::Framing;
@@ -24,8 +26,9 @@ const _: () = assert!(START_MAX > 2 + crate::core::name::NamespaceName::MOST_CHA
 /// whatever comes for the namespace before that task is through.
 pub(super) struct Frames {
     link: Arc<Link>,
-    /// To be attached once the client says that it has moved here.
-    upgrade: Option<Wire>,
+    /// To be attached once the client says that it has moved here. The other
+    /// is dropped then, or with the connection.
+    upgrade: Option<(Wire, oneshot::Sender<()>)>,
     waiting: Waiting,
     /// Of a client of Engine.IO v3.
     legacy: Option<Legacy>,
@@ -58,11 +61,17 @@ impl Frames {
         }
     }
 
-    /// The frames of a WebSocket that a polling session may move to.
-    pub(super) fn upgrading(link: Arc<Link>, wire: Wire, framing: Framing) -> Self {
+    /// The frames of a WebSocket that a polling session may move to; `tried` is
+    /// dropped when it has, or can't any more.
+    pub(super) fn upgrading(
+        link: Arc<Link>,
+        wire: Wire,
+        framing: Framing,
+        tried: oneshot::Sender<()>,
+    ) -> Self {
         Self {
             link,
-            upgrade: Some(wire),
+            upgrade: Some((wire, tried)),
             waiting: Waiting::No,
             legacy: Legacy::of(framing),
         }
@@ -92,7 +101,7 @@ impl FrameRule for Frames {
         // The upgrade packet (Engine.IO v4, "upgrade"): nothing comes by
         // polling any more, and the client reads here.
         if start == "5"
-            && let Some(wire) = self.upgrade.take()
+            && let Some((wire, _tried)) = self.upgrade.take()
         {
             self.link.attach(wire);
         }

@@ -14,20 +14,21 @@ use hyper::body::{Body as HttpBody, Incoming};
 use ipnet::IpNet;
 use socketioxide::TransportType;
 use socketioxide::socket::Sid;
+use tokio::sync::oneshot;
 use tower::{BoxError, Service};
 
 use super::frames::Frames;
 use super::head;
 use super::link::Link;
 use super::payload::Framing;
-use super::polling;
+use super::polling::{self, Polled};
 use super::sessions::Sessions;
-use super::websocket;
+use super::websocket::{self, Moving};
 use crate::net::peer::sender;
 use crate::net::{ConnectionHandle, PeerAddr, Upgraded};
 
 /// Where the engine serves; its default, and the SDKs'.
-const PATH: &str = "/socket.io";
+pub(super) const PATH: &str = "/socket.io";
 
 /// The engine, behind what is done to its requests and answers.
 #[derive(Clone)]
@@ -80,6 +81,10 @@ where
                 None => return refuse(StatusCode::SERVICE_UNAVAILABLE, FULL),
             },
         };
+        if transport == TransportType::Polling && link.is_on_websocket() {
+            // Before anything of it is taken for the session's.
+            return refuse(StatusCode::BAD_REQUEST, MOVED);
+        }
         let mut engine = self.engine.clone();
         let mut pass = move |request| engine.call(request);
         match (transport, asked.sid, request.method()) {
@@ -93,23 +98,30 @@ where
                 let engine = self.engine.clone();
                 Box::pin(websocket::opened(engine, request, link, connection))
             }
-            (TransportType::Websocket, Some(_), _) => {
-                let _ =
-                    connection.set_rule(Frames::upgrading(link, connection.wire(), asked.framing));
-                let answer = pass(head::lean(request, None).map(Body::new));
-                Box::pin(async { Ok(answer.await?.map(Body::new)) })
-            }
-            (TransportType::Polling, Some(_), &Method::POST) if link.is_on_websocket() => {
-                // As the engine says it, but before anything of the body counts.
-                refuse(StatusCode::BAD_REQUEST, MOVED)
+            (TransportType::Websocket, Some(sid), _) => {
+                let (trying, tried) = oneshot::channel();
+                let wire = connection.wire();
+                let frames = Frames::upgrading(link.clone(), wire, asked.framing, trying);
+                // Too late only where the connection is gone.
+                let _ = connection.set_rule(frames);
+                let moving = Moving {
+                    close: polling::close(sid, asked.framing),
+                    link,
+                    tried,
+                };
+                let engine = self.engine.clone();
+                Box::pin(websocket::upgrading(engine, request, moving, connection))
             }
             (TransportType::Polling, Some(_), &Method::POST) => {
                 let (framing, most) = (asked.framing, self.packet_bytes);
                 Box::pin(polling::post(request, link, framing, most, pass))
             }
-            (TransportType::Polling, Some(_), _) => {
+            (TransportType::Polling, Some(sid), _) => {
+                let mut engine = self.engine.clone();
+                let close = polling::close(sid, asked.framing);
+                let poll = Polled::new(link, asked.framing, move || engine.call(close));
                 let answer = pass(request.map(Body::new));
-                Box::pin(polling::polled(answer, link, asked.framing))
+                Box::pin(poll.answered(answer))
             }
             (TransportType::Polling, None, _) => {
                 let request = head::lean(request, Some(link.clone()));
@@ -131,6 +143,7 @@ impl<S> Front<S> {
 /// As the engine says it; SDKs begin anew.
 const UNKNOWN: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
 
+/// The same for a session that does not poll any more.
 const MOVED: &str = r#"{"code":"3","message":"Bad request"}"#;
 
 const FULL: &str = r#"{"message":"This server has no room for more sessions right now"}"#;

@@ -93,6 +93,11 @@ impl Link {
         }
     }
 
+    /// Whether the session has moved to a WebSocket, or began on one.
+    pub(super) fn is_on_websocket(&self) -> bool {
+        self.wire.get().is_some()
+    }
+
     /// A client has come to a namespace; the answer to its CONNECT is under way.
     pub(super) fn enter(&self, outlet: &Arc<SocketOutlet>) {
         let mut state = self.lock();
@@ -133,7 +138,7 @@ impl Link {
         let mut state = self.lock();
         // On a WebSocket the answer itself is seen: this may come behind it,
         // when the client has left again.
-        if accepted && self.wire.get().is_none() {
+        if accepted && !self.is_on_websocket() {
             state.opens(namespace);
         }
         let waiting = state
@@ -262,11 +267,6 @@ impl Link {
 
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed.is_some()
-    }
-
-    /// Whether it has left polling for good.
-    pub(super) fn is_on_websocket(&self) -> bool {
-        self.wire.get().is_some()
     }
 }
 

@@ -4,16 +4,20 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use http::{Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::channel::{Channel, Sender};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as HttpBody, Incoming};
+use socketioxide::socket::Sid;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tower::BoxError;
 
+use super::front::PATH;
 use super::legacy;
 use super::link::{Link, namespace_of};
 use super::payload::{Framing, counted, packets};
@@ -38,30 +42,81 @@ where
     Ok(Response::from_parts(head, Body::from(text)))
 }
 
-/// The answer to a poll: what it holds has gone out.
-pub(super) async fn polled<F, B>(
-    answer: F,
+/// A poll. A client that gives it up can't know what it would have said, so the
+/// session ends with it; the document has no word for it, but a case.
+pub(super) struct Polled<E, F>
+where
+    E: FnOnce() -> F,
+    F: Future,
+{
     link: Arc<Link>,
     framing: Framing,
-) -> Result<Response<Body>, Infallible>
+    /// Ends the session; until the poll is answered.
+    end: Option<E>,
+}
+
+impl<E, F> Polled<E, F>
 where
-    F: Future<Output = Result<Response<B>, Infallible>>,
-    B: HttpBody<Data = Bytes>,
+    E: FnOnce() -> F,
+    F: Future,
 {
-    let (mut head, mut text) = read(answer.await?).await;
-    let words = link.words();
-    if !words.is_empty() && head.status.is_success() {
-        let mut all = text.to_vec();
-        for word in words {
-            all.extend(counted(&word).bytes());
+    pub(super) fn new(link: Arc<Link>, framing: Framing, end: E) -> Self {
+        Self {
+            link,
+            framing,
+            end: Some(end),
         }
-        text = all.into();
-        head.headers.remove(header::CONTENT_LENGTH);
     }
-    for (packet, _) in packets(std::str::from_utf8(&text).unwrap_or_default(), framing) {
-        link.passed(packet);
+
+    /// The answer to the poll: what it holds has gone out.
+    pub(super) async fn answered<A, B>(mut self, answer: A) -> Result<Response<Body>, Infallible>
+    where
+        A: Future<Output = Result<Response<B>, Infallible>>,
+        B: HttpBody<Data = Bytes>,
+    {
+        let (mut head, mut text) = read(answer.await?).await;
+        self.end = None;
+        let words = self.link.words();
+        if !words.is_empty() && head.status.is_success() {
+            let words: String = words.iter().map(|word| counted(word)).collect();
+            text = [&text[..], words.as_bytes()].concat().into();
+            head.headers.remove(header::CONTENT_LENGTH);
+        }
+        let text_sent = std::str::from_utf8(&text).unwrap_or_default();
+        for (packet, _) in packets(text_sent, self.framing) {
+            self.link.passed(packet);
+        }
+        Ok(Response::from_parts(head, Body::from(text)))
     }
-    Ok(Response::from_parts(head, Body::from(text)))
+}
+
+impl<E, F> Drop for Polled<E, F>
+where
+    E: FnOnce() -> F,
+    F: Future,
+{
+    fn drop(&mut self) {
+        let Some(end) = self.end.take() else { return };
+        // What is dropped with the runtime ends nothing any more.
+        if self.link.is_on_websocket() || Handle::try_current().is_err() {
+            return;
+        }
+        // The engine does it at once: the whole packet is there.
+        let _ = pin!(end()).poll(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+/// The request by which a client closes a session that polls.
+pub(super) fn close(sid: Sid, framing: Framing) -> Request<Body> {
+    let (version, packet) = match framing {
+        Framing::Separated => (4, "1"),
+        Framing::Counted => (3, "1:1"),
+    };
+    let target = format!("{PATH}/?EIO={version}&transport=polling&sid={sid}");
+    let mut close = Request::new(Body::from(packet));
+    *close.method_mut() = Method::POST;
+    *close.uri_mut() = Uri::try_from(target).expect("an id has nothing to be escaped");
+    close
 }
 
 async fn read<B>(answer: Response<B>) -> (http::response::Parts, Bytes)

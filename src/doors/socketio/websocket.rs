@@ -1,18 +1,30 @@
-//! A session that begins on a WebSocket. The engine answers the request, and is
-//! given the connection apart from it. Knows no packet.
+//! A session that begins on a WebSocket, or moves to one. The engine answers the
+//! request, and is given the connection apart from it. Knows no packet but the
+//! one by which a client tries a WebSocket out.
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body as HttpBody, Incoming};
 use hyper::upgrade::OnUpgrade;
+use tokio::io::AsyncReadExt;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tower::{BoxError, Service};
 
 use super::head;
 use super::link::Link;
 use crate::net::{ConnectionHandle, Upgraded, upgraded};
+
+/// By which a client tries a WebSocket out (Engine.IO v4, "Upgrade").
+const PROBE: [u8; 6] = *b"2probe";
+
+/// How long a client may take to send it: SDKs do at once. A stop may have to
+/// wait as long, so it is less than that waits at most.
+const PROBE_MOST: Duration = Duration::from_secs(5);
 
 /// Opens the session of a link.
 ///
@@ -45,4 +57,94 @@ where
         });
     }
     Ok(answer.map(Body::new))
+}
+
+/// What there is to know of a session that may move to a WebSocket.
+pub(super) struct Moving {
+    pub(super) link: Arc<Link>,
+    /// The request that ends the session.
+    pub(super) close: Request<Body>,
+    /// Ends when it has moved, or can't any more.
+    pub(super) tried: oneshot::Receiver<()>,
+}
+
+/// Lets a session that polls try a WebSocket out.
+///
+/// The engine ends the session if that fails, where a client polls on. So it is
+/// given the WebSocket when the client has shown that it can be heard there. If
+/// it breaks off behind that the session ends, by `close`.
+pub(super) async fn upgrading<S, B>(
+    mut engine: S,
+    request: Request<Incoming>,
+    moving: Moving,
+    connection: ConnectionHandle,
+) -> Result<Response<Body>, Infallible>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    S: Service<(Upgraded, Request<()>), Response = ()>,
+    S: Send + 'static,
+    <S as Service<Request<Body>>>::Future: Send,
+    <S as Service<(Upgraded, Request<()>)>>::Future: Send,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let Moving { close, link, tried } = moving;
+    let mut request = head::lean(request, None);
+    let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+    let moving = head::opening(request.uri(), link.clone());
+    let answer = engine.call(request.map(Body::new)).await?;
+    if let (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) = (answer.status(), upgrade) {
+        connection.spawn(async move {
+            let Some(stream) = upgraded(upgrade).await else {
+                return;
+            };
+            if link.is_on_websocket() {
+                // It has moved already; the second WebSocket ends here.
+                return;
+            }
+            let Some(stream) = probed(stream).await else {
+                return;
+            };
+            let _ = engine.call((stream, moving)).await;
+            let _ = tried.await;
+            if !link.is_on_websocket() {
+                // For the engine it is moving for ever.
+                let _ = engine.call(close).await;
+            }
+        });
+    }
+    Ok(answer.map(Body::new))
+}
+
+/// The stream, if it begins with the frame of a probe; to be read again.
+async fn probed(mut stream: Upgraded) -> Option<Upgraded> {
+    // No further than the frame goes: what is put back has to be whole.
+    let read = async {
+        let mut frame = [0; 10 + 4 + PROBE.len()];
+        stream.read_exact(&mut frame[..2]).await.ok()?;
+        // A text in one frame, with a mask, by the forms that its length may
+        // have (RFC 6455, section 5.2).
+        let head = match frame[..2] {
+            [0x81, 0x86] => 2,
+            [0x81, 0xfe] => 4,
+            [0x81, 0xff] => 10,
+            _ => return None,
+        };
+        stream.read_exact(&mut frame[2..head]).await.ok()?;
+        let length = frame[2..head]
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        if head > 2 && length != PROBE.len() as u64 {
+            return None;
+        }
+        let end = head + 4 + PROBE.len();
+        stream.read_exact(&mut frame[head..end]).await.ok()?;
+        let (mask, payload) = frame[head..end].split_at(4);
+        let said = payload.iter().zip(mask.iter().cycle());
+        let is_probe = said.map(|(byte, mask)| byte ^ mask).eq(PROBE);
+        is_probe.then_some((frame, end))
+    };
+    let (frame, end) = timeout(PROBE_MOST, read).await.ok()??;
+    stream.put_back(&frame[..end]);
+    Some(stream)
 }
