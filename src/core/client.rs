@@ -116,7 +116,7 @@ impl Client {
         metrics::counter!("roomcast_clients_closed_total", "namespace" => namespace, "reason" => reason.code())
             .increment(1);
         match reason {
-            CloseReason::TooSlow | CloseReason::TooFast => {
+            CloseReason::TooSlow | CloseReason::TooFast | CloseReason::TooBig => {
                 info!(client = %self.id, namespace = %self.area.spec.name, "closed: {reason}")
             }
             CloseReason::Gone | CloseReason::Stopping => {

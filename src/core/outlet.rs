@@ -49,6 +49,8 @@ pub enum CloseReason {
     Gone,
     /// It sends more than can be taken before it is even connected.
     TooFast,
+    /// It has sent more in one piece than is read.
+    TooBig,
     /// The server is stopping; the client is welcome at the next one.
     Stopping,
 }
@@ -60,17 +62,19 @@ impl CloseReason {
             Self::TooSlow => "too_slow",
             Self::Gone => "gone",
             Self::TooFast => "too_fast",
+            Self::TooBig => "too_big",
             Self::Stopping => "stopping",
         }
     }
 
-    /// The code of a WebSocket's close frame: 1001 by RFC 6455, section 7.4.1;
+    /// The code of a WebSocket's close frame: 1001 and 1009 by RFC 6455, section 7.4.1;
     /// of the own ones 4000 to 4499 mean "come back".
     pub fn websocket_code(self) -> u16 {
         match self {
             Self::Stopping => 1001,
             Self::TooSlow => 4000,
             Self::TooFast => 4001,
+            Self::TooBig => 1009,
             Self::Gone => 4002,
         }
     }
@@ -81,6 +85,7 @@ impl fmt::Display for CloseReason {
         f.write_str(match self {
             Self::TooSlow => "too slow: more events wait than can be held; come back with `since`",
             Self::Gone => "the connection is gone",
+            Self::TooBig => "too big: a packet can have twice the bytes that a message can",
             Self::TooFast => "too fast: wait for the answer to what was sent before",
             Self::Stopping => "the server is stopping; come back in a moment",
         })

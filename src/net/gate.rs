@@ -35,6 +35,9 @@ pub enum Next {
     Read,
     /// Read nothing behind the message this frame belongs to.
     Wait,
+    /// Throw this frame away, and whatever comes behind it: the connection is
+    /// closing, and a peer that is still writing would not hear why.
+    Discard,
 }
 
 /// The gate of one connection.
@@ -55,7 +58,7 @@ pub(super) struct Frames {
     inbound: Starts,
     outbound: Starts,
     hold: Hold,
-    rewriter: Option<Rewriter>,
+    rewriter: Option<Box<Rewriter>>,
 }
 
 /// Follows what the rule may change.
@@ -73,6 +76,8 @@ enum Hold {
     /// From the end of this frame on.
     AfterFrame,
     On,
+    /// Nothing is handed on any more.
+    Discard,
 }
 
 /// What was written calls for this.
@@ -92,7 +97,7 @@ impl Gate {
     }
 
     pub(super) fn with_rule(rule: Box<dyn FrameRule>) -> Self {
-        let rewriter = rule.rewrites().then(Rewriter::default);
+        let rewriter = rule.rewrites().then(Box::default);
         Self::Frames(Box::new(Frames {
             rewriter,
             rule,
@@ -113,6 +118,11 @@ impl Gate {
             Self::Frames(frames) => frames.hold == Hold::On,
             Self::Http(_) | Self::Open => false,
         }
+    }
+
+    /// Whether what is read goes nowhere.
+    pub(super) fn discards(&self) -> bool {
+        matches!(self, Self::Frames(frames) if frames.hold == Hold::Discard)
     }
 
     /// Follows what was read; returns how much of it may pass.
@@ -184,6 +194,8 @@ impl Rewriter {
 impl Frames {
     fn inbound(&mut self, input: &mut [u8]) -> usize {
         let mut used = 0;
+        // Where the frame that is followed begins.
+        let mut begin = 0;
         loop {
             let (taken, seen) = self.inbound.follow(&input[used..]);
             if let Some(rewriter) = &mut self.rewriter {
@@ -196,9 +208,14 @@ impl Frames {
                 Seen::Start => match self.rule.inbound(frame) {
                     Next::Wait if frame.header.fin => self.hold = Hold::AfterFrame,
                     Next::Wait => self.hold = Hold::AfterMessage,
+                    Next::Discard => {
+                        self.hold = Hold::Discard;
+                        return begin;
+                    }
                     Next::Read => {}
                 },
                 Seen::End => {
+                    begin = used;
                     let last = frame.header.opcode == CONTINUATION && frame.header.fin;
                     if self.hold == Hold::AfterFrame || (self.hold == Hold::AfterMessage && last) {
                         self.hold = Hold::On;
@@ -217,7 +234,10 @@ impl Frames {
             used += taken;
             match seen {
                 Seen::Need => return written,
-                Seen::Start if self.rule.outbound(self.outbound.frame()) == Next::Read => {
+                Seen::Start
+                    if self.rule.outbound(self.outbound.frame()) == Next::Read
+                        && self.hold != Hold::Discard =>
+                {
                     self.hold = Hold::Off;
                     written = Written::Release;
                 }

@@ -107,3 +107,53 @@ fn a_refused_upgrade_is_http_again() {
     assert_eq!(gate.inbound(&mut head.to_vec()), head.len());
     assert!(gate.holds(), "the next one is seen");
 }
+
+/// Turns each `a` of a text frame into `b`, and throws away what begins with `x`.
+struct Rewrites;
+
+impl FrameRule for Rewrites {
+    fn inbound(&mut self, frame: Frame<'_>) -> Next {
+        match frame.start.starts_with(b"x") {
+            true => Next::Discard,
+            false => Next::Read,
+        }
+    }
+
+    fn rewrites(&self) -> bool {
+        true
+    }
+
+    fn payload(&mut self, header: Header, at: u64, part: &mut [u8]) {
+        assert!(at + part.len() as u64 <= header.len);
+        for byte in part.iter_mut().filter(|byte| **byte == b'a') {
+            *byte = b'b';
+        }
+    }
+
+    fn outbound(&mut self, _: Frame<'_>) -> Next {
+        Next::Read
+    }
+}
+
+#[test]
+fn payloads_are_rewritten_and_thrown_away_at_every_cut() {
+    let good = [client(true, 1, b"banana"), client(true, 1, b"a")].concat();
+    let expected = [client(true, 1, b"bbnbnb"), client(true, 1, b"b")].concat();
+    let all = [good, client(true, 1, b"x"), client(true, 1, b"a")].concat();
+    for cut in 0..all.len() {
+        let mut gate = Gate::with_rule(Box::new(Rewrites));
+        let mut passed = Vec::new();
+        for part in [&all[..cut], &all[cut..]] {
+            if !gate.discards() {
+                let mut part = part.to_vec();
+                let pass = gate.inbound(&mut part);
+                passed.extend_from_slice(&part[..pass]);
+            }
+        }
+        assert!(gate.discards());
+        // Of the frame that is thrown away the header may have passed.
+        assert!(passed.starts_with(&expected) && passed.len() <= expected.len() + 6);
+        gate.outbound(&server(b"40"));
+        assert!(gate.discards(), "for good");
+    }
+}

@@ -17,6 +17,9 @@ use super::{records, tcp};
 /// Bytes read at once while the gate may close: the most that is ever held.
 const HELD_MAX: usize = 8 * 1024;
 
+/// Reads that are thrown away in one turn of the task.
+const DISCARDS: usize = 16;
+
 /// One connection's bytes, as hyper and then the WebSocket engine see them.
 pub(super) struct Stream {
     socket: Arc<Socket>,
@@ -79,6 +82,19 @@ impl Stream {
         Poll::Ready(Ok(written))
     }
 
+    /// Reads to the peer's end, for nothing.
+    fn poll_discard(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        for _ in 0..DISCARDS {
+            let mut unread = ReadBuf::new(buf.initialize_unfilled());
+            ready!(self.poll_peer(cx, &mut unread))?;
+            if unread.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     /// Waits while the gate holds; afterwards it doesn't.
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.gate.holds() {
@@ -136,12 +152,19 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_gate(cx))?;
+        if this.gate.discards() {
+            this.held = Vec::new();
+            return this.poll_discard(cx, buf);
+        }
         if !this.held.is_empty() {
             let most = this.held.len().min(buf.remaining());
             let offer = &mut this.held[..most];
             let pass = this.gate.inbound(offer);
             buf.put_slice(&offer[..pass]);
             this.held.drain(..pass);
+            if this.gate.discards() && pass == 0 {
+                return this.poll_discard(cx, buf);
+            }
             if this.held.is_empty() {
                 this.held = Vec::new();
             }
@@ -157,6 +180,9 @@ impl AsyncRead for Stream {
         let pass = this.gate.inbound(part.filled_mut());
         this.held.extend_from_slice(&part.filled()[pass..]);
         buf.advance(pass);
+        if this.gate.discards() && pass == 0 {
+            return this.poll_discard(cx, buf);
+        }
         this.forget_refusal();
         Poll::Ready(Ok(()))
     }

@@ -144,9 +144,16 @@ impl Client {
 
     /// Emits with an ack, and waits for it; events that come first are kept.
     pub async fn ask(&mut self, event: &str, argument: impl serde::Serialize) -> Value {
+        let argument = serde_json::to_value(argument).unwrap();
+        self.ask_all(event, &[argument]).await
+    }
+
+    /// The same with any number of arguments.
+    pub async fn ask_all(&mut self, event: &str, arguments: &[Value]) -> Value {
         let id = self.next_ack;
         self.next_ack += 1;
-        let event = serde_json::to_string(&(event, argument)).unwrap();
+        let all = [&[event.into()], arguments].concat();
+        let event = serde_json::to_string(&all).unwrap();
         self.send(format!("42{}{id}{event}", self.prefix())).await;
         let prefix = format!("43{}{id}", self.prefix());
         loop {
@@ -189,6 +196,26 @@ impl Client {
         let event = self.event().await;
         assert_eq!(event[0], "EVENT", "{event}");
         event[1].clone()
+    }
+
+    /// The argument of the next event of this name.
+    pub async fn the(&mut self, name: &str) -> Value {
+        loop {
+            let event = self.event().await;
+            if event[0] == name {
+                return event[1].clone();
+            }
+        }
+    }
+
+    /// The next event that has none of these names.
+    pub async fn next_but(&mut self, names: &[&str]) -> Value {
+        loop {
+            let event = self.event().await;
+            if !names.iter().any(|name| event[0] == *name) {
+                return event;
+            }
+        }
     }
 
     /// What stands before the data of a packet: nothing for `/`.

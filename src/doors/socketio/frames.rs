@@ -30,8 +30,10 @@ pub(super) struct Frames {
     /// is dropped then, or with the connection.
     upgrade: Option<(Wire, oneshot::Sender<()>)>,
     waiting: Waiting,
+    /// The longest frame that the engine reads, in bytes.
+    most: usize,
     /// Of a client of Engine.IO v3.
-    legacy: Option<Legacy>,
+    legacy: Option<Box<Legacy>>,
 }
 
 #[derive(Default)]
@@ -51,14 +53,9 @@ enum Waiting {
 
 impl Frames {
     /// The frames of a session that is opened by a WebSocket.
-    pub(super) fn opened(link: Arc<Link>, wire: Wire, framing: Framing) -> Self {
+    pub(super) fn opened(link: Arc<Link>, wire: Wire, read: Read) -> Self {
         link.attach(wire);
-        Self {
-            link,
-            upgrade: None,
-            waiting: Waiting::No,
-            legacy: Legacy::of(framing),
-        }
+        Self::new(link, None, read)
     }
 
     /// The frames of a WebSocket that a polling session may move to; `tried` is
@@ -66,30 +63,41 @@ impl Frames {
     pub(super) fn upgrading(
         link: Arc<Link>,
         wire: Wire,
-        framing: Framing,
         tried: oneshot::Sender<()>,
+        read: Read,
     ) -> Self {
+        Self::new(link, Some((wire, tried)), read)
+    }
+
+    fn new(link: Arc<Link>, upgrade: Option<(Wire, oneshot::Sender<()>)>, read: Read) -> Self {
         Self {
             link,
-            upgrade: Some((wire, tried)),
+            upgrade,
             waiting: Waiting::No,
-            legacy: Legacy::of(framing),
+            most: read.most,
+            legacy: (read.framing == Framing::Counted).then(Box::default),
         }
     }
 }
 
-impl Legacy {
-    fn of(framing: Framing) -> Option<Self> {
-        (framing == Framing::Counted).then(Self::default)
-    }
+/// How a client's frames are read.
+pub(super) struct Read {
+    /// Of which version of Engine.IO they are.
+    pub(super) framing: Framing,
+    /// The longest one, in bytes.
+    pub(super) most: usize,
 }
 
 impl FrameRule for Frames {
     fn inbound(&mut self, frame: Frame<'_>) -> Next {
+        let start = text(frame.start);
+        if frame.header.len > self.most as u64 {
+            self.link.sent_too_much(start);
+            return Next::Discard;
+        }
         if frame.header.opcode != TEXT {
             return Next::Read;
         }
-        let start = text(frame.start);
         if !frame.header.fin {
             let connects = start.starts_with(CONNECT) || CONNECT.starts_with(start);
             if connects {

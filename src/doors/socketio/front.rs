@@ -17,7 +17,7 @@ use socketioxide::socket::Sid;
 use tokio::sync::oneshot;
 use tower::{BoxError, Service};
 
-use super::frames::Frames;
+use super::frames::{Frames, Read};
 use super::head;
 use super::link::Link;
 use super::payload::Framing;
@@ -85,23 +85,24 @@ where
             // Before anything of it is taken for the session's.
             return refuse(StatusCode::BAD_REQUEST, MOVED);
         }
+        let read = Read {
+            framing: asked.framing,
+            most: self.packet_bytes,
+        };
         let mut engine = self.engine.clone();
         let mut pass = move |request| engine.call(request);
         match (transport, asked.sid, request.method()) {
             (TransportType::Websocket, None, _) => {
                 // Too late only where the connection is gone.
-                let _ = connection.set_rule(Frames::opened(
-                    link.clone(),
-                    connection.wire(),
-                    asked.framing,
-                ));
+                let frames = Frames::opened(link.clone(), connection.wire(), read);
+                let _ = connection.set_rule(frames);
                 let engine = self.engine.clone();
                 Box::pin(websocket::opened(engine, request, link, connection))
             }
             (TransportType::Websocket, Some(sid), _) => {
                 let (trying, tried) = oneshot::channel();
                 let wire = connection.wire();
-                let frames = Frames::upgrading(link.clone(), wire, asked.framing, trying);
+                let frames = Frames::upgrading(link.clone(), wire, trying, read);
                 // Too late only where the connection is gone.
                 let _ = connection.set_rule(frames);
                 let moving = Moving {

@@ -112,3 +112,70 @@ pub(super) fn body(text: &str, link: &Arc<Link>) -> String {
     body.push_str(&text[from..]);
     body
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::super::sessions::Sessions;
+    use super::*;
+
+    fn link() -> Arc<Link> {
+        let reserved = ("/r".to_owned(), Some("kept free".to_owned()));
+        let sessions = Sessions::new(1, vec![("/a".to_owned(), None), reserved]);
+        sessions.open(Ipv4Addr::LOCALHOST.into(), false).unwrap()
+    }
+
+    #[test]
+    fn a_query_is_taken_out_at_every_cut_and_nothing_else_is_changed() {
+        let cases = [
+            ("40/a?b=c&d=%20", "40/a,         ", Some("b=c&d=%20")),
+            ("40/a?b=\u{e9},", "40/a,     ", Some("b=\u{e9}")),
+            ("40/a?", "40/a,", Some("")),
+            ("40/a,{\"b\":\"?\"}", "40/a,{\"b\":\"?\"}", None),
+            ("40", "40", None),
+            ("40?b=c", "40?b=c", None),
+            ("42/a?b,[\"x\"]", "42/a?b,[\"x\"]", None),
+            ("", "", None),
+        ];
+        for (packet, expected, query) in cases {
+            for cut in 0..=packet.len() {
+                let link = link();
+                let mut queries = Queries::default();
+                let mut bytes = packet.as_bytes().to_vec();
+                let length = bytes.len() as u64;
+                let (first, second) = bytes.split_at_mut(cut);
+                queries.pass(&link, length, 0, first);
+                if cut > 0 {
+                    queries.pass(&link, length, cut as u64, second);
+                } else {
+                    queries.pass(&link, length, 0, second);
+                }
+                assert_eq!(String::from_utf8(bytes).unwrap(), expected, "cut at {cut}");
+                assert_eq!(link.query("/a").as_deref(), query, "{packet} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_keeps_its_lengths() {
+        let cases = [
+            ("6:40/a?b5:40/a,", "6:40/a, 5:40/a,", Some("b"), None),
+            (
+                "7:40/a?\u{1d11e}1:2",
+                "7:40/a,  1:2",
+                Some("\u{1d11e}"),
+                None,
+            ),
+            ("4:40/r1:2", "4:30/r1:2", None, Some(r#"44/r,"kept free""#)),
+            ("6:42/a,[", "6:42/a,[", None, None),
+            ("no payload", "no payload", None, None),
+        ];
+        for (text, expected, query, word) in cases {
+            let link = link();
+            assert_eq!(body(text, &link), expected);
+            assert_eq!(link.query("/a").as_deref(), query, "{text}");
+            assert_eq!(link.words().first().map(String::as_str), word, "{text}");
+        }
+    }
+}

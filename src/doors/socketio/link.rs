@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::outlet::SocketOutlet;
 use super::session::Session;
 use super::sessions::Place;
-use crate::core::outlet::CloseReason;
+use crate::core::outlet::{CloseReason, Outlet};
 use crate::net::Wire;
 use crate::net::frame::{close_frame, text_frame};
 
@@ -250,6 +250,15 @@ impl Link {
         drop(state);
         if let Some(reason) = ended {
             self.close(reason, &[]);
+        }
+    }
+
+    /// A packet that begins so is longer than any is read: the session ends.
+    pub(super) fn sent_too_much(&self, start: &str) {
+        let outlet = self.lock().outlet(namespace_of(start)).cloned();
+        match outlet {
+            Some(outlet) => outlet.close(CloseReason::TooBig),
+            None => self.close(CloseReason::TooBig, &[]),
         }
     }
 

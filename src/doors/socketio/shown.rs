@@ -56,11 +56,9 @@ impl Dialect {
             (Protocol::Lobby, Kind::Joined) => ("JOINED", raw(&sender())),
             (Protocol::Lobby, Kind::Left) => ("LEFT", raw(&sender())),
             (Protocol::Lobby, Kind::Signal) => {
-                let to = said.to.as_ref().unwrap_or(&said.sender);
                 let signal = Signal {
                     body: serde_json::from_str(said.message.get()).unwrap_or_default(),
                     from: &sender(),
-                    to: &self.id(&said.namespace, to),
                 };
                 ("RTCSIGNAL", raw(&signal))
             }
@@ -115,18 +113,16 @@ impl<'de> Deserialize<'de> for Members {
 struct Signal<'a> {
     body: Members,
     from: &'a str,
-    to: &'a str,
 }
 
 impl Serialize for Signal<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (name, value) in &self.body.0 {
-            if !["from", "to"].contains(&name.as_str()) {
+            if name != "from" {
                 map.serialize_entry(name, value)?;
             }
         }
-        map.serialize_entry("to", self.to)?;
         map.serialize_entry("from", self.from)?;
         map.end()
     }
@@ -142,11 +138,10 @@ mod tests {
         let signal = Signal {
             body: serde_json::from_str(body).unwrap(),
             from: "me",
-            to: "you",
         };
         assert_eq!(
             serde_json::to_string(&signal).unwrap(),
-            r#"{"b":1.50,"a":{"to":2},"to":"you","from":"me"}"#
+            r#"{"b":1.50,"to":"y","a":{"to":2},"from":"me"}"#
         );
     }
 }
