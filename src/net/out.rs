@@ -28,7 +28,7 @@ pub(super) struct Out {
     tail: Follower,
     backlog: Backlog,
     /// Our last frames, while they wait for the end of the engine's frame.
-    closing: Option<Bytes>,
+    closing: Option<Box<Bytes>>,
     /// The engine, waiting for room or for the end.
     engine: Option<Waker>,
 }
@@ -103,7 +103,7 @@ impl Out {
         }
         if self.closing.is_none() {
             self.backlog.drop_frames();
-            self.closing = Some(last);
+            self.closing = Some(Box::new(last));
             self.release();
         }
         true
@@ -233,7 +233,7 @@ impl Out {
         if let Some(last) = self.closing.take()
             && self.mode == Mode::Frames
         {
-            self.backlog.push_engine(last);
+            self.backlog.push_engine(*last);
             self.mode = Mode::Taken;
             self.wake_engine();
             return;

@@ -48,13 +48,19 @@ struct State {
     /// Whose CONNECT the engine is about to answer.
     opening: Vec<Arc<Session>>,
     connecting: Vec<(String, oneshot::Sender<()>)>,
+    /// Of a client of Engine.IO v3.
+    legacy: Option<Box<Legacy>>,
+    /// It was closed, with this as its last word: its requests are not answered
+    /// any more.
+    closed: Option<Box<Bytes>>,
+}
+
+#[derive(Default)]
+struct Legacy {
     /// The queries of the CONNECTs that are under way, by namespace.
     queries: Vec<(String, String)>,
     /// Packets of our own, which wait for the next poll.
     words: Vec<String>,
-    /// It was closed, with this as its last word: its requests are not answered
-    /// any more.
-    closed: Option<Bytes>,
 }
 
 impl Link {
@@ -89,7 +95,7 @@ impl Link {
         }
         if let Some(last) = state.closed.clone() {
             drop(state);
-            wire.close(last);
+            wire.close(*last);
         }
     }
 
@@ -111,6 +117,7 @@ impl Link {
             before.leave();
             outlet.continues(&before);
         }
+        state.outlets.reserve_exact(1);
         state.outlets.push(outlet.clone());
         drop(state);
         if let Some(wire) = self.wire.get() {
@@ -194,7 +201,8 @@ impl Link {
 
     /// The client asks for a namespace with a query.
     pub(super) fn asks(&self, namespace: &str, query: &str) {
-        let queries = &mut self.lock().queries;
+        let mut state = self.lock();
+        let queries = &mut state.legacy.get_or_insert_default().queries;
         queries.retain(|(asked, _)| asked != namespace);
         if queries.len() < QUERIES_MOST {
             queries.push((namespace.to_owned(), query.to_owned()));
@@ -203,10 +211,10 @@ impl Link {
 
     /// The query with which it asked for the namespace.
     pub(super) fn query(&self, namespace: &str) -> Option<String> {
-        let queries = &mut self.lock().queries;
+        let mut state = self.lock();
+        let queries = &mut state.legacy.as_mut()?.queries;
         let at = queries.iter().position(|(asked, _)| asked == namespace)?;
         let (_, query) = queries.swap_remove(at);
-        queries.shrink_to_fit();
         Some(query)
     }
 
@@ -216,7 +224,8 @@ impl Link {
             // Who is gone or too slow needs no word.
             Some(wire) => drop(wire.send(&text_frame(&[packet]))),
             None => {
-                let words = &mut self.lock().words;
+                let mut state = self.lock();
+                let words = &mut state.legacy.get_or_insert_default().words;
                 if words.len() < WORDS_MOST {
                     words.push(packet.to_owned());
                 }
@@ -226,7 +235,10 @@ impl Link {
 
     /// What was said since the last poll.
     pub(super) fn words(&self) -> Vec<String> {
-        std::mem::take(&mut self.lock().words)
+        match &mut self.lock().legacy {
+            Some(legacy) => std::mem::take(&mut legacy.words),
+            None => Vec::new(),
+        }
     }
 
     /// A packet has gone out, by the wire or in the answer to a poll.
@@ -268,7 +280,9 @@ impl Link {
         let close = close_frame(reason.websocket_code(), reason.code());
         let close = if self.deaf_to_close { &[] } else { &close[..] };
         let last: Bytes = [word, close].concat().into();
-        self.lock().closed.get_or_insert_with(|| last.clone());
+        self.lock()
+            .closed
+            .get_or_insert_with(|| Box::new(last.clone()));
         if let Some(wire) = self.wire.get() {
             wire.close(last);
         }
@@ -282,6 +296,8 @@ impl Link {
 impl State {
     fn opens(&mut self, namespace: &str) {
         if !self.is_open(namespace) {
+            // Almost always it stays the only one.
+            self.open.reserve_exact(1);
             self.open.push(namespace.to_owned());
         }
     }
