@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::legacy::{PONG, Queries, refuses};
-use super::link::{Link, namespace_of};
-use super::payload::Framing;
+use super::link::Link;
+use super::payload::{Framing, namespace_of};
 use crate::net::frame::{Frame, Header, START_MAX};
 use crate::net::{FrameRule, Next, Wire};
 

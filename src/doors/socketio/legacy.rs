@@ -4,11 +4,50 @@
 
 use std::sync::Arc;
 
-use super::link::{Link, namespace_of};
-use super::payload::{Framing, packets};
+use super::link::Link;
+use super::payload::{Framing, namespace_of, packets};
 
 /// The longest query that is kept: a lobby's name with each character escaped.
 const QUERY_MOST: usize = 2048;
+
+/// How many CONNECTs with a query may be under way, and how many words wait for
+/// a poll: more than there are namespaces that anybody connects to at once.
+const QUERIES_MOST: usize = 8;
+const WORDS_MOST: usize = 8;
+
+/// What a session has under way that only clients of Engine.IO v3 have.
+#[derive(Default)]
+pub(super) struct Pending {
+    /// The queries of its CONNECTs, by namespace.
+    queries: Vec<(String, String)>,
+    /// Packets of our own, for the next poll.
+    words: Vec<String>,
+}
+
+impl Pending {
+    pub(super) fn asks(&mut self, namespace: &str, query: &str) {
+        self.queries.retain(|(asked, _)| asked != namespace);
+        if self.queries.len() < QUERIES_MOST {
+            self.queries.push((namespace.to_owned(), query.to_owned()));
+        }
+    }
+
+    pub(super) fn query(&mut self, namespace: &str) -> Option<String> {
+        let mut queries = self.queries.iter();
+        let at = queries.position(|(asked, _)| asked == namespace)?;
+        Some(self.queries.swap_remove(at).1)
+    }
+
+    pub(super) fn say(&mut self, packet: &str) {
+        if self.words.len() < WORDS_MOST {
+            self.words.push(packet.to_owned());
+        }
+    }
+
+    pub(super) fn words(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.words)
+    }
+}
 
 /// Of a CONNECT whose payload goes by: what was seen so far.
 #[derive(Default)]

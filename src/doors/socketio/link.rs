@@ -10,7 +10,9 @@ use socketioxide::socket::Sid;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::legacy::Pending;
 use super::outlet::SocketOutlet;
+use super::payload::namespace_of;
 use super::session::Session;
 use super::sessions::Place;
 use crate::core::outlet::{CloseReason, Outlet};
@@ -20,11 +22,6 @@ use crate::net::frame::{close_frame, text_frame};
 /// How long what follows a CONNECT waits for it; an answer takes milliseconds.
 /// The same as a WebSocket's frames are held back, for the same reason.
 const CONNECT_MOST: Duration = Duration::from_secs(10);
-
-/// How many CONNECTs with a query may be under way, and how many words wait for
-/// a poll: more than there are namespaces that anybody connects to at once.
-const QUERIES_MOST: usize = 8;
-const WORDS_MOST: usize = 8;
 
 /// One session; lives as long as the engine's.
 pub(super) struct Link {
@@ -49,18 +46,10 @@ struct State {
     opening: Vec<Arc<Session>>,
     connecting: Vec<(String, oneshot::Sender<()>)>,
     /// Of a client of Engine.IO v3.
-    legacy: Option<Box<Legacy>>,
+    legacy: Option<Box<Pending>>,
     /// It was closed, with this as its last word: its requests are not answered
     /// any more.
     closed: Option<Box<Bytes>>,
-}
-
-#[derive(Default)]
-struct Legacy {
-    /// The queries of the CONNECTs that are under way, by namespace.
-    queries: Vec<(String, String)>,
-    /// Packets of our own, which wait for the next poll.
-    words: Vec<String>,
 }
 
 impl Link {
@@ -202,20 +191,13 @@ impl Link {
     /// The client asks for a namespace with a query.
     pub(super) fn asks(&self, namespace: &str, query: &str) {
         let mut state = self.lock();
-        let queries = &mut state.legacy.get_or_insert_default().queries;
-        queries.retain(|(asked, _)| asked != namespace);
-        if queries.len() < QUERIES_MOST {
-            queries.push((namespace.to_owned(), query.to_owned()));
-        }
+        let pending = state.legacy.get_or_insert_default();
+        pending.asks(namespace, query);
     }
 
     /// The query with which it asked for the namespace.
     pub(super) fn query(&self, namespace: &str) -> Option<String> {
-        let mut state = self.lock();
-        let queries = &mut state.legacy.as_mut()?.queries;
-        let at = queries.iter().position(|(asked, _)| asked == namespace)?;
-        let (_, query) = queries.swap_remove(at);
-        Some(query)
+        self.lock().legacy.as_mut()?.query(namespace)
     }
 
     /// Sends a packet that the engine does not know of.
@@ -223,22 +205,15 @@ impl Link {
         match self.wire.get() {
             // Who is gone or too slow needs no word.
             Some(wire) => drop(wire.send(&text_frame(&[packet]))),
-            None => {
-                let mut state = self.lock();
-                let words = &mut state.legacy.get_or_insert_default().words;
-                if words.len() < WORDS_MOST {
-                    words.push(packet.to_owned());
-                }
-            }
+            None => self.lock().legacy.get_or_insert_default().say(packet),
         }
     }
 
     /// What was said since the last poll.
     pub(super) fn words(&self) -> Vec<String> {
-        match &mut self.lock().legacy {
-            Some(legacy) => std::mem::take(&mut legacy.words),
-            None => Vec::new(),
-        }
+        let mut state = self.lock();
+        let pending = state.legacy.as_mut();
+        pending.map(|pending| pending.words()).unwrap_or_default()
     }
 
     /// A packet has gone out, by the wire or in the answer to a poll.
@@ -309,14 +284,5 @@ impl State {
 
     fn is_open(&self, namespace: &str) -> bool {
         self.open.iter().any(|open| open == namespace)
-    }
-}
-
-/// The namespace of a packet: `/name` up to a comma, a query or the end, else `/`
-/// (Socket.IO protocol v5 and v4, "packet encoding").
-pub(super) fn namespace_of(packet: &str) -> &str {
-    match packet.get(2..) {
-        Some(rest) if rest.starts_with('/') => rest.split([',', '?']).next().unwrap_or(rest),
-        _ => "/",
     }
 }

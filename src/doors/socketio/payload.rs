@@ -1,4 +1,4 @@
-//! The packets of a polling body. Pure.
+//! Packets: their namespaces, and how they stand in a polling body. Pure.
 //! Knows how Engine.IO frames packets in a payload, versions 3 and 4.
 
 /// How a payload is framed.
@@ -38,6 +38,15 @@ fn next_packet(payload: &str, at: usize, framing: Framing) -> Option<(&str, usiz
             let length = utf16_prefix(packet, units.parse().ok()?)?;
             Some((&packet[..length], at + units.len() + 1 + length))
         }
+    }
+}
+
+/// The namespace of a packet: `/name` up to a comma, a query or the end, else `/`
+/// (Socket.IO protocol v5 and v4, "packet encoding").
+pub(super) fn namespace_of(packet: &str) -> &str {
+    match packet.get(2..) {
+        Some(rest) if rest.starts_with('/') => rest.split([',', '?']).next().unwrap_or(rest),
+        _ => "/",
     }
 }
 

@@ -19,8 +19,8 @@ use tower::BoxError;
 
 use super::front::PATH;
 use super::legacy;
-use super::link::{Link, namespace_of};
-use super::payload::{Framing, counted, packets};
+use super::link::Link;
+use super::payload::{Framing, counted, namespace_of, packets};
 
 /// How long the body of a request may take: as long as its head.
 const BODY_MOST: Duration = Duration::from_secs(10);
