@@ -44,6 +44,10 @@ use crate::nowplaying::feed::Feed;
 /// usually grants, and half of the deadline of a single stalled write.
 pub const STOP_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long clients have for what they were told before the engine ends those
+/// polls that are left: more than a round trip to a phone.
+const BY_THEMSELVES: Duration = Duration::from_secs(1);
+
 /// A server that has everything it needs open, and serves nothing yet.
 pub struct Server {
     hub: Arc<Hub>,
@@ -264,6 +268,14 @@ async fn stop(hub: &Arc<Hub>, io: socketioxide::SocketIo, connections: &Connecti
     info!(clients = hub.client_count(), connections = open, "stopping");
     hub.stop().await;
     let gone = async {
+        // By themselves first: the engine would say Engine.IO's goodbye between
+        // the last word and the end, after which some SDKs stay away.
+        if timeout(BY_THEMSELVES, connections.wait_closed())
+            .await
+            .is_ok()
+        {
+            return;
+        }
         // The engine waits for the slowest of its writers: nobody waits for it.
         let closing = async {
             io.close().await;
