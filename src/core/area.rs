@@ -156,10 +156,10 @@ impl Area {
             Refused::Closed | Refused::Busy => Error::Busy,
             Refused::Full => Error::Full(self.spec.name.to_string()),
             Refused::Crowded => Error::Crowded(PEERS_MOST),
-            Refused::Nobody => {
-                let to = publication.to.as_ref().map(ToString::to_string);
-                Error::NoPeer(to.unwrap_or_default())
-            }
+            Refused::Nobody => match &publication.to {
+                Some(to) => Error::NoPeer(to.to_string()),
+                None => Error::NotInRoom(publication.room.to_string()),
+            },
         }
     }
 

@@ -51,9 +51,6 @@ pub enum Error {
     /// There are as many peers in the lobby as there may be.
     #[error("there can be {0} peers in a lobby at most")]
     Crowded(usize),
-    /// The client is in no room.
-    #[error("join one first")]
-    InNoRoom,
     /// Nobody of that name is in the client's lobby.
     #[error("there is no peer {0} in this lobby")]
     NoPeer(String),
@@ -93,7 +90,7 @@ impl Error {
             Self::UnknownRoom { .. } => "unknown_room",
             Self::NotAllowed { .. } => "not_allowed",
             Self::NameRequired(_) => "name_required",
-            Self::NotInRoom(_) | Self::InNoRoom => "not_in_room",
+            Self::NotInRoom(_) => "not_in_room",
             Self::NoPeer(_) => "no_such_peer",
             Self::TooManyRooms(_) => "too_many_rooms",
             Self::Full(_) | Self::Crowded(_) => "full",

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::area::Area;
@@ -144,6 +145,17 @@ impl Hub {
             }
         }
         self.roster.remove(client);
+    }
+
+    /// The same in a moment, from wherever it is called.
+    ///
+    /// Without a runtime there is nobody left to be told.
+    pub fn forget(self: &Arc<Self>, client: &Arc<Client>) {
+        if let Ok(runtime) = Handle::try_current() {
+            let (hub, client) = (self.clone(), client.clone());
+            let forget = async move { hub.disconnect(&client) };
+            self.tasks.spawn_on(forget, &runtime);
+        }
     }
 
     /// Lets the client join a room; `welcome` comes before the backlog.

@@ -18,7 +18,8 @@ pub const OUTLET_QUEUE: usize = 512;
 /// Half of the queue, so that a backlog alone never makes a client too slow.
 pub const BACKLOG_MOST: usize = OUTLET_QUEUE / 2;
 
-/// The outbound half of one client. No call blocks.
+/// The outbound half of one client. No call blocks, and none calls the hub: it
+/// may be holding a lock.
 pub trait Outlet: Send + Sync + 'static {
     /// Takes an event for the client. Called in the order of the room's offsets.
     ///
@@ -36,7 +37,7 @@ pub trait Outlet: Send + Sync + 'static {
 
     /// Ends the connection, telling the client why as far as its protocol can.
     ///
-    /// The door then calls [`Hub::disconnect`](super::hub::Hub::disconnect).
+    /// The door calls [`Hub::disconnect`](super::hub::Hub::disconnect) later.
     fn close(&self, reason: CloseReason);
 }
 

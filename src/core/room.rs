@@ -51,7 +51,7 @@ pub(super) enum Refused {
     Full,
     /// There are [`PEERS_MOST`] peers already.
     Crowded,
-    /// No member has the name that it is for.
+    /// No member has the name that it is for, or its sender is none any more.
     Nobody,
 }
 
@@ -164,6 +164,7 @@ impl Room {
                 _ => state.head,
             };
             // Before the new one hears anything: it is told who is there instead.
+            self.takes_over(&mut state, &name, tasks);
             self.has_come(&mut state, &name, client, tasks);
             let member = Member { name, shard, from };
             state.members.insert(client.key(), member);
@@ -202,6 +203,7 @@ impl Room {
             farewell();
             return false;
         };
+        state.mute(&member.name, key);
         self.shards[member.shard].push(Item::Leave { key, farewell }, tasks);
         self.has_gone(&mut state, &member.name, key, tasks);
         state.members.is_empty()
@@ -235,6 +237,9 @@ impl Room {
         let mut state = self.lock();
         if state.closed {
             return Err((Refused::Closed, publication.into()));
+        }
+        if self.lobby.is_some() && !state.has_sender(&publication) {
+            return Err((Refused::Nobody, publication.into()));
         }
         if publication.to.is_some() {
             return self.tell(state, publication, tasks);

@@ -243,6 +243,12 @@ impl Starts {
         }
     }
 
+    /// The header of a frame that is not told of yet.
+    #[must_use]
+    pub fn untold(&self) -> Option<Header> {
+        (!self.told).then_some(self.header)
+    }
+
     /// The frame that was last told of by [`Seen::Start`] or [`Seen::End`].
     #[must_use]
     pub fn frame(&self) -> Frame<'_> {

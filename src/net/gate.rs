@@ -13,6 +13,12 @@ pub trait FrameRule: Send + 'static {
     /// A frame of the client is about to be read.
     fn inbound(&mut self, frame: Frame<'_>) -> Next;
 
+    /// Whether a frame of the client is read whatever is in it; one that is not
+    /// is told of by [`inbound`](Self::inbound) before any of its payload is here.
+    fn reads(&self, _header: Header) -> bool {
+        true
+    }
+
     /// Whether [`payload`](Self::payload) is to be called.
     fn rewrites(&self) -> bool {
         false
@@ -204,7 +210,14 @@ impl Frames {
             used += taken;
             let frame = self.inbound.frame();
             match seen {
-                Seen::Need => return used,
+                Seen::Need => {
+                    let unread = self.inbound.untold().filter(|h| !self.rule.reads(*h));
+                    if unread.is_some() && self.rule.inbound(frame) == Next::Discard {
+                        self.hold = Hold::Discard;
+                        return begin;
+                    }
+                    return used;
+                }
                 Seen::Start => match self.rule.inbound(frame) {
                     Next::Wait if frame.header.fin => self.hold = Hold::AfterFrame,
                     Next::Wait => self.hold = Hold::AfterMessage,

@@ -1,11 +1,14 @@
 //! The lobby protocol, for clients of Engine.IO v3 and v4 in one lobby.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::http::post;
-use crate::polling::{open, poll_until};
+use crate::polling::{open, open_with, poll_until};
 use crate::server::TestServer;
 
 /// A client that has come to a lobby, and its id as its SDK has it.
@@ -144,6 +147,115 @@ async fn who_names_no_lobby_is_told_and_disconnected() {
         assert_eq!(client.packet().await.unwrap(), "41/lobby,", "{query}");
     }
     server.stop().await;
+}
+
+/// The lobby that a client of Engine.IO v3 comes to by its two queries.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_query_of_connect_wins_where_it_names_a_lobby() {
+    let server = TestServer::start().await;
+    let cases = [
+        ("lobbyId=a", "lobbyId=b", "b"),
+        ("lobbyId=a", "token=x", "a"),
+        ("lobbyId=a", "token=x&lobbyId=b", "b"),
+        ("token=x", "lobbyId=b,c", "b"),
+    ];
+    for (handshake, connect, lobby) in cases {
+        let there = Peer::come(&server, 4, lobby).await;
+        let mut client = Client::websocket(server.address, &format!("EIO=3&{handshake}")).await;
+        client.packet().await.unwrap();
+        assert_eq!(client.packet().await.unwrap(), "40");
+        client.set_namespace("/lobby");
+        client.send(format!("40/lobby?{connect}")).await;
+        client.connected().await.unwrap();
+        let met = event(&mut client).await;
+        let expected = json!([id_for(3, &there.id)]);
+        assert_eq!(met, ["PEERS".into(), expected], "{handshake} {connect}");
+
+        let target = open_with(&server, 3, handshake).await;
+        let packet = format!("40/lobby?{connect}");
+        let body = format!("{}:{packet}", packet.len());
+        assert_eq!(post(server.address, &target, &body).await.status, 200);
+        let polled = poll_until(&server, &target, "PEERS").await;
+        assert!(polled.contains(&id_for(3, &there.id)), "{polled}");
+        client.send("41/lobby").await;
+        post(server.address, &target, "1:1").await;
+    }
+    server.stop().await;
+}
+
+/// Who was sent away may come again at once, as it should have.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_sent_away_may_come_again() {
+    let server = TestServer::start().await;
+    for _ in 0..20 {
+        let mut client = Client::websocket(server.address, "EIO=3").await;
+        client.packet().await.unwrap();
+        assert_eq!(client.packet().await.unwrap(), "40");
+        client.set_namespace("/lobby");
+        client.send("40/lobby").await;
+        while client.packet().await.unwrap() != "41/lobby," {}
+        let broadcast = r#"42/lobby,5["BROADCAST",{"message":1}]"#;
+        let again = ["40/lobby?lobbyId=a", broadcast].map(ToOwned::to_owned);
+        client.send_at_once(&again).await;
+        while !client.packet().await.unwrap().starts_with("43/lobby,5") {}
+    }
+    server.stop().await;
+}
+
+/// Who is in no lobby may not send faster than the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn outside_of_a_lobby_the_rate_is_limited_as_well() {
+    let server = TestServer::start().await;
+    let mut peer = Peer::come(&server, 4, "a").await;
+    peer.client.ask("LEAVE", "a").await;
+    let mut codes = BTreeSet::new();
+    for _ in 0..3_000 {
+        let answer = peer.client.ask("BROADCAST", json!({"message": 1})).await;
+        codes.insert(answer["code"].as_str().unwrap().to_owned());
+    }
+    assert!(
+        codes.contains("not_in_room") && codes.contains("too_fast"),
+        "{codes:?}"
+    );
+    server.stop().await;
+}
+
+/// Peers end in the middle of what others send them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn peers_may_end_while_they_are_signalled_to() {
+    let server = Arc::new(TestServer::start().await);
+    let lanes = (0..8).map(|lane| {
+        let server = server.clone();
+        tokio::spawn(async move {
+            for round in 0..8 {
+                let lobby = format!("{lane}-{round}");
+                let target = open_with(&server, 4, &format!("lobbyId={lobby}")).await;
+                post(server.address, &target, "40/lobby,").await;
+                let id = sid(&poll_until(&server, &target, "PEERS").await);
+                let mut senders = [
+                    Peer::come(&server, 4, &lobby).await,
+                    Peer::come(&server, 3, &lobby).await,
+                ];
+                let body = "x".repeat(8_000);
+                let signal = format!(r#"42/lobby,["RTCSIGNAL",{{"to":"{id}","b":"{body}"}}]"#);
+                let signals = vec![signal; 100];
+                let [anna, ben] = &mut senders;
+                let (.., ended) = tokio::join!(
+                    anna.client.send_at_once(&signals),
+                    ben.client.send_at_once(&signals),
+                    post(server.address, &target, "1"),
+                );
+                assert_eq!(ended.status, 200);
+                for sender in &mut senders {
+                    let said = sender.client.ask("BROADCAST", json!({"message": 1})).await;
+                    assert_eq!(said["status"], "ok", "{said}");
+                }
+            }
+        })
+    });
+    for lane in join_all(lanes).await {
+        lane.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,12 @@ use crate::server::TestServer;
 
 /// Opens a session; gives the target of its requests.
 pub async fn open(server: &TestServer, eio: u8) -> String {
-    let target = format!("/socket.io/?EIO={eio}&transport=polling");
+    open_with(server, eio, "t=1").await
+}
+
+/// The same with more in its query.
+pub async fn open_with(server: &TestServer, eio: u8, query: &str) -> String {
+    let target = format!("/socket.io/?EIO={eio}&transport=polling&{query}");
     let opened = get(server.address, &target, "").await;
     let (_, rest) = opened.body.split_once(r#""sid":""#).unwrap();
     let (sid, _) = rest.split_once('"').unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
@@ -205,6 +206,70 @@ async fn who_is_closed_in_the_middle_of_an_upgrade_is_told_behind_it() {
     }
     client.send("5").await;
     assert_eq!(client.close_frame().await, (4000, "too_slow".to_owned()));
+    server.stop().await;
+}
+
+/// As if one client were two: their packets would be handled side by side.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_post_waits_for_the_answer_of_the_first() {
+    let server = TestServer::start().await;
+    let target = open(&server, 4).await;
+    let mut first = TcpStream::connect(server.address).await.unwrap();
+    let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n40");
+    first.write_all(head.as_bytes()).await.unwrap();
+    let refused = async { while post(server.address, &target, "3").await.status != 400 {} };
+    timeout(SOON, refused).await.expect("both are handled");
+    first.write_all(b"/bus,").await.unwrap();
+    let mut answer = [0; 12];
+    first.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    assert_eq!(post(server.address, &target, JOIN).await.status, 200);
+    poll_until(&server, &target, JOINED).await;
+    server.stop().await;
+}
+
+/// What the door says by itself waits for a poll, or for the WebSocket.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_before_an_upgrade_is_heard_behind_it() {
+    let server = TestServer::start().await;
+    let target = open(&server, 3).await;
+    poll_until(&server, &target, "40").await;
+    post(server.address, &target, "10:40/nowhere").await;
+    let (_, sid) = target.split_once("&sid=").unwrap();
+    let mut client = Client::websocket(server.address, &format!("EIO=3&sid={sid}")).await;
+    client.send("2probe").await;
+    assert_eq!(client.packet().await.unwrap(), "3probe");
+    client.send("5").await;
+    hears(&mut client, "44/nowhere").await;
+    server.stop().await;
+}
+
+/// Too much for a namespace that was left ends the session like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_too_much_where_it_is_not_is_cut_off() {
+    let server = TestServer::start().await;
+    // Its head in a segment of its own, or not.
+    for apart in [false, true] {
+        let mut client = Client::connect(server.address, "/layout").await.unwrap();
+        settle(&mut client).await;
+        client.send("41/layout,").await;
+        let mut raw = client.into_stream();
+        let mut frame = vec![0x81, 0xff];
+        frame.extend(1_000_000_u64.to_be_bytes());
+        frame.extend([0; 4]);
+        if apart {
+            raw.write_all(&frame).await.unwrap();
+            raw.flush().await.unwrap();
+            tokio::task::yield_now().await;
+            frame.clear();
+        }
+        frame.extend(br#"42/layout,["NOTIFY",""#);
+        frame.resize(100_000, b'x');
+        raw.write_all(&frame).await.unwrap();
+        let mut told = Vec::new();
+        raw.read_to_end(&mut told).await.unwrap();
+        assert!(told.ends_with(b"too_big"), "{apart}");
+    }
     server.stop().await;
 }
 

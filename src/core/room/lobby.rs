@@ -11,7 +11,7 @@ use super::{Refused, Room, State, Unpublished};
 use crate::core::client::{Client, ClientKey};
 use crate::core::event::{Event, Kind, Offset, Publication};
 use crate::core::name::Nickname;
-use crate::core::shard::Item;
+use crate::core::shard::{Item, Reply};
 
 /// How many peers a lobby takes: each new one is told of all the others, and
 /// they of it, so that costs grow with the square. At 1,000 a list of them is
@@ -26,14 +26,29 @@ pub(super) const LOBBY_SHARD: usize = 0;
 #[derive(Clone)]
 pub(super) struct Peer {
     client: Arc<Client>,
-    /// Whether it has left; held while it is written to, so that nothing of the
-    /// lobby comes behind the answer to its LEAVE.
+    /// Whether it has left; held while it is written to and while it writes, so
+    /// that nothing comes behind the answer to its LEAVE, nor behind its LEFT.
+    /// Nothing else is locked under it but the outlet.
     left: Arc<Mutex<bool>>,
     /// What it did last in the queue: once that is done with, all have seen it.
     last: u64,
 }
 
 impl Room {
+    /// Ends the membership of who has this name, if somebody has: a client that
+    /// comes anew on its connection may be faster than the end of what it was.
+    pub(super) fn takes_over(&self, state: &mut State, name: &Nickname, tasks: &TaskTracker) {
+        let Some(key) = state.peers.get(name).map(Peer::key) else {
+            return;
+        };
+        if let Some(before) = state.members.remove(&key) {
+            state.mute(name, key);
+            let farewell: Reply = Box::new(|| ());
+            self.shards[before.shard].push(Item::Leave { key, farewell }, tasks);
+            self.has_gone(state, name, key, tasks);
+        }
+    }
+
     /// The others are told, and it may be written to.
     pub(super) fn has_come(
         &self,
@@ -62,8 +77,8 @@ impl Room {
         key: ClientKey,
         tasks: &TaskTracker,
     ) {
-        if let Some(peer) = state.peers.remove(name) {
-            *peer.left.lock().expect("no code panics under this lock") = true;
+        if state.peers.get(name).is_some_and(|peer| peer.key() == key) {
+            state.peers.remove(name);
         }
         self.announce(state, Kind::Left, name, key, tasks);
     }
@@ -128,9 +143,10 @@ impl Room {
         let sender = state.peers.get(&publication.sender);
         let behind = sender.map_or(0, |sender| sender.last).max(peer.last);
         if shard.has_done(behind) {
+            let sender = sender.cloned();
             drop(state);
             let event = Arc::new(Event::new(publication, offset, Utc::now()));
-            peer.deliver(&event);
+            peer.deliver(sender.as_ref(), &event);
             return Ok(offset);
         }
         if !shard.takes_items() {
@@ -146,10 +162,19 @@ impl Room {
 }
 
 impl Peer {
-    fn deliver(&self, event: &Arc<Event>) {
+    fn key(&self) -> ClientKey {
+        self.client.key()
+    }
+
+    /// Gives it what another peer sends, unless one of them has left.
+    fn deliver(&self, sender: Option<&Self>, event: &Arc<Event>) {
+        let sender = sender.filter(|sender| sender.key() != self.key());
+        let mut both: Vec<&Self> = sender.into_iter().chain([self]).collect();
+        // Two may write to each other at the same time.
+        both.sort_by_key(|peer| peer.key());
         let delivered = {
-            let left = self.left.lock().expect("no code panics under this lock");
-            if *left {
+            let left: Vec<_> = both.iter().map(|peer| peer.lock_left()).collect();
+            if left.iter().any(|left| **left) {
                 return;
             }
             self.client.outlet().deliver(event)
@@ -158,9 +183,28 @@ impl Peer {
             self.client.close(reason);
         }
     }
+
+    fn lock_left(&self) -> MutexGuard<'_, bool> {
+        self.left.lock().expect("no code panics under this lock")
+    }
 }
 
 impl State {
+    /// Nothing is written to the peer from outside of the queue any more, nor
+    /// what it sends to others: once this is done, both have left.
+    pub(super) fn mute(&self, who: &Nickname, key: ClientKey) {
+        let peer = self.peers.get(who).filter(|peer| peer.key() == key);
+        if let Some(peer) = peer {
+            *peer.lock_left() = true;
+        }
+    }
+
+    /// Whether a client that publishes is still there.
+    pub(super) fn has_sender(&self, publication: &Publication) -> bool {
+        let origin = publication.origin;
+        origin.is_none_or(|key| self.members.contains_key(&key))
+    }
+
     /// The last thing that a peer did has this number in the queue.
     pub(super) fn has_done(&mut self, who: &Nickname, number: u64) {
         if let Some(peer) = self.peers.get_mut(who) {

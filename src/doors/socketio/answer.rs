@@ -118,6 +118,8 @@ pub(super) enum Invalid {
     Offset(#[from] OffsetError),
     #[error("{0}")]
     Name(#[from] NameError),
+    #[error("join a lobby first")]
+    NoLobby,
     #[error(transparent)]
     Refused(#[from] Error),
 }
@@ -129,6 +131,7 @@ impl Invalid {
             Self::Binary | Self::Json(_) | Self::Argument { .. } => "invalid_request",
             Self::Offset(_) => "invalid_offset",
             Self::Name(_) => "invalid_name",
+            Self::NoLobby => "not_in_room",
             Self::Refused(error) => error.code(),
         }
     }

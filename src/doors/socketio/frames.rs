@@ -91,7 +91,7 @@ pub(super) struct Read {
 impl FrameRule for Frames {
     fn inbound(&mut self, frame: Frame<'_>) -> Next {
         let start = text(frame.start);
-        if frame.header.len > self.most as u64 {
+        if !self.reads(frame.header) {
             self.link.sent_too_much(start);
             return Next::Discard;
         }
@@ -125,6 +125,10 @@ impl FrameRule for Frames {
             return Next::Wait;
         }
         Next::Read
+    }
+
+    fn reads(&self, header: Header) -> bool {
+        header.len <= self.most as u64
     }
 
     fn rewrites(&self) -> bool {

@@ -114,8 +114,15 @@ where
                 Box::pin(websocket::upgrading(engine, request, moving, connection))
             }
             (TransportType::Polling, Some(_), &Method::POST) => {
+                let Some(posting) = link.posts() else {
+                    return refuse(StatusCode::BAD_REQUEST, OVERLAPS);
+                };
                 let (framing, most) = (asked.framing, self.packet_bytes);
-                Box::pin(polling::post(request, link, framing, most, pass))
+                let posted = polling::post(request, link, framing, most, pass);
+                Box::pin(async move {
+                    let _until_then = posting;
+                    posted.await
+                })
             }
             (TransportType::Polling, Some(sid), _) => {
                 let mut engine = self.engine.clone();
@@ -146,6 +153,10 @@ const UNKNOWN: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
 
 /// The same for a session that does not poll any more.
 const MOVED: &str = r#"{"code":"3","message":"Bad request"}"#;
+
+/// As Engine.IO's own server takes it.
+const OVERLAPS: &str =
+    r#"{"code":"3","message":"Bad request: another POST of the session is not answered yet"}"#;
 
 const FULL: &str = r#"{"message":"This server has no room for more sessions right now"}"#;
 

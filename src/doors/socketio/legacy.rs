@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::link::Link;
 use super::payload::{Framing, namespace_of, packets};
+use crate::core::name::NamespaceName;
 
 /// The longest query that is kept: a lobby's name with each character escaped.
 const QUERY_MOST: usize = 2048;
@@ -27,7 +28,8 @@ pub(super) struct Pending {
 impl Pending {
     pub(super) fn asks(&mut self, namespace: &str, query: &str) {
         self.queries.retain(|(asked, _)| asked != namespace);
-        if self.queries.len() < QUERIES_MOST {
+        let fits = namespace.len() <= NamespaceName::MOST_CHARS && query.len() <= QUERY_MOST;
+        if fits && self.queries.len() < QUERIES_MOST {
             self.queries.push((namespace.to_owned(), query.to_owned()));
         }
     }
@@ -58,6 +60,8 @@ enum Seen {
     Kind(usize),
     Namespace(Vec<u8>),
     Query(Vec<u8>, Vec<u8>),
+    /// A comma has ended the query.
+    Ended(Vec<u8>, Vec<u8>),
     /// No CONNECT with a query, or its end.
     Rest,
 }
@@ -78,7 +82,8 @@ impl Queries {
             self.step(byte);
         }
         if at + part.len() as u64 == length
-            && let Seen::Query(namespace, query) = std::mem::take(&mut self.0)
+            && let Seen::Query(namespace, query) | Seen::Ended(namespace, query) =
+                std::mem::take(&mut self.0)
         {
             let [namespace, query] = [&namespace, &query].map(|text| String::from_utf8_lossy(text));
             link.asks(&namespace, &query);
@@ -95,13 +100,15 @@ impl Queries {
                 self.0 = Seen::Query(std::mem::take(name), Vec::new());
             }
             Seen::Namespace(name) if *byte != b',' && name.len() < QUERY_MOST => name.push(*byte),
-            Seen::Query(_, query) => {
-                // A comma ends the namespace; nothing is told behind it.
-                if *byte != b',' && query.len() < QUERY_MOST {
+            Seen::Query(namespace, query) => {
+                if *byte == b',' {
+                    self.0 = Seen::Ended(std::mem::take(namespace), std::mem::take(query));
+                } else if query.len() <= QUERY_MOST {
                     query.push(*byte);
                 }
                 *byte = b' ';
             }
+            Seen::Ended(..) => *byte = b' ',
             _ => self.0 = Seen::Rest,
         }
     }
@@ -114,6 +121,10 @@ pub(super) fn refuses(link: &Link, packet: &str) -> bool {
         return false;
     }
     let namespace = namespace_of(packet);
+    if namespace.len() > NamespaceName::MOST_CHARS {
+        // None of ours; it is not repeated here.
+        return false;
+    }
     let Some(why) = link.refusal(namespace) else {
         return false;
     };
@@ -139,7 +150,8 @@ pub(super) fn body(text: &str, link: &Arc<Link>) -> String {
         }
         match packet.split_once('?') {
             Some((connect, query)) if connect.starts_with("40/") && !connect.contains(',') => {
-                link.asks(namespace_of(connect), query.trim_end_matches(','));
+                let asked = query.split(',').next().unwrap_or_default();
+                link.asks(namespace_of(connect), asked);
                 body.push_str(connect);
                 body.push(',');
                 // What counts is the length in UTF-16 units.

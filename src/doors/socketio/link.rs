@@ -2,6 +2,7 @@
 //! share. Knows which namespaces are open and what is still on its way out.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(super) struct Link {
     pub(super) address: IpAddr,
     /// Its SDK takes no notice of a close frame, nor of the end behind one.
     deaf_to_close: bool,
+    /// A POST of it is being handled.
+    posting: AtomicBool,
     /// Once it is on a WebSocket.
     wire: OnceLock<Wire>,
     /// Guards what is open and who waits; held for a look or a change only.
@@ -57,6 +60,7 @@ impl Link {
         Self {
             address,
             deaf_to_close,
+            posting: AtomicBool::new(false),
             wire: OnceLock::new(),
             state: Mutex::default(),
             place,
@@ -82,8 +86,13 @@ impl Link {
         for outlet in &state.outlets {
             outlet.attach(wire.clone());
         }
-        if let Some(last) = state.closed.clone() {
-            drop(state);
+        let closed = state.closed.clone();
+        drop(state);
+        // What no poll has taken along.
+        for word in self.words() {
+            self.say(&word);
+        }
+        if let Some(last) = closed {
             wire.close(*last);
         }
     }
@@ -183,6 +192,13 @@ impl Link {
         }
     }
 
+    /// A POST begins, and ends when this is dropped; none while another goes on:
+    /// their packets would be handled side by side.
+    pub(super) fn posts(self: &Arc<Self>) -> Option<Posting> {
+        let before = self.posting.swap(true, Ordering::AcqRel);
+        (!before).then(|| Posting(self.clone()))
+    }
+
     /// Why nobody can be in this namespace, if that is so.
     pub(super) fn refusal(&self, namespace: &str) -> Option<&str> {
         self.place.refusal(namespace)
@@ -242,10 +258,12 @@ impl Link {
 
     /// A packet that begins so is longer than any is read: the session ends.
     pub(super) fn sent_too_much(&self, start: &str) {
+        metrics::counter!("roomcast_refused_total", "door" => "socketio", "reason" => "too_big")
+            .increment(1);
         let outlet = self.lock().outlet(namespace_of(start)).cloned();
         match outlet {
-            Some(outlet) => outlet.close(CloseReason::TooBig),
-            None => self.close(CloseReason::TooBig, &[]),
+            Some(outlet) if !outlet.has_left() => outlet.close(CloseReason::TooBig),
+            _ => self.close(CloseReason::TooBig, &[]),
         }
     }
 
@@ -265,6 +283,15 @@ impl Link {
 
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed.is_some()
+    }
+}
+
+/// A POST that is being handled.
+pub(super) struct Posting(Arc<Link>);
+
+impl Drop for Posting {
+    fn drop(&mut self) {
+        self.0.posting.store(false, Ordering::Release);
     }
 }
 

@@ -20,9 +20,14 @@ const LOBBY_ID: &str = "lobbyId";
 
 /// Takes a client that has just connected into the lobby that its query names;
 /// one whose query names none has no business here, and is disconnected.
-pub(super) fn arrive(query: &str, answer: &Answer) {
-    let mut named = form_urlencoded::parse(query.as_bytes());
-    let lobby = named.find(|(name, _)| name == LOBBY_ID);
+///
+/// `queries` are those that may name it; the first that does counts.
+pub(super) fn arrive<'a>(queries: impl IntoIterator<Item = &'a str>, answer: &Answer) {
+    let named = |query: &'a str| {
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(name, _)| name == LOBBY_ID)
+    };
+    let lobby = queries.into_iter().find_map(named);
     let message: Cow<'_, str> = match lobby.map(|(_, id)| RoomName::parse(&id)) {
         Some(Ok(lobby)) => match enter(&lobby, answer) {
             Ok(()) => return,
@@ -126,7 +131,7 @@ fn signal(argument: &RawValue, answer: &Answer) -> Result<(), Invalid> {
 }
 
 fn send(notice: Notice, answer: &Answer) -> Result<(), Invalid> {
-    let lobby = answer.client.room().ok_or(Error::InNoRoom)?;
+    let lobby = answer.client.room().ok_or(Invalid::NoLobby)?;
     let done = {
         let answer = answer.clone();
         Box::new(move |sent: Result<Offset, Error>| match sent {

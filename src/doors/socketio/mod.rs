@@ -190,11 +190,12 @@ impl ConnectHandler<LocalAdapter, ()> for Door {
         if let Some(link) = link_of(&socket) {
             let namespace = self.namespace.as_str();
             if let Some(session) = link.opened(namespace) {
+                // Taken in any case: nothing of it stays.
+                let query = link.query(namespace);
                 if self.protocol == Protocol::Lobby {
-                    let query = link.query(namespace);
-                    let query = query.as_deref().or(socket.req_parts().uri.query());
+                    let queries = [query.as_deref(), socket.req_parts().uri.query()];
                     let answer = session.answer("JOIN".to_owned(), None);
-                    lobby::arrive(query.unwrap_or_default(), &answer);
+                    lobby::arrive(queries.into_iter().flatten(), &answer);
                 }
                 session.opened();
             }

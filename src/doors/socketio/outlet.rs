@@ -90,6 +90,9 @@ impl SocketOutlet {
             // Gone already: that is the same.
             let _ = socket.disconnect();
         }
+        if let Some(link) = self.link.upgrade() {
+            link.leaves(self.namespace());
+        }
     }
 
     /// Events may go straight to this wire.

@@ -76,8 +76,11 @@ where
     {
         let (mut head, mut text) = read(answer.await?).await;
         self.end = None;
-        let words = self.link.words();
-        if !words.is_empty() && head.status.is_success() {
+        let words = match head.status.is_success() {
+            true => self.link.words(),
+            false => Vec::new(),
+        };
+        if !words.is_empty() {
             let words: String = words.iter().map(|word| counted(word)).collect();
             text = [&text[..], words.as_bytes()].concat().into();
             head.headers.remove(header::CONTENT_LENGTH);

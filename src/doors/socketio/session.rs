@@ -82,7 +82,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.hub.disconnect(&self.client);
+        // Not from here: the last to let go may be who is writing to the client.
+        self.hub.forget(&self.client);
     }
 }
 
