@@ -13,8 +13,8 @@ use http::header::{HeaderValue, ORIGIN};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebOrigin(HeaderValue);
 
-/// The web pages whose requests are let in. What is no web page sends no origin
-/// and is not asked for one.
+/// The web pages whose requests are let in. What is no web page sends no origin,
+/// or that of a WebSocket, and is not asked for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WebOrigins {
     /// All of them.
@@ -62,6 +62,9 @@ impl WebOrigins {
         };
         let let_in = match self {
             Self::Any => HeaderValue::from_bytes(origin.as_bytes()).ok(),
+            Self::Listed(_) if more.is_none() && is_websocket(origin) => {
+                HeaderValue::from_bytes(origin.as_bytes()).ok()
+            }
             Self::Listed(listed) => {
                 let same = |o: &&WebOrigin| o.0.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
                 // No browser sends two.
@@ -71,6 +74,14 @@ impl WebOrigins {
         };
         let_in.map_or(Page::Refused, Page::LetIn)
     }
+}
+
+/// Whether it is the address of a WebSocket, which no page is loaded from:
+/// Swift's SDK sends where it connects to (daltoniam/Starscream,
+/// Sources/Framer/HTTPHandler.swift), and is no browser.
+fn is_websocket(origin: &HeaderValue) -> bool {
+    let origin = origin.as_bytes();
+    origin.starts_with(b"ws://") || origin.starts_with(b"wss://")
 }
 
 /// Several lists are one; with `*` in it everybody is let in.
@@ -245,6 +256,12 @@ mod tests {
                 [Some("https://a.example.c.example"), None, None],
             ),
             (&["null"], [Some("null"), None, None]),
+            (&["wss://c.example"], [Some("wss://c.example"); 3]),
+            (
+                &["wss://c.example", a],
+                [Some("wss://c.example"), None, None],
+            ),
+            (&["wss.example://c"], [Some("wss.example://c"), None, None]),
             (&[""], [Some(""), None, None]),
             (&[a, "https://c.example"], [Some(a), None, None]),
         ] {

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
@@ -45,11 +46,22 @@ impl Client {
 
     /// The same, of an SDK that says what it is.
     pub async fn websocket_as(server: SocketAddr, query: &str, agent: &str) -> Self {
+        let target = format!("/socket.io/?{query}&transport=websocket");
+        Self::websocket_at(server, &target, &[("user-agent", agent)]).await
+    }
+
+    /// The same with exactly this target, and with these headers besides.
+    pub async fn websocket_at(
+        server: SocketAddr,
+        target: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Self {
         let tcp = MaybeTlsStream::Plain(TcpStream::connect(server).await.unwrap());
-        let url = format!("ws://{server}/socket.io/?{query}&transport=websocket");
+        let url = format!("ws://{server}{target}");
         let mut request = url.into_client_request().unwrap();
-        let agent = agent.parse().unwrap();
-        request.headers_mut().insert("user-agent", agent);
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
         let (socket, _) = client_async(request, tcp).await.unwrap();
         Self {
             socket,
@@ -71,6 +83,15 @@ impl Client {
                 other => panic!("no close frame but {other:?}"),
             }
         }
+    }
+
+    /// Closes the WebSocket by a frame.
+    pub async fn close(&mut self, why: Option<(u16, &'static str)>) {
+        let frame = why.map(|(code, reason)| CloseFrame {
+            code: code.into(),
+            reason: reason.into(),
+        });
+        self.socket.close(frame).await.unwrap();
     }
 
     /// The code of the close frame, or nothing where the end comes without one.

@@ -14,6 +14,7 @@
 //! | the payload of CONNECT comes back as `auth` | no namespace asks for one; it is taken and not looked at |
 //! | an interval of 300 ms and a timeout of 200 ms | ours are the protocol's defaults, 25 s and 20 s, by a clock that jumps |
 //! | `maxPayload` of 1,000,000 | ours follows from the largest message of a namespace |
+//! | a handshake without `EIO` is refused (v4) | Swift's SDK before 16 sends none; it is taken for v3, as by Socket.IO's own server (replay/swift.rs) |
 //! | the transports JSONP (v3) and WebTransport (v4) | not served: the SDKs use them only where they are told to |
 //!
 //! What the engine does otherwise than the documents, harmless and held here as
@@ -43,6 +44,8 @@ use tokio::time::timeout;
 
 use crate::client::SOON;
 use crate::server::TestServer;
+
+pub use peer::packets;
 
 /// The versions of Engine.IO; Socket.IO v4 is on the first, v5 on the second.
 const VERSIONS: [u8; 2] = [3, 4];

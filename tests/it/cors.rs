@@ -218,6 +218,9 @@ async fn a_websocket_is_for_the_pages_that_are_let_in_and_for_what_is_none() {
         (LISTED, None, 101),
         (LISTED, Some(PAGE), 101),
         (LISTED, Some("capacitor://localhost"), 101),
+        // No page: Swift's SDK, which says where it connects to.
+        (LISTED, Some("ws://127.0.0.1:3000"), 101),
+        (LISTED, Some("wss://radio.example"), 101),
         (LISTED, Some(OTHER), 403),
         (LISTED, Some("http://app.example"), 403),
         (LISTED, Some("null"), 403),

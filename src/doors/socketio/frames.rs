@@ -19,6 +19,10 @@ const TEXT: u8 = 1;
 /// (`0`, Socket.IO v5).
 const CONNECT: &str = "40";
 
+/// A packet that says nothing (`6`, Engine.IO v4, "noop"). Swift's SDK sends one
+/// behind its upgrade, and the engine would close the session on it.
+const NOOP: u8 = b'6';
+
 // A packet's kind and the longest namespace with its comma have to be seen.
 const _: () = assert!(START_MAX > 2 + crate::core::name::NamespaceName::MOST_CHARS);
 
@@ -29,6 +33,8 @@ pub(super) struct Frames {
     /// To be attached once the client says that it has moved here. The other
     /// is dropped then, or with the connection.
     upgrade: Option<(Wire, oneshot::Sender<()>)>,
+    /// It began with polling.
+    has_polled: bool,
     waiting: Waiting,
     /// The longest frame that the engine reads, in bytes.
     most: usize,
@@ -72,6 +78,7 @@ impl Frames {
     fn new(link: Arc<Link>, upgrade: Option<(Wire, oneshot::Sender<()>)>, read: Read) -> Self {
         Self {
             link,
+            has_polled: upgrade.is_some(),
             upgrade,
             waiting: Waiting::No,
             most: read.most,
@@ -132,16 +139,20 @@ impl FrameRule for Frames {
     }
 
     fn rewrites(&self) -> bool {
-        self.legacy.is_some()
+        self.legacy.is_some() || self.has_polled
     }
 
     fn payload(&mut self, header: Header, at: u64, part: &mut [u8]) {
-        let Some(legacy) = &mut self.legacy else {
-            return;
-        };
         if header.opcode != TEXT || !header.fin {
             return;
         }
+        if self.has_polled && header.len == 1 && *part == [NOOP] {
+            part[0] = PONG;
+            return;
+        }
+        let Some(legacy) = &mut self.legacy else {
+            return;
+        };
         let whole = at == 0 && part.len() as u64 == header.len;
         if whole && refuses(&self.link, text(part)) {
             legacy.refused = true;

@@ -19,6 +19,7 @@ use tower::{BoxError, Service};
 
 use super::frames::{Frames, Read};
 use super::head;
+use super::legacy;
 use super::link::Link;
 use super::payload::Framing;
 use super::polling::{self, Polled};
@@ -61,6 +62,7 @@ where
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Answering {
+        let request = legacy::versioned(request);
         let asked = Asked::of(&request);
         let peer = request.extensions().get::<PeerAddr>().copied();
         let connection = request.extensions().get::<ConnectionHandle>().cloned();

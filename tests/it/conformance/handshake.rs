@@ -61,7 +61,6 @@ async fn a_handshake_that_is_none_is_refused() {
     let unknown_version = "Unsupported protocol version";
     let unknown_transport = "Transport unknown";
     let cases = [
-        ("GET", "transport=TRANSPORT", unknown_version),
         ("GET", "EIO=abc&transport=TRANSPORT", unknown_version),
         ("GET", "EIO=&transport=TRANSPORT", unknown_version),
         ("GET", "EIO=5&transport=TRANSPORT", unknown_version),
