@@ -3,6 +3,7 @@
 mod crowd;
 mod feed;
 mod kept;
+mod lobby;
 mod recovery;
 mod rooms;
 mod turns;
