@@ -77,9 +77,6 @@ fn described(namespace: &Namespace) -> String {
         return format!("reserved: {why}");
     }
     let mut parts = vec![namespace.protocol.as_str().to_owned()];
-    if namespace.protocol != Protocol::Room {
-        parts.push("not served by this version".to_owned());
-    }
     if namespace.protocol == Protocol::Room {
         parts.push(words(&namespace.verbs, Verb::as_str));
     }

@@ -55,10 +55,10 @@ pub enum Error {
     #[error("there is no peer {0} in this lobby")]
     NoPeer(String),
     /// The client is not in the room.
-    #[error("join the room {0} first")]
+    #[error("the client is not in {0}; join it first")]
     NotInRoom(String),
     /// The client is in as many rooms as it may be.
-    #[error("one client can be in {0} at once at most; leave one first")]
+    #[error("a client can be in {0} of them at a time at most; leave one first")]
     TooManyRooms(usize),
     /// The namespace holds as many rooms as it may, or retains as much.
     #[error("{0} holds as much as it can; try again later")]

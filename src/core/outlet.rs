@@ -84,7 +84,7 @@ impl CloseReason {
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TooSlow => "too slow: more events wait than can be held; come back with `since`",
+            Self::TooSlow => "too slow: more events wait than can be held; connect again, with `since` where there is one",
             Self::Gone => "the connection is gone",
             Self::TooBig => "too big: a packet can have twice the bytes that a message can",
             Self::TooFast => "too fast: wait for the answer to what was sent before",

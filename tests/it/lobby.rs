@@ -220,6 +220,35 @@ async fn outside_of_a_lobby_the_rate_is_limited_as_well() {
     server.stop().await;
 }
 
+/// As much as may be sent at once, each with an ack, is answered and heard.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_is_answered_whole() {
+    const BURST: usize = 1_900;
+    let server = TestServer::start().await;
+    let mut anna = Peer::come(&server, 4, "a").await;
+    let mut ben = Peer::come(&server, 4, "a").await;
+    anna.hears("JOINED", ben.id.as_str()).await;
+    let to = ben.id.clone();
+    let signal = |id| format!(r#"42/lobby,{id}["RTCSIGNAL",{{"to":"{to}","number":{id}}}]"#);
+    let signals: Vec<_> = (0..BURST).map(signal).collect();
+    let hears = tokio::spawn(async move {
+        for number in 0..BURST {
+            let [name, signal] = event(&mut ben.client).await;
+            assert_eq!(
+                (name, &signal["number"]),
+                ("RTCSIGNAL".into(), &number.into())
+            );
+        }
+    });
+    anna.client.send_at_once(&signals).await;
+    for id in 0..BURST {
+        let answer = anna.client.packet().await.expect("closed");
+        assert_eq!(answer, format!(r#"43/lobby,{id}[{{"status":"ok"}}]"#));
+    }
+    hears.await.unwrap();
+    server.stop().await;
+}
+
 /// Peers end in the middle of what others send them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn peers_may_end_while_they_are_signalled_to() {

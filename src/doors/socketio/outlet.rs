@@ -132,7 +132,7 @@ impl SocketOutlet {
         (last && self.stopping.load(Ordering::Acquire)).then_some(CloseReason::Stopping)
     }
 
-    /// Sends an event through the engine.
+    /// Sends an event to this client alone.
     pub(super) fn emit(
         &self,
         event: &str,
@@ -142,7 +142,10 @@ impl SocketOutlet {
         if *left {
             return Ok(());
         }
-        self.through_engine(event, data)
+        match self.direct() {
+            Some(wire) => send(wire, &self.frame(event, &json(data)?)),
+            None => self.through_engine(event, data),
+        }
     }
 
     fn through_engine(
@@ -162,8 +165,13 @@ impl SocketOutlet {
         answer: &impl Serialize,
     ) -> Result<(), CloseReason> {
         let left = self.lock_left();
-        if ack.is_none() || *left {
+        let Some(id) = ack.filter(|_| !*left) else {
             return Ok(());
+        };
+        if let Some(wire) = self.direct() {
+            let (namespace, id) = (self.namespace.as_str(), id.to_string());
+            let frame = text_frame(&["43", namespace, ",", &id, "[", &json(answer)?, "]"]);
+            return send(wire, &frame);
         }
         let socket = self.socket.upgrade().ok_or(CloseReason::Gone)?;
         self.passing.fetch_add(1, Ordering::AcqRel);
@@ -205,10 +213,7 @@ impl Outlet for SocketOutlet {
             let (name, argument) = self.dialect.shown(event);
             self.frame(name, argument.get())
         });
-        wire.send(&frame).map_err(|untaken| match untaken {
-            Untaken::Gone => CloseReason::Gone,
-            Untaken::Full => CloseReason::TooSlow,
-        })
+        send(wire, &frame)
     }
 
     fn prepare(&self) {
@@ -229,7 +234,11 @@ impl Outlet for SocketOutlet {
         // It may have to wait behind what the engine was given before.
         if reason == CloseReason::Stopping && self.direct().is_none() {
             self.stopping.store(true, Ordering::Release);
-            if self.emit_error(None, &problem).is_ok() {
+            let _left = self.lock_left();
+            if self
+                .through_engine("ERROR", &problem.as_event(None))
+                .is_ok()
+            {
                 return;
             }
         }
@@ -242,6 +251,22 @@ impl Outlet for SocketOutlet {
         // the session is ended below it.
         link.close(reason, &word.unwrap_or_default());
     }
+}
+
+fn send(wire: &Wire, frame: &Bytes) -> Result<(), CloseReason> {
+    wire.send(frame).map_err(|untaken| match untaken {
+        Untaken::Gone => CloseReason::Gone,
+        Untaken::Full => CloseReason::TooSlow,
+    })
+}
+
+fn json(data: &(impl Serialize + ?Sized)) -> Result<String, CloseReason> {
+    serde_json::to_string(data).map_err(|error| unwritable(&error))
+}
+
+fn unwritable(error: &dyn std::fmt::Display) -> CloseReason {
+    error!(%error, "an event can't be written");
+    CloseReason::Gone
 }
 
 /// What was wrong with what a client asked for.
@@ -303,9 +328,6 @@ pub(super) fn close_reason(error: SendError) -> CloseReason {
     match error {
         SendError::Socket(SocketError::InternalChannelFull) => CloseReason::TooSlow,
         SendError::Socket(SocketError::Closed) => CloseReason::Gone,
-        SendError::Serialize(error) => {
-            error!(%error, "an event can't be written");
-            CloseReason::Gone
-        }
+        SendError::Serialize(error) => unwritable(&error),
     }
 }

@@ -56,15 +56,22 @@ pub(super) fn object<T: DeserializeOwned>(
     };
     // serde would take the elements of an array for the fields, in their order.
     if !object.starts_with('{') {
-        let why = "this is no object".into();
+        let why = match object {
+            "null" => "there is none",
+            _ => "this is no object",
+        };
+        let why = why.into();
         return Err(Invalid::Argument { form, why });
     }
     serde_json::from_str(object).map_err(|error| wrong(form, error))
 }
 
 fn wrong(form: &'static str, error: serde_json::Error) -> Invalid {
+    let why = error.to_string();
+    // Nobody wrote the text that it counts lines and columns in.
+    let why = why.split(" at line ").next().unwrap_or_default();
     Invalid::Argument {
         form,
-        why: error.to_string().into(),
+        why: why.to_owned().into(),
     }
 }
