@@ -64,6 +64,8 @@ pub struct Config {
     pub log_format: Option<LogFormat>,
     /// The folder with namespaces of the user's own.
     pub namespaces: Option<PathBuf>,
+    /// The port more for raw WebSockets; none: there is none.
+    pub gateway_listen: Option<SocketAddr>,
     /// Where Zetta connects to; none: nowhere.
     pub zetta_listen: Option<SocketAddr>,
     /// From where Zetta may connect.
@@ -133,6 +135,9 @@ impl Config {
             verbose: layers.required("verbose", value::boolean),
             log_format: layers.optional("log-format", value::log_format),
             namespaces: layers.optional("namespaces", value::path),
+            gateway_listen: layers
+                .required("gateway-listen", value::listen_or_off)
+                .map(|listen| listen.address()),
             zetta_listen: layers
                 .required("zetta-listen", value::listen_or_off)
                 .map(|listen| listen.address()),

@@ -24,16 +24,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 use tracing::{info, warn};
 
 use crate::config::{Config, Tls};
 use crate::core::broker::Memory;
 use crate::core::hub::Hub;
 use crate::core::namespace::Namespace;
+use crate::doors::cors::Cors;
 use crate::ingest::rooms::Rooms;
 use crate::ingest::zetta;
 use crate::net::{Connections, Limits, tls};
@@ -53,6 +58,7 @@ pub struct Server {
     hub: Arc<Hub>,
     main: TcpListener,
     tls: Option<tls::Acceptor>,
+    gateway: Option<TcpListener>,
     zetta: Option<TcpListener>,
     feed: Arc<Feed>,
     connections: Connections,
@@ -76,6 +82,10 @@ impl Server {
         let connections_most = connections_most(config.max_connections);
         let hub = Hub::new(load_namespaces(&config)?, Memory);
         let main = net::bind(config.listen, "--port")?;
+        let gateway = match config.gateway_listen {
+            Some(address) => Some(net::bind(address, "--gateway-listen")?),
+            None => None,
+        };
         let zetta = match config.zetta_listen {
             Some(address) => Some(net::bind(address, "--zetta-listen")?),
             None => None,
@@ -88,6 +98,7 @@ impl Server {
             hub,
             main,
             tls,
+            gateway,
             zetta,
             feed: Arc::default(),
             connections: Connections::new(),
@@ -107,6 +118,11 @@ impl Server {
     /// Where the Zetta port listens, if it does.
     pub fn zetta_address(&self) -> Option<SocketAddr> {
         self.zetta.as_ref()?.local_addr().ok()
+    }
+
+    /// Where the port more for raw WebSockets listens, if there is one.
+    pub fn gateway_address(&self) -> Option<SocketAddr> {
+        self.gateway.as_ref()?.local_addr().ok()
     }
 
     /// The certificate in use, for whoever wants to have it loaded anew.
@@ -141,6 +157,11 @@ impl Server {
             let until = tls.not_after().format("%Y-%m-%d");
             lines.push(("certificate", format!("{}, until {until}", cert.display())));
         }
+        if let Some(gateway) = &self.gateway {
+            let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+            let url = format!("{scheme}://{}/?target=metadata", address(gateway));
+            lines.push(("gateway", url));
+        }
         let zetta = self.zetta.as_ref().map_or("off".to_owned(), |listener| {
             format!("tcp://{}", address(listener))
         });
@@ -160,13 +181,14 @@ impl Server {
             hub: self.hub.clone(),
             trusted: self.config.trusted_proxies.clone().into(),
         }));
+        let router = router.merge(doors::websocket::router(self.hub.clone()));
         let limits = doors::socketio::Limits {
             sessions: self.connections_most,
             trusted: self.config.trusted_proxies.clone().into(),
         };
         let (service, io) = doors::socketio::service(&self.hub, limits, router);
         let closed = &[metrics::status::EXPOSITION];
-        let service = doors::cors::Cors::new(service, self.config.cors_origins.clone(), closed);
+        let service = Cors::new(service, self.config.cors_origins.clone(), closed);
         if let Some(tls) = &self.tls {
             tasks.spawn(tls.clone().watch(tls::WATCH, shutdown.clone()));
         }
@@ -195,6 +217,19 @@ impl Server {
             ..Limits::default()
         };
         let connections = self.connections.clone();
+        if let Some(gateway) = self.gateway {
+            let router = doors::websocket::gateway(self.hub.clone());
+            let service = router.map_request(|request: Request<Incoming>| request.map(Body::new));
+            let service = Cors::new(service, self.config.cors_origins.clone(), &[]);
+            tasks.spawn(net::serve(
+                gateway,
+                self.tls.clone(),
+                limits.clone(),
+                service,
+                shutdown.clone(),
+                connections.clone(),
+            ));
+        }
         net::serve(
             self.main,
             self.tls,

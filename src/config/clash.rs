@@ -11,6 +11,7 @@ use crate::problem::{Fault, Origin};
 pub(super) fn check(config: &Config, layers: &mut Layers) {
     let listeners = [
         ("port", Some(config.listen)),
+        ("gateway-listen", config.gateway_listen),
         ("zetta-listen", config.zetta_listen),
     ];
     for (n, (flag, address)) in listeners.iter().enumerate() {

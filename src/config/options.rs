@@ -97,7 +97,7 @@ impl Opt {
 }
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 18] = [
+pub(super) const OPTIONS: [Opt; 19] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -140,6 +140,14 @@ pub(super) const OPTIONS: [Opt; 18] = [
         "Where the self-signed certificate is kept",
     )
     .or("certs"),
+    Opt::new(
+        "gateway-listen",
+        Kind::Listen,
+        "PORT|ADDR:PORT|off",
+        "A port more for raw WebSockets, at /?target=metadata, where apps expect one; \
+         a port alone means every address; `off` for none",
+    )
+    .or("off"),
     Opt::new(
         "zetta-listen",
         Kind::Listen,

@@ -47,6 +47,8 @@ impl Config {
             ),
         )];
         lines.extend(certificate.map(|text| ("certificate", text)));
+        let gateway = self.gateway_listen;
+        lines.extend(gateway.map(|address| ("gateway", format!("{scheme}://{address}"))));
         lines.extend([
             ("zetta", zetta),
             ("time zone", self.timezone.name().to_owned()),

@@ -78,6 +78,7 @@ fn every_option_can_be_set_everywhere() {
         ("cert", "a.pem", "\"a.pem\""),
         ("key", "b.pem", "\"b.pem\""),
         ("certs", "c", "\"c\""),
+        ("gateway-listen", "8081", "8081"),
         ("zetta-listen", "off", "\"off\""),
         ("zetta-allow", "10.0.0.0/8", "[\"10.0.0.0/8\"]"),
         ("timezone", "UTC", "\"UTC\""),

@@ -4,3 +4,4 @@
 pub mod api;
 pub mod cors;
 pub mod socketio;
+pub mod websocket;

@@ -44,6 +44,12 @@ pub fn close_frame(code: u16, reason: &str) -> Bytes {
     frame.into()
 }
 
+/// A server's ping, empty (RFC 6455, section 5.5.2).
+#[must_use]
+pub fn ping_frame() -> Bytes {
+    Bytes::from_static(&[0x80 | 9, 0])
+}
+
 /// A close frame's opcode (RFC 6455, section 5.2).
 pub(super) const CLOSE: u8 = 8;
 

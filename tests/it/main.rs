@@ -17,6 +17,7 @@ mod lobby;
 mod net;
 mod polling;
 mod program;
+mod raw;
 mod replay;
 mod server;
 mod sessions;

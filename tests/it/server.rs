@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 pub struct TestServer {
     pub address: SocketAddr,
     pub zetta: SocketAddr,
+    /// The port more for raw WebSockets, where there is one.
+    pub gateway: Option<SocketAddr>,
     pub hub: Arc<Hub>,
     shutdown: CancellationToken,
     running: JoinHandle<Stopped>,
@@ -34,6 +36,7 @@ impl TestServer {
         Self {
             address: server.address().unwrap(),
             zetta: server.zetta_address().unwrap(),
+            gateway: server.gateway_address(),
             hub: server.hub(),
             shutdown: shutdown.clone(),
             running: tokio::spawn(server.serve(shutdown)),
