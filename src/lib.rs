@@ -181,7 +181,9 @@ impl Server {
             hub: self.hub.clone(),
             trusted: self.config.trusted_proxies.clone().into(),
         }));
-        let router = router.merge(doors::websocket::router(self.hub.clone()));
+        let router = router
+            .merge(doors::websocket::router(self.hub.clone()))
+            .merge(doors::sse::router(self.hub.clone()));
         let limits = doors::socketio::Limits {
             sessions: self.connections_most,
             trusted: self.config.trusted_proxies.clone().into(),

@@ -10,11 +10,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
 use ipnet::IpNet;
-use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
-use crate::core::error::Error;
+use super::{problem, refused};
 use crate::core::hub::{Hub, Outside};
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Publisher;
@@ -83,34 +82,11 @@ async fn publish(hub: &Arc<Hub>, room: &str, body: &[u8]) -> Result<(), Response
     hub.publish(from, Box::new(done));
     match told.await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(problem(status_of(&error), error.code(), &error.to_string())),
+        Ok(Err(error)) => Err(refused(&error)),
         Err(_) => Err(problem(
             StatusCode::SERVICE_UNAVAILABLE,
             "closing",
             "the server is stopping",
         )),
     }
-}
-
-fn status_of(error: &Error) -> StatusCode {
-    match error {
-        Error::UnknownNamespace(_) | Error::UnknownRoom { .. } => StatusCode::NOT_FOUND,
-        Error::NotAllowed { .. } | Error::Reserved { .. } => StatusCode::FORBIDDEN,
-        Error::TooBig(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::Busy | Error::Full(_) | Error::Closing => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::BAD_REQUEST,
-    }
-}
-
-/// Problem details (RFC 9457), with the stable code as an extension.
-fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
-    let problem = json!({
-        "type": "about:blank",
-        "title": status.canonical_reason(),
-        "status": status.as_u16(),
-        "code": code,
-        "detail": detail,
-    });
-    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-    (status, kind, problem.to_string()).into_response()
 }

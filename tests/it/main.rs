@@ -22,4 +22,5 @@ mod replay;
 mod server;
 mod sessions;
 mod socketio;
+mod sse;
 mod zetta;

@@ -1,0 +1,159 @@
+//! Server-sent events: `GET /events/:namespace/:room` (HTML standard, "Server-sent
+//! events"). A browser's EventSource recovers by itself what it missed.
+
+mod outlet;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::stream;
+use serde::Serialize;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::refused;
+use crate::core::client::Client;
+use crate::core::error::Error;
+use crate::core::event::Offset;
+use crate::core::hub::Hub;
+use crate::core::name::{NamespaceName, RoomName};
+use crate::core::namespace::Protocol;
+use crate::core::room::Joined;
+use outlet::SseOutlet;
+
+/// How often something is said where nothing happens: proxies close after a
+/// minute, and some mobile networks after half of one.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// After how long a browser comes back, in milliseconds: so much, and up to as
+/// much more by chance, so that a restart is no storm.
+const RETRY: u64 = 1_000;
+const RETRY_JITTER: u64 = 4_000;
+
+/// A proxy may keep nothing back (nginx, "X-Accel-Buffering").
+const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// The route.
+pub fn router(hub: Arc<Hub>) -> Router {
+    Router::new()
+        .route("/events/{namespace}/{room}", get(listen))
+        .with_state(hub)
+}
+
+async fn listen(
+    State(hub): State<Arc<Hub>>,
+    Path((namespace, room)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let since = last_event_id(&headers, query.as_deref().unwrap_or_default());
+    match open(&hub, &namespace, &room, since) {
+        Ok(listener) => {
+            let head = [
+                (header::CONTENT_TYPE, "text/event-stream"),
+                (header::CACHE_CONTROL, "no-store"),
+                (UNBUFFERED, "no"),
+            ];
+            (head, listener.into_body()).into_response()
+        }
+        Err(error) => refused(&error),
+    }
+}
+
+/// What a browser says that comes back, or a program in its query; what is no
+/// offset was none of ours.
+fn last_event_id(headers: &HeaderMap, query: &str) -> Option<Offset> {
+    let header = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let mut query = form_urlencoded::parse(query.as_bytes());
+    let query = query.find_map(|(name, value)| (name == "last_event_id").then_some(value));
+    header.or(query.as_deref())?.parse().ok()
+}
+
+fn open(
+    hub: &Arc<Hub>,
+    namespace: &str,
+    room: &str,
+    since: Option<Offset>,
+) -> Result<Listener, Error> {
+    let unknown = || Error::UnknownNamespace(format!("/{namespace} with rooms to listen to"));
+    let name = NamespaceName::parse(&format!("/{namespace}")).map_err(|_| unknown())?;
+    let room = RoomName::parse(room)?;
+    let mut namespaces = hub.namespaces();
+    if !namespaces.any(|n| n.name == name && n.protocol == Protocol::Room) {
+        return Err(unknown());
+    }
+    let (outlet, lines) = SseOutlet::new();
+    let outlet = Arc::new(outlet);
+    let client = hub.connect(&name, outlet.clone())?;
+    let listener = Listener {
+        hub: hub.clone(),
+        client,
+        lines,
+    };
+    let guest = Some(listener.client.id().guest_name());
+    let jitter = Uuid::new_v4().as_u128() as u64 % RETRY_JITTER;
+    outlet.say(format!("retry: {}\n\n", RETRY + jitter));
+    let welcome = {
+        let outlet = outlet.clone();
+        move |joined: Joined| outlet.say(joined_block(&joined, since))
+    };
+    hub.join(&listener.client, &room, guest.clone(), since, welcome)?;
+    // Behind the backlog: where to go on from, if nothing comes before the end.
+    let reached = move |joined: Joined| outlet.say(format!("id: {}\n\n", joined.offset));
+    hub.join(&listener.client, &room, guest, None, reached)?;
+    Ok(listener)
+}
+
+/// The first event: EventSource can't read headers.
+fn joined_block(joined: &Joined, since: Option<Offset>) -> String {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        room: &'a RoomName,
+        clients: usize,
+        /// Where the listener goes on from.
+        since: Option<Offset>,
+        offset: Offset,
+        recovered: bool,
+    }
+    let shown = Shown {
+        room: &joined.room,
+        clients: joined.clients,
+        since: since.filter(|_| joined.recovered),
+        offset: joined.offset,
+        recovered: joined.recovered,
+    };
+    let shown = serde_json::to_string(&shown).expect("strings and numbers always serialize");
+    format!("event: joined\ndata: {shown}\n\n")
+}
+
+/// One response; the client ends with it.
+struct Listener {
+    hub: Arc<Hub>,
+    client: Arc<Client>,
+    lines: Receiver<Bytes>,
+}
+
+impl Listener {
+    fn into_body(self) -> Body {
+        Body::from_stream(stream::unfold(self, |mut listener| async move {
+            let block = match timeout(HEARTBEAT, listener.lines.recv()).await {
+                Ok(block) => block?,
+                Err(_quiet) => Bytes::from_static(b":\n\n"),
+            };
+            Some((Ok::<_, std::convert::Infallible>(block), listener))
+        }))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.hub.forget(&self.client);
+    }
+}

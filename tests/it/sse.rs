@@ -1,0 +1,251 @@
+//! Server-sent events as a browser's EventSource reads them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::client::SOON;
+use crate::http::get;
+use crate::server::TestServer;
+
+/// An EventSource: what it has read, and the last id.
+struct Source {
+    tcp: TcpStream,
+    read: String,
+    head: String,
+    last_id: String,
+}
+
+/// A block that has data.
+#[derive(Debug)]
+struct Told {
+    event: String,
+    data: Value,
+}
+
+impl Source {
+    async fn open(server: &TestServer, target: &str, headers: &str) -> Self {
+        let mut tcp = TcpStream::connect(server.address).await.unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
+        tcp.write_all(request.as_bytes()).await.unwrap();
+        let mut source = Self {
+            tcp,
+            read: String::new(),
+            head: String::new(),
+            last_id: String::new(),
+        };
+        while !source.read.contains("\r\n\r\n") {
+            assert!(source.more().await, "{}", source.read);
+        }
+        let (head, rest) = source.read.split_once("\r\n\r\n").unwrap();
+        (source.head, source.read) = (head.to_lowercase(), rest.to_owned());
+        assert!(source.head.starts_with("http/1.1 200"), "{}", source.head);
+        source
+    }
+
+    async fn more(&mut self) -> bool {
+        let mut bytes = [0; 4096];
+        let read = timeout(SOON, self.tcp.read(&mut bytes)).await;
+        let read = read.expect("nothing came").unwrap();
+        self.read
+            .push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+        read > 0
+    }
+
+    /// The next block, of whatever kind; the lengths of chunks are skipped.
+    async fn block(&mut self) -> Option<String> {
+        loop {
+            if let Some((block, rest)) = self.read.split_once("\n\n") {
+                let lines = block.lines().filter(|line| line.contains(':'));
+                let block = lines.collect::<Vec<_>>().join("\n");
+                self.read = rest.to_owned();
+                return Some(block);
+            }
+            if !self.more().await {
+                return None;
+            }
+        }
+    }
+
+    async fn told(&mut self) -> Told {
+        loop {
+            let block = self.block().await.expect("the end");
+            let field = |name: &str| {
+                let mut lines = block.lines();
+                lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+            };
+            if let Some(id) = field("id") {
+                self.last_id = id.to_owned();
+            }
+            if let Some(data) = field("data") {
+                return Told {
+                    event: field("event").unwrap_or("message").to_owned(),
+                    data: serde_json::from_str(data).unwrap(),
+                };
+            }
+        }
+    }
+
+    /// Hears messages until this one; their numbers.
+    async fn until(&mut self, last: u64) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        while numbers.last() != Some(&last) {
+            let told = self.told().await;
+            numbers.push(told.data["message"].as_u64().unwrap());
+        }
+        numbers
+    }
+}
+
+const ROOM: &str = "/events/bus/a%20b";
+
+fn publish(server: &TestServer, numbers: impl IntoIterator<Item = u64>) {
+    for number in numbers {
+        server.publish("/bus", "a b", json!(number));
+    }
+}
+
+#[tokio::test]
+async fn events_come_in_order_behind_where_they_begin() {
+    let server = TestServer::start().await;
+    let mut source = Source::open(&server, ROOM, "").await;
+    for header in [
+        "content-type: text/event-stream",
+        "cache-control: no-store",
+        "x-accel-buffering: no",
+    ] {
+        assert!(source.head.contains(header), "{}", source.head);
+    }
+    let retry = source.block().await.unwrap();
+    let retry: u64 = retry.strip_prefix("retry: ").unwrap().parse().unwrap();
+    assert!((1_000..5_000).contains(&retry), "{retry}");
+    let joined = source.told().await;
+    assert_eq!(joined.event, "joined");
+    assert_eq!(
+        (&joined.data["room"], &joined.data["recovered"]),
+        (&json!("a b"), &json!(false))
+    );
+    publish(&server, 0..100);
+    assert_eq!(source.until(99).await, (0..100).collect::<Vec<_>>());
+    drop(source);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_comes_back_hears_what_it_missed() {
+    let server = TestServer::start().await;
+    let mut source = Source::open(&server, ROOM, "").await;
+    assert_eq!(source.told().await.event, "joined");
+    publish(&server, 0..5);
+    source.until(4).await;
+    let mut id = source.last_id.clone();
+    drop(source);
+    // As a browser does it, and as a program may.
+    for round in [1, 2] {
+        publish(&server, round * 10..round * 10 + 5);
+        let (target, headers) = match round {
+            1 => (ROOM.to_owned(), format!("Last-Event-ID: {id}\r\n")),
+            _ => (format!("{ROOM}?last_event_id={id}"), String::new()),
+        };
+        let mut source = Source::open(&server, &target, &headers).await;
+        let joined = source.told().await;
+        assert_eq!(joined.data["recovered"], true, "{joined:?}");
+        assert_eq!(joined.data["since"], id);
+        let numbers: Vec<_> = (round * 10..round * 10 + 5).collect();
+        assert_eq!(source.until(round * 10 + 4).await, numbers);
+        id = source.last_id;
+    }
+    for unknown in ["abcdefghijkl-1", "", "nonsense"] {
+        let headers = format!("Last-Event-ID: {unknown}\r\n");
+        let mut source = Source::open(&server, ROOM, &headers).await;
+        assert_eq!(source.told().await.data["recovered"], false, "{unknown}");
+    }
+    server.stop().await;
+}
+
+/// Where nothing was heard yet there is still a place to go on from.
+#[tokio::test]
+async fn who_has_heard_nothing_yet_misses_nothing_either() {
+    let server = TestServer::start().await;
+    let mut source = Source::open(&server, ROOM, "").await;
+    while !source.read.contains("id: ") {
+        assert!(source.more().await);
+    }
+    let (_, id) = source.read.split_once("id: ").unwrap();
+    let id = id.lines().next().unwrap().to_owned();
+    drop(source);
+    publish(&server, 0..3);
+    let headers = format!("Last-Event-ID: {id}\r\n");
+    let mut source = Source::open(&server, ROOM, &headers).await;
+    assert_eq!(source.told().await.data["recovered"], true);
+    assert_eq!(source.until(2).await, [0, 1, 2]);
+    drop(source);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_can_not_be_listened_to_is_refused() {
+    let server = TestServer::start().await;
+    let cases = [
+        ("/events/nowhere/r", 404, "unknown_namespace"),
+        ("/events/BUS/r", 404, "unknown_namespace"),
+        ("/events/lobby/r", 404, "unknown_namespace"),
+        ("/events/metadata/elsewhere", 404, "unknown_room"),
+        ("/events/bus/%00", 400, "invalid_name"),
+        ("/events/schedule/r", 403, "reserved"),
+    ];
+    for (target, status, code) in cases {
+        let answer = get(server.address, target, "").await;
+        assert_eq!(answer.status, status, "{target}: {}", answer.body);
+        let problem: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(problem["code"], code, "{target}");
+        assert!(
+            answer.head.contains("application/problem+json"),
+            "{}",
+            answer.head
+        );
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn where_nothing_happens_there_are_comments_and_who_goes_is_gone() {
+    let server = TestServer::start().await;
+    let mut source = Source::open(&server, ROOM, "").await;
+    assert_eq!(source.told().await.event, "joined");
+    // The place to go on from is the last that is said.
+    while !source.block().await.unwrap().starts_with("id: ") {}
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(16)).await;
+    tokio::time::resume();
+    assert_eq!(source.block().await.unwrap(), ":");
+    drop(source);
+    let gone = async {
+        while server.hub.client_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, gone).await.expect("it stays");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_stream_and_says_so() {
+    let server = TestServer::start().await;
+    let mut source = Source::open(&server, ROOM, "").await;
+    assert_eq!(source.told().await.event, "joined");
+    let ends = async {
+        let told = source.told().await;
+        while source.more().await {}
+        told
+    };
+    let (stopped, told) = tokio::join!(server.stop(), ends);
+    assert_eq!(
+        (told.event.as_str(), &told.data["code"]),
+        ("closed", &json!("stopping"))
+    );
+    assert_eq!(stopped.cut, 0);
+}
