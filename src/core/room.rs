@@ -209,18 +209,18 @@ impl Room {
         state.members.is_empty()
     }
 
-    /// Queues the event for everybody; gives its number in the queue of the
-    /// first shard.
+    /// Queues the event for everybody; gives its number in the first queue.
     fn queue(&self, event: impl Into<Arc<Event>>, tasks: &TaskTracker) -> u64 {
         let event = event.into();
+        let shards = match self.lobby {
+            Some(_) => &self.shards[LOBBY_SHARD..=LOBBY_SHARD],
+            None => &self.shards,
+        };
         let push = |shard: &Arc<Shard>| shard.push(Item::Event(event.clone()), tasks);
-        self.shards
-            .iter()
-            .map(push)
-            .fold(0, |first, number| match first {
-                0 => number,
-                first => first,
-            })
+        let mut numbers = shards.iter().map(push);
+        let first = numbers.next().unwrap_or_default();
+        numbers.for_each(drop);
+        first
     }
 
     fn takes_events(&self) -> bool {
