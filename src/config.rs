@@ -10,6 +10,7 @@ mod value;
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use clap::ArgMatches;
@@ -76,6 +77,10 @@ pub struct Config {
     pub station_text: String,
     /// The folder of what outlives a restart.
     pub state: PathBuf,
+    /// How long the play log is kept.
+    pub history_keep: Duration,
+    /// How long what has run out still counts as what was on last.
+    pub stale_after: Duration,
     /// The most connections that the main port holds at once.
     pub max_connections: usize,
     /// Whose forwarding headers count.
@@ -145,6 +150,8 @@ impl Config {
             timezone: layers.required("timezone", value::timezone),
             station_text: layers.required("station-text", value::station_text),
             state: layers.required("state", value::path),
+            history_keep: layers.required("history-days", value::days),
+            stale_after: layers.required("stale-after", value::span),
             max_connections: layers.required("max-connections", value::connections),
             trusted_proxies: layers.list("trusted-proxy", value::networks),
             cors_origins: layers

@@ -1,6 +1,7 @@
 //! The hub by itself: here its rules; backlogs, budgets and turns are below.
 
 mod crowd;
+mod durable;
 mod feed;
 mod kept;
 mod lobby;

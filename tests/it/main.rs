@@ -22,5 +22,7 @@ mod replay;
 mod server;
 mod sessions;
 mod socketio;
+mod source;
 mod sse;
+mod store;
 mod zetta;
