@@ -5,8 +5,10 @@ mod clash;
 mod layers;
 mod options;
 mod summary;
+mod tokens;
 mod value;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -16,9 +18,12 @@ use chrono_tz::Tz;
 use clap::ArgMatches;
 use ipnet::IpNet;
 
+use crate::core::name::NamespaceName;
+use crate::core::token::Token;
 use crate::net::origin::WebOrigins;
 use crate::problem::{Fault, Origin, Problem, Problems};
 use layers::Layers;
+pub use tokens::variable as token_variable;
 pub use value::{LogFormat, private_networks};
 
 /// What the process is asked to do.
@@ -87,6 +92,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The web pages that may use the main port.
     pub cors_origins: WebOrigins,
+    /// What backends publish with, by namespace.
+    pub tokens: BTreeMap<NamespaceName, Token>,
     /// What looks like a slip, but does not keep the server from running.
     pub warnings: Vec<String>,
 }
@@ -158,6 +165,7 @@ impl Config {
                 .list("cors-origin", value::web_origins)
                 .into_iter()
                 .collect(),
+            tokens: layers.tokens(),
             warnings: Vec::new(),
         };
         clash::check(&config, &mut layers);

@@ -30,6 +30,7 @@ use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -211,6 +212,10 @@ impl Server {
         });
         let router = router.merge(doors::api::router(doors::api::Api {
             hub: self.hub.clone(),
+            store: self.store.clone(),
+            station,
+            tracks: programme.publish(),
+            readers: Arc::new(Semaphore::new(doors::api::READERS)),
             trusted: self.config.trusted_proxies.clone().into(),
         }));
         let router = router

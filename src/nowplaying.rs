@@ -1,14 +1,17 @@
 //! What listeners are told of an item: the track, as JSON.
 //! Knows neither the feed that it came from nor the rooms that it goes to.
 
+mod aired;
 pub mod feed;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration, SecondsFormat, Utc};
+use chrono::{DateTime, Duration, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
+
+pub use aired::Aired;
 
 /// The type that everything which is not a song is shown as.
 const MASKED: &str = "LINK";
@@ -38,6 +41,22 @@ pub struct Station {
     pub timezone: Tz,
     /// What listeners see when no song is on.
     pub text: String,
+}
+
+impl Station {
+    /// A time in RFC 3339, or the midnight that a date of the station begins with.
+    pub fn time(&self, text: &str) -> Option<DateTime<Utc>> {
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Some(time.to_utc());
+        }
+        let midnight = text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN);
+        // Where clocks are put forward at midnight, the day begins an hour later.
+        let local = (0..=1).find_map(|hour| {
+            let begins = midnight + Duration::hours(hour);
+            begins.and_local_timezone(self.timezone).earliest()
+        });
+        local.map(|local| local.to_utc())
+    }
 }
 
 /// What a feed has told.
@@ -189,7 +208,7 @@ pub fn nothing_known(station: &Station, now: DateTime<Utc>) -> Box<RawValue> {
     to_raw_value(&track).expect("strings and numbers always serialize")
 }
 
-/// What a message says of how long it is good for.
+/// What a message says of when it is good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Deserialize)]
 #[serde(default)]
 pub struct Validity {
@@ -197,6 +216,9 @@ pub struct Validity {
     pub length: f64,
     /// Whether it says that nothing is known.
     pub stale: bool,
+    /// When it started.
+    #[serde(rename = "timestampUTC")]
+    pub start: Option<DateTime<Utc>>,
 }
 
 impl Validity {

@@ -1,10 +1,11 @@
 //! What a [`Config`] asks for, loaded before anything is served: namespaces, the
 //! store, the source of the certificate. Opens no port.
 
+use anyhow::bail;
 use tracing::warn;
 
-use crate::config::{Config, Tls};
-use crate::core::namespace::Namespace;
+use crate::config::{Config, Tls, token_variable};
+use crate::core::namespace::{Namespace, Publisher};
 use crate::net::tls;
 use crate::store::{Opened, Store, StoreError};
 use crate::{namespaces, net};
@@ -46,7 +47,17 @@ pub(crate) fn connections_most(asked: usize) -> usize {
 }
 
 pub(crate) fn namespaces(config: &Config) -> anyhow::Result<Vec<Namespace>> {
-    let namespaces = namespaces::load(config.namespaces.as_deref())?;
+    let mut namespaces = namespaces::load(config.namespaces.as_deref())?;
+    for (name, token) in &config.tokens {
+        let found = namespaces.iter_mut().find(|namespace| {
+            namespace.name == *name && namespace.publishers.contains(&Publisher::Http)
+        });
+        let Some(namespace) = found else {
+            let variable = token_variable(name);
+            bail!("{variable}: there is no namespace {name} that is published in over HTTP");
+        };
+        namespace.publish_token = Some(token.clone());
+    }
     if config.zetta_listen.is_some() {
         namespaces::check_feed(&namespaces)?;
     }

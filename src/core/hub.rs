@@ -328,6 +328,14 @@ impl Hub {
         }
     }
 
+    /// Whether a backend may publish in a namespace with what it offers.
+    ///
+    /// # Errors
+    /// It offers nothing or the wrong thing, or the namespace is closed to backends.
+    pub fn authorise(&self, namespace: &NamespaceName, offered: Option<&str>) -> Result<(), Error> {
+        rules::may_publish_with(&self.area(namespace)?.spec, offered)
+    }
+
     /// Who is in a room. A room that nobody is in has nobody in it.
     ///
     /// # Errors

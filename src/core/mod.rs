@@ -18,3 +18,4 @@ pub mod room;
 mod roster;
 mod rules;
 mod shard;
+pub mod token;

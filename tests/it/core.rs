@@ -81,6 +81,7 @@ fn namespace(name: &str, history: usize, retain: &[&str]) -> Namespace {
             message_bytes: 64,
             ..Limits::default()
         },
+        publish_token: None,
         reserved: None,
     }
 }
