@@ -168,6 +168,7 @@ impl Server {
         let namespaces = namespaces.filter(|namespace| doors::socketio::is_served(namespace));
         let namespaces: Vec<_> = namespaces.map(|n| n.name.as_str()).collect();
         let mut lines = vec![
+            ("page", format!("{scheme}://{main}/")),
             ("Socket.IO", format!("{scheme}://{main}/socket.io/")),
             ("health", format!("{scheme}://{main}/health")),
             ("namespaces", namespaces.join(" ")),
@@ -220,7 +221,8 @@ impl Server {
         }));
         let router = router
             .merge(doors::websocket::router(self.hub.clone()))
-            .merge(doors::sse::router(self.hub.clone()));
+            .merge(doors::sse::router(self.hub.clone()))
+            .merge(doors::page::router());
         let limits = doors::socketio::Limits {
             sessions: self.connections_most,
             trusted: self.config.trusted_proxies.clone().into(),

@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod cors;
+pub mod page;
 pub mod socketio;
 pub mod sse;
 pub mod websocket;

@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::client::Client;
-use crate::http::{self, Answer};
+use crate::http::{self, Answer, header};
 use crate::polling::{open, poll_until};
 use crate::server::TestServer;
 
@@ -32,15 +32,6 @@ async fn ask(server: &TestServer, method: &str, target: &str, headers: &str, bod
 
 fn origin(page: Option<&str>) -> String {
     page.map_or(String::new(), |page| format!("Origin: {page}\r\n"))
-}
-
-/// The value of a header, which may stand there once.
-fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
-    let lines = answer.head.lines().filter_map(|line| line.split_once(": "));
-    let mut found = lines.filter(|(found, _)| found.eq_ignore_ascii_case(name));
-    let value = found.next().map(|(_, value)| value);
-    assert!(found.next().is_none(), "{name} twice: {}", answer.head);
-    value
 }
 
 /// Who may read the answer, whether with credentials, and on what that depends.

@@ -14,6 +14,15 @@ pub struct Answer {
     pub body: String,
 }
 
+/// The value of a header, which may stand there once.
+pub fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+    let lines = answer.head.lines().filter_map(|line| line.split_once(": "));
+    let mut found = lines.filter(|(found, _)| found.eq_ignore_ascii_case(name));
+    let value = found.next().map(|(_, value)| value);
+    assert!(found.next().is_none(), "{name} twice: {}", answer.head);
+    value
+}
+
 pub async fn get(server: SocketAddr, target: &str, headers: &str) -> Answer {
     let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n");
     ask(TcpStream::connect(server).await.unwrap(), &request).await

@@ -15,6 +15,7 @@ mod layers;
 mod leaving;
 mod lobby;
 mod net;
+mod page;
 mod polling;
 mod program;
 mod raw;

@@ -31,14 +31,20 @@ export function item(given = {}) {
   };
 }
 
-// The document for an item.
-export function doc(given) {
-  const { id, start, type, status, title, artist, album, length } = given;
-  const at = start.toISOString().replace('.000Z', 'Z');
+// The document for an item, and for those that come behind it.
+export function doc(...items) {
   return `<?xml version="1.0" encoding="utf-8"?>
 <ZettaLite Version="0.0.0">
 <LogEventCollection>
-<LogEvent
+${items.map(logEvent).join('\n')}
+</LogEventCollection>
+</ZettaLite>
+`;
+}
+
+function logEvent({ id, start, type, status, title, artist, album, length }) {
+  const at = start.toISOString().replace('.000Z', 'Z');
+  return `<LogEvent
     Type="${type}"
     ScheduledTime="${at}"
     StartTime="${at}"
@@ -47,7 +53,7 @@ export function doc(given) {
     Status="${status}"
     Duration="04:17"
     EditCode="SEQUENCER_INSERT_FILL"
-    LastStarted="true"
+    LastStarted="${status === 'CURRENT'}"
     ZettaId="${id}"
     >
     <Asset
@@ -64,10 +70,7 @@ export function doc(given) {
         Category="ROT"
         TrimIn="0"
         TrimOut="${length}" />
-</LogEvent>
-</LogEventCollection>
-</ZettaLite>
-`;
+</LogEvent>`;
 }
 
 // The studio's connection to the server; stays open between documents.
@@ -83,10 +86,12 @@ export class Feed {
     return feed;
   }
 
-  // Puts an item on air and gives it back.
-  play(given) {
+  // Puts an item on air and gives it back; says what comes behind it, if that is
+  // given.
+  play(given, next) {
     const playing = item(given);
-    this.#socket.write(doc(playing));
+    const coming = next && item({ status: 'READY', ...next });
+    this.#socket.write(doc(...[playing, coming].filter(Boolean)));
     return playing;
   }
 

@@ -46,8 +46,10 @@ export class Server {
   port;
   zettaPort;
 
-  constructor({ tls }) {
+  // `flags` are more of the command line.
+  constructor({ tls = false, flags = [] } = {}) {
     this.tls = tls;
+    this.flags = flags;
   }
 
   static async start(options) {
@@ -72,6 +74,7 @@ export class Server {
       '--port', String(this.port),
       '--zetta-listen', `127.0.0.1:${this.zettaPort}`,
       '--state', path.join(this.#folder, 'state'),
+      ...this.flags,
     ];
     if (this.tls) {
       flags.push('--https', '--certs', path.join(this.#folder, 'certs'));
@@ -121,6 +124,10 @@ export class Server {
       await this.stop('SIGKILL');
     }
     await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  get url() {
+    return `${this.tls ? 'https' : 'http'}://127.0.0.1:${this.port}`;
   }
 
   // What it has logged so far.

@@ -22,6 +22,7 @@ async fn the_summary_says_where_everything_listens() {
         assert!(address.port() != 0 && zetta.port() != 0);
         let namespaces = "/bus /layout /lobby /metadata /trigger";
         let expected = [
+            format!("page: {scheme}://{address}/"),
             format!("Socket.IO: {scheme}://{address}/socket.io/"),
             format!("health: {scheme}://{address}/health"),
             format!("namespaces: {namespaces}"),

@@ -129,7 +129,7 @@ async fn what_is_refused() {
             ("DELETE", "/metrics", "", 405),
             ("GET", "/nothing", "", 404),
             ("GET", "/health/", "", 404),
-            ("GET", "/", "", 404),
+            ("POST", "/", "", 405),
         ] {
             let answer = program.ask(method, target, headers).await;
             assert_eq!(answer.status, status, "{method} {target} {headers}");

@@ -1,0 +1,98 @@
+// The page and the widget: hears the rooms, keeps what is known, and has it shown.
+// The only file that knows the others.
+
+import { Source } from './source.js';
+import { LISTED, Tracks } from './tracks.js';
+import { showProgress, showState, showTracks } from './view.js';
+
+// How long to wait for more before anything is written: who joins is sent the
+// last song and what is on one behind the other, and only the latter is news.
+const SETTLE_MS = 50;
+
+// How often the progress is written.
+const TICK_MS = 1_000;
+
+const THEMES = ['light', 'dark'];
+
+const tracks = new Tracks();
+let state = 'connecting';
+let settling = 0;
+
+const nowPlaying = new Source('now-playing', {
+  joined({ time }) {
+    tracks.joined(time);
+    list();
+    show();
+  },
+  event(event) {
+    tracks.on(event);
+    show();
+  },
+  state(changed) {
+    state = changed;
+    showState(state);
+    show();
+  },
+});
+
+const next = new Source('next', {
+  joined() {},
+  event(event) {
+    tracks.comes(event);
+    show();
+  },
+  // The other room says how the connection is.
+  state() {},
+});
+
+function show() {
+  clearTimeout(settling);
+  settling = setTimeout(() => showTracks(tracks, state), SETTLE_MS);
+}
+
+// The songs before this page was opened, and while it was away.
+async function list() {
+  if (!document.getElementById('songs')) {
+    return;
+  }
+  tracks.asked();
+  try {
+    // One more than are shown: it may be the one that is on.
+    const answer = await fetch(`api/now-playing/history?limit=${LISTED + 1}`);
+    if (answer.ok) {
+      tracks.listed(await answer.json());
+      show();
+    }
+  } catch {
+    // The connection is gone; the list is asked for with the next one.
+  }
+}
+
+// A browser has six connections to a server, for all of its tabs: those that
+// nobody looks at need one, for their title.
+function seen() {
+  if (document.hidden) {
+    next.close();
+  } else {
+    next.open();
+    showTracks(tracks, state);
+  }
+}
+
+// What was open is gone when the network or the page itself comes back.
+function back() {
+  nowPlaying.reopen();
+  next.close();
+  seen();
+}
+
+const theme = new URLSearchParams(location.search).get('theme');
+if (THEMES.includes(theme)) {
+  document.documentElement.dataset.theme = theme;
+}
+document.addEventListener('visibilitychange', seen);
+window.addEventListener('online', back);
+window.addEventListener('pageshow', ({ persisted }) => persisted && back());
+setInterval(() => document.hidden || showProgress(tracks), TICK_MS);
+nowPlaying.open();
+seen();
