@@ -14,7 +14,7 @@ const TICK_MS = 1_000;
 
 const THEMES = ['light', 'dark'];
 
-const tracks = new Tracks();
+let tracks = new Tracks();
 let state = 'connecting';
 let settling = 0;
 
@@ -30,6 +30,10 @@ const nowPlaying = new Source('now-playing', {
   },
   state(changed) {
     state = changed;
+    if (state === 'missing') {
+      // What was known before is nothing to go by any more.
+      tracks = new Tracks();
+    }
     showState(state);
     show();
   },

@@ -45,9 +45,10 @@ export class Source {
       this.#told.event(JSON.parse(data));
     });
     stream.addEventListener('error', () => {
-      this.#told.state('away');
       if (stream.readyState === EventSource.CLOSED) {
         this.#refused(stream);
+      } else {
+        this.#told.state('away');
       }
     });
   }
@@ -71,9 +72,7 @@ export class Source {
       return;
     }
     this.close();
-    if (missing) {
-      this.#told.state('missing');
-    }
+    this.#told.state(missing ? 'missing' : 'away');
     const soon = AGAIN_MS + Math.random() * AGAIN_JITTER_MS;
     this.#timer = setTimeout(() => this.open(), missing ? MISSING_AGAIN_MS : soon);
   }

@@ -9,6 +9,7 @@ const STATES = {
   missing: 'Not available',
 };
 
+const ON_AIR = 'On air';
 const SILENT = 'Nothing known';
 const BY_ITSELF = 'The next track shows here by itself.';
 
@@ -39,14 +40,14 @@ export function showState(state) {
 
 // What is on, what comes next and the last songs.
 export function showTracks(tracks, state) {
-  const { track, stale } = state === 'missing' ? {} : tracks.now;
+  const { track, stale } = tracks.now;
   const [title, note] = track ? [track.title, ''] : NOTHING[stale ? 'stale' : state];
   const artist = track?.artist ?? '';
   put('title', title);
   put('artist', artist);
   put('album', track?.album ?? '');
   put('note', note);
-  document.title = [title || 'On air', artist].filter(Boolean).join(' \u2013 ');
+  document.title = [track?.title ?? ON_AIR, artist].filter(Boolean).join(' \u2013 ');
   moment(place('start'), track);
   const next = tracks.next;
   hide('next', !next);
@@ -60,7 +61,7 @@ export function showTracks(tracks, state) {
 export function showProgress(tracks) {
   const { track, over, elapsed } = tracks.now;
   const length = track?.length;
-  put('heading', over ? 'Last heard' : 'On air');
+  put('heading', over ? 'Last heard' : ON_AIR);
   hide('since', !track || over);
   hide('next', !tracks.next);
   const known = Boolean(track && length && !over);
@@ -74,10 +75,13 @@ export function showProgress(tracks) {
   const whole = Math.round(length / 1000);
   const seconds = Math.floor(elapsed / 1000);
   const spoken = elapsed < length ? seconds - (seconds % SPOKEN_STEP) : whole;
+  const text = `${clock(spoken * 1000)} of ${clock(length)}`;
   const bar = place('bar');
-  bar.ariaValueMax = String(whole);
-  bar.ariaValueNow = String(spoken);
-  bar.ariaValueText = `${clock(spoken * 1000)} of ${clock(length)}`;
+  if (bar.ariaValueText !== text) {
+    bar.ariaValueMax = String(whole);
+    bar.ariaValueNow = String(spoken);
+    bar.ariaValueText = text;
+  }
 }
 
 function showSongs(songs) {

@@ -39,10 +39,16 @@ export class Site {
     return site;
   }
 
-  // A page with the SDK of that version, in a profile of its own.
+  // An empty tab, in a profile of its own.
+  async tab(options) {
+    const tab = await this.#browser.newPage(options);
+    tab.setDefaultTimeout(DEADLINE_MS);
+    return tab;
+  }
+
+  // A page with the SDK of that version.
   async page(version) {
-    const page = await this.#browser.newPage();
-    page.setDefaultTimeout(DEADLINE_MS);
+    const page = await this.tab();
     await page.goto(`${this.origin}/page-${version}`);
     return page;
   }
