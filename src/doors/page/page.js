@@ -50,8 +50,10 @@ const next = new Source('next', {
 });
 
 function show() {
-  clearTimeout(settling);
-  settling = setTimeout(() => showTracks(tracks, state), SETTLE_MS);
+  settling ||= setTimeout(() => {
+    settling = 0;
+    showTracks(tracks, state);
+  }, SETTLE_MS);
 }
 
 // The songs before this page was opened, and while it was away.

@@ -222,8 +222,8 @@ played('another site may frame the widget, and not the page', async (stage) => {
 
 // What is shown in README.
 for (const [name, target, viewport] of [
-  ['desktop', '/', { width: 1_280, height: 720 }],
-  ['phone', '/', { width: 390, height: 780 }],
+  ['page-desktop', '/', { width: 1_280, height: 720 }],
+  ['page-phone', '/', { width: 390, height: 780 }],
   ['widget', '/embed', { width: 360, height: 176 }],
 ]) {
   for (const colorScheme of ['light', 'dark']) {
