@@ -12,11 +12,18 @@ const SETTLE_MS = 50;
 // How often the progress is written.
 const TICK_MS = 1_000;
 
+// A connection can be dead without a word. That may be why nothing new comes when
+// a song has run out: then it is made anew, by each tab at another time, since a
+// studio that is silent is silent for all of them.
+const DOUBT_MS = 10_000;
+
 const THEMES = ['light', 'dark'];
 
 let tracks = new Tracks();
 let state = 'connecting';
 let settling = 0;
+// The start of the last one of which there was such a doubt.
+let doubted = 0;
 
 const nowPlaying = new Source('now-playing', {
   joined({ time }) {
@@ -74,6 +81,17 @@ async function list() {
   }
 }
 
+function tick() {
+  const { track, over } = tracks.now;
+  if (over && track.start !== doubted) {
+    doubted = track.start;
+    setTimeout(() => nowPlaying.reopen(), Math.random() * DOUBT_MS);
+  }
+  if (!document.hidden) {
+    showProgress(tracks);
+  }
+}
+
 // A browser has six connections to a server, for all of its tabs: those that
 // nobody looks at need one, for their title.
 function seen() {
@@ -99,6 +117,6 @@ if (THEMES.includes(theme)) {
 document.addEventListener('visibilitychange', seen);
 window.addEventListener('online', back);
 window.addEventListener('pageshow', ({ persisted }) => persisted && back());
-setInterval(() => document.hidden || showProgress(tracks), TICK_MS);
+setInterval(tick, TICK_MS);
 nowPlaying.open();
 seen();

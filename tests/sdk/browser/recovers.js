@@ -45,7 +45,7 @@ for (const target of PATHS) {
     await says(tab, 'state', 'Live');
   });
 
-  // Its connection may be dead without a word.
+  // Its connection may be dead without a word: here, and where nothing new comes.
   played(`${target} asks anew when the network is back`, async (stage) => {
     const tab = await stage.liveTab(target);
     await tab.context().setOffline(true);
@@ -55,6 +55,19 @@ for (const target of PATHS) {
     stage.feed.play({ title: 'Behind', start: ago(30) });
     await says(tab, 'title', 'Behind');
     await stage.hasClients(2);
+  });
+
+  played(`${target} asks anew when a song has run out`, async (stage) => {
+    const tab = await stage.liveTab(target, { clock: true });
+    stage.feed.play({ title: 'On', start: ago(30), length: 60 });
+    await says(tab, 'title', 'On');
+    const asked = tab.waitForRequest(NOW_PLAYING);
+    // Its end, a minute more, and what is added by chance.
+    await tab.clock.runFor(120_000);
+    assert.match((await asked).url(), /last_event_id=/);
+    await stage.hasClients(2);
+    stage.feed.play({ title: 'Behind', start: ago(0) });
+    await says(tab, 'title', 'Behind');
   });
 
   played(`${target} in a tab that nobody looks at needs one connection`, async (stage) => {
