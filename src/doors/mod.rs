@@ -1,9 +1,10 @@
 //! The ways in for clients. Each door translates its protocol for the hub, and
 //! knows no other door. Before all of them stands `cors`. Here is what those that
-//! speak HTTP have in common: how they refuse.
+//! speak HTTP have in common: how they refuse, and the tags of what they answer.
 
 pub mod api;
 pub mod cors;
+mod etag;
 pub mod page;
 pub mod socketio;
 pub mod sse;
@@ -13,6 +14,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use self::etag::{etag, is_known};
 use crate::core::error::Error;
 
 /// Why a request is refused: problem details (RFC 9457), with the stable code as

@@ -2,12 +2,12 @@
 //! sites, with what both load. Only files, finished when the program is built:
 //! what they show they hear over the other doors, of which this one knows nothing.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use axum::Router;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+
+use super::{etag, is_known};
 
 /// What a page may load and do: its own files and connections only, nothing
 /// written inside HTML, and no text that becomes HTML (trusted types).
@@ -17,7 +17,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 
 /// Stored, but asked for anew each time: the addresses stay the same when the
 /// server is a newer one, and the parts of a page have to fit each other.
-const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+const REVALIDATE: &str = "no-cache";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -42,7 +42,7 @@ const FILES: [File; 8] = [
 /// The routes.
 pub fn router() -> Router {
     FILES.into_iter().fold(Router::new(), |router, file| {
-        let tag = file.tag();
+        let tag = etag(file.text);
         let answer = async move |headers: HeaderMap| file.answer(&tag, &headers);
         router.route(file.path, get(answer))
     })
@@ -67,47 +67,18 @@ impl File {
         }
     }
 
-    /// Differs with the text; the same in every process of one build.
-    fn tag(&self) -> HeaderValue {
-        let mut hasher = DefaultHasher::new();
-        self.text.hash(&mut hasher);
-        let tag = format!("\"{:016x}\"", hasher.finish());
-        HeaderValue::from_str(&tag).expect("digits are allowed in a header")
-    }
-
-    fn answer(&self, tag: &HeaderValue, asked: &HeaderMap) -> Response {
+    fn answer(&self, tag: &str, request: &HeaderMap) -> Response {
         let policy = format!("{POLICY}{}", self.framed_by);
-        let policy = HeaderValue::from_str(&policy).expect("these words are allowed in a header");
-        let common: [(HeaderName, HeaderValue); 5] = [
-            (header::ETAG, tag.clone()),
+        let head = [
+            (header::ETAG, tag),
             (header::CACHE_CONTROL, REVALIDATE),
-            (header::CONTENT_SECURITY_POLICY, policy),
-            (
-                header::X_CONTENT_TYPE_OPTIONS,
-                HeaderValue::from_static("nosniff"),
-            ),
-            (
-                header::REFERRER_POLICY,
-                HeaderValue::from_static("no-referrer"),
-            ),
+            (header::CONTENT_SECURITY_POLICY, &policy),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::REFERRER_POLICY, "no-referrer"),
         ];
-        if has(asked, tag) {
-            return (StatusCode::NOT_MODIFIED, common).into_response();
+        if is_known(request, tag) {
+            return (StatusCode::NOT_MODIFIED, head).into_response();
         }
-        let kind = [(header::CONTENT_TYPE, self.kind)];
-        (common, kind, self.text).into_response()
+        (head, [(header::CONTENT_TYPE, self.kind)], self.text).into_response()
     }
-}
-
-/// Whether who asks has what bears this tag (RFC 9110, section 13.1.2). A proxy
-/// that compresses makes the tag a weak one.
-fn has(asked: &HeaderMap, tag: &HeaderValue) -> bool {
-    let lists = asked.get_all(header::IF_NONE_MATCH).iter();
-    let mut tags = lists
-        .filter_map(|list| list.to_str().ok())
-        .flat_map(|list| {
-            let tags = list.split(',').map(str::trim);
-            tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag))
-        });
-    tags.any(|found| found == "*" || found == tag)
 }

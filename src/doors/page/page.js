@@ -71,7 +71,9 @@ async function list() {
   tracks.asked();
   try {
     // One more than are shown: it may be the one that is on.
-    const answer = await fetch(`api/now-playing/history?limit=${LISTED + 1}`);
+    const url = `api/now-playing/history?limit=${LISTED + 1}`;
+    // What is kept of it may be older than what was heard before.
+    const answer = await fetch(url, { cache: 'no-cache' });
     if (answer.ok) {
       tracks.listed(await answer.json());
       show();

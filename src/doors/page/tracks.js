@@ -23,9 +23,7 @@ export class Tracks {
 
   // The server's time at which a room was joined.
   joined(time) {
-    if (time) {
-      this.#clock.set(time);
-    }
+    this.#clock.set(time);
   }
 
   // An event of the room `now-playing`.
@@ -92,7 +90,7 @@ export class Tracks {
   // What comes next, unless it is on already, or must have been.
   get next() {
     const [now, next] = [this.#now, this.#next];
-    if (!next || next.stale) {
+    if (!next || next.stale || now?.stale) {
       return null;
     }
     const begun = now && now.start >= next.start;
