@@ -102,8 +102,9 @@ for (const target of PATHS) {
     const found = await tab.locator('body').ariaSnapshot();
     assert.equal(found.replace(clock, 'time: /\\d/'), TREES[target].trim());
     assert.equal(await tab.locator('html').getAttribute('lang'), 'en');
-    const live = tab.locator('[aria-live=polite]');
-    assert.equal((await live.innerText()).replaceAll(/\s+/g, ' '), target === '/' ? 'On Two All' : 'On Two');
+    const live = await tab.locator('[aria-live=polite]').innerText();
+    const expected = target === '/' ? 'On Two All' : 'On Two';
+    assert.equal(live.replaceAll(/\s+/g, ' '), expected);
   });
 
   played(`${target} says no more than is new`, async (stage) => {

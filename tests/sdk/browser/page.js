@@ -142,7 +142,8 @@ const song = (seconds, length) => ({
   timestampUTC: new Date(Date.parse(serverTime()) - seconds * 1_000).toISOString(),
 });
 
-const link = (given) => ({ ...song(30, 20), type: 'LINK', track: STATION, artist: '', album: '', ...given });
+const MASKED = { type: 'LINK', track: STATION, artist: '', album: '' };
+const link = (given) => ({ ...song(30, 20), ...MASKED, ...given });
 
 // What was told -> the heading, the title, and how far of how long it is said to
 // be, in steps of 15 s.
