@@ -2,10 +2,12 @@
 //! Knows no room and no protocol: the library does what there is to do.
 
 use std::env;
+use std::io::{ErrorKind, stdout};
 use std::process::ExitCode;
 
-use roomcast::config::{Action, Config, ConfigError};
+use roomcast::config::{Action, Config, ConfigError, Report};
 use roomcast::net::tls;
+use roomcast::report::ReportError;
 use roomcast::{Server, logging, metrics};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     };
     let done = match config.action {
         Action::Check => check(&config),
+        Action::History(ref report) => history(&config, report),
         Action::Serve => serve(config),
     };
     match done {
@@ -62,6 +65,14 @@ fn check(config: &Config) -> anyhow::Result<()> {
     }
     print!("{}", roomcast::check(config)?);
     Ok(())
+}
+
+fn history(config: &Config, report: &Report) -> anyhow::Result<()> {
+    match roomcast::report::history(config, report, &mut stdout().lock()) {
+        // Who reads the first lines only has read enough.
+        Err(ReportError::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
+    }
 }
 
 #[tokio::main]
