@@ -27,6 +27,8 @@ pub enum Action {
     Serve,
     /// Load everything, say what would run, and end.
     Check,
+    /// Ask the server that runs with the same settings how it is.
+    Healthcheck,
 }
 
 /// Whether the main port speaks TLS, and with which certificate.
@@ -166,6 +168,7 @@ impl Config {
 fn action(flags: &ArgMatches) -> Action {
     match flags.subcommand_name() {
         Some("check") => Action::Check,
+        Some("healthcheck") => Action::Healthcheck,
         _ => Action::Serve,
     }
 }

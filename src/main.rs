@@ -4,9 +4,9 @@
 use std::env;
 use std::process::ExitCode;
 
-use roomcast::config::{Action, Config, ConfigError};
+use roomcast::config::{Action, Config, ConfigError, Tls};
 use roomcast::net::tls;
-use roomcast::{Server, logging, metrics};
+use roomcast::{Server, healthcheck, logging, metrics};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     };
     let done = match config.action {
         Action::Check => check(&config),
+        Action::Healthcheck => healthcheck(&config),
         Action::Serve => serve(config),
     };
     match done {
@@ -61,6 +62,13 @@ fn check(config: &Config) -> anyhow::Result<()> {
         eprintln!("server: {warning}");
     }
     print!("{}", roomcast::check(config)?);
+    Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn healthcheck(config: &Config) -> anyhow::Result<()> {
+    let https = config.tls != Tls::Off;
+    println!("{}", healthcheck::ask(config.listen, https).await?);
     Ok(())
 }
 

@@ -263,4 +263,8 @@ pub(super) fn command() -> Command {
             Command::new("check")
                 .about("Load everything and print what would run; exit 1 with the reason if not"),
         )
+        .subcommand(
+            Command::new("healthcheck")
+                .about("Ask the server that runs with the same settings; exit 1 if it is not well"),
+        )
 }

@@ -20,6 +20,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &["config", "namespaces", "core", "document", "problem", "net"],
     ),
     ("logging", &["config"]),
+    ("healthcheck", &[]),
     ("ingest", &["ingest", "nowplaying", "net", "core"]),
     ("doors", &["doors", "nowplaying", "net", "core"]),
 ];
