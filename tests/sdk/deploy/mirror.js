@@ -4,6 +4,8 @@
 import { once } from 'node:events';
 import http from 'node:http';
 
+import { DEADLINE_MS } from '../client.js';
+
 // Longer than nginx leaves uncompressed.
 const LONG = 4096;
 
@@ -49,10 +51,11 @@ export class Mirror {
 }
 
 // One request of its own connection, with the target as it is given:
-// `{ status, headers, body }`.
+// `{ status, headers, body }`, or an error after the deadline.
 export async function ask(port, target, { method = 'GET', headers = {}, body, from } = {}) {
   const asked = { host: '127.0.0.1', port, method, path: target, headers, agent: false };
-  const request = http.request({ ...asked, localAddress: from });
+  const signal = AbortSignal.timeout(DEADLINE_MS);
+  const request = http.request({ ...asked, localAddress: from, signal });
   request.end(body);
   const [response] = await once(request, 'response');
   let text = '';
