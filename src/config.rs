@@ -36,6 +36,8 @@ pub enum Action {
     Check,
     /// Print the play log, and end.
     History(Report),
+    /// Ask the server that runs with the same settings how it is.
+    Healthcheck,
 }
 
 /// Whether the main port speaks TLS, and with which certificate.
@@ -144,6 +146,7 @@ impl Config {
         let timezone = layers.required("timezone", value::timezone);
         let action = match subcommand {
             Some((name, _)) if name == "check" => Action::Check,
+            Some((name, _)) if name == "healthcheck" => Action::Healthcheck,
             Some((name, own)) if name == report::NAME => {
                 Action::History(Report::read(&own, timezone, &mut layers))
             }

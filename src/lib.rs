@@ -11,6 +11,7 @@ pub mod config;
 pub mod core;
 pub mod document;
 pub mod doors;
+pub mod healthcheck;
 pub mod ingest;
 pub mod logging;
 pub mod metrics;

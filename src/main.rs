@@ -5,10 +5,10 @@ use std::env;
 use std::io::{ErrorKind, stdout};
 use std::process::ExitCode;
 
-use roomcast::config::{Action, Config, ConfigError, Report};
+use roomcast::config::{Action, Config, ConfigError, Report, Tls};
 use roomcast::net::tls;
 use roomcast::report::ReportError;
-use roomcast::{Server, logging, metrics};
+use roomcast::{Server, healthcheck, logging, metrics};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     let done = match config.action {
         Action::Check => check(&config),
         Action::History(ref report) => history(&config, report),
+        Action::Healthcheck => healthcheck(&config),
         Action::Serve => serve(config),
     };
     match done {
@@ -73,6 +74,13 @@ fn history(config: &Config, report: &Report) -> anyhow::Result<()> {
         Err(ReportError::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         done => Ok(done?),
     }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn healthcheck(config: &Config) -> anyhow::Result<()> {
+    let https = config.tls != Tls::Off;
+    println!("{}", healthcheck::ask(config.listen, https).await?);
+    Ok(())
 }
 
 #[tokio::main]

@@ -280,4 +280,8 @@ pub(super) fn command() -> Command {
                 .about("Load everything and print what would run; exit 1 with the reason if not"),
         )
         .subcommand(super::report::command())
+        .subcommand(
+            Command::new("healthcheck")
+                .about("Ask the server that runs with the same settings; exit 1 if it is not well"),
+        )
 }

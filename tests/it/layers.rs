@@ -29,6 +29,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("logging", &["config"]),
+    ("healthcheck", &[]),
     ("report", &["config", "store", "nowplaying"]),
     ("opening", &["config", "namespaces", "store", "net", "core"]),
     ("ingest", &["ingest", "nowplaying", "store", "net", "core"]),

@@ -10,6 +10,7 @@ mod core;
 mod cors;
 mod crowd;
 mod ending;
+mod expiry;
 mod http;
 mod layers;
 mod leaving;

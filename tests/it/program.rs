@@ -1,6 +1,7 @@
 //! The program as its users run it: a child process, its output, its exit code.
 
 mod check;
+mod healthcheck;
 mod logs;
 mod metrics;
 mod signals;
@@ -33,7 +34,7 @@ const FREE: [&str; 6] = [
 ];
 
 /// The program in a folder, told nothing by the environment of the tests.
-fn command(folder: &Path, arguments: &[&str]) -> Command {
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
     command
         .args(arguments)
@@ -45,13 +46,13 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// What a program has left that ended by itself.
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
 }
 
-async fn run(mut command: Command) -> Ended {
+pub async fn run(mut command: Command) -> Ended {
     let output = timeout(SOON, command.output())
         .await
         .expect("the program goes on")

@@ -35,19 +35,30 @@ impl TestServer {
 
     /// Starts a server on free ports of this machine, with more options.
     pub async fn start_with(options: &[&str]) -> Self {
+        Self::start_as(config(options)).await
+    }
+
+    /// Starts one with these settings, but what it keeps.
+    pub async fn start_as(config: Config) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let server = Self::start_in(state.path(), options).await;
+        let server = Self::run(Config {
+            state: state.path().to_owned(),
+            ..config
+        });
         Self {
             _state: Some(state),
-            ..server
+            ..server.await
         }
     }
 
     /// The same, with what is in this folder.
     pub async fn start_in(state: &Path, options: &[&str]) -> Self {
         let state = ["--state", state.to_str().unwrap()];
-        let options = [&state, options].concat();
-        let server = Server::bind(config(&options)).await.unwrap();
+        Self::run(config(&[&state, options].concat())).await
+    }
+
+    async fn run(config: Config) -> Self {
+        let server = Server::bind(config).await.unwrap();
         let shutdown = CancellationToken::new();
         Self {
             address: server.address().unwrap(),

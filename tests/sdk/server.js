@@ -46,8 +46,10 @@ export class Server {
   port;
   zettaPort;
 
-  constructor({ tls }) {
+  // `flags` are added to those that every test's server has.
+  constructor({ tls, flags = [] }) {
     this.tls = tls;
+    this.flags = flags;
   }
 
   static async start(options) {
@@ -72,6 +74,7 @@ export class Server {
       '--port', String(this.port),
       '--zetta-listen', `127.0.0.1:${this.zettaPort}`,
       '--state', path.join(this.#folder, 'state'),
+      ...this.flags,
     ];
     if (this.tls) {
       flags.push('--https', '--certs', path.join(this.#folder, 'certs'));
@@ -149,7 +152,8 @@ export class Server {
   }
 }
 
-function program() {
+// The path of the server to test.
+export function program() {
   if (process.env.ROOMCAST_SERVER) {
     return path.resolve(process.env.ROOMCAST_SERVER);
   }
