@@ -17,16 +17,19 @@ use ipnet::IpNet;
 
 use crate::net::origin::WebOrigins;
 use crate::problem::{Fault, Origin, Problem, Problems};
+use crate::simulate;
 use layers::Layers;
 pub use value::{LogFormat, private_networks};
 
 /// What the process is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Run the server.
     Serve,
     /// Load everything, say what would run, and end.
     Check,
+    /// Play a Zetta to a server.
+    Simulate(simulate::Options),
 }
 
 /// Whether the main port speaks TLS, and with which certificate.
@@ -164,8 +167,9 @@ impl Config {
 }
 
 fn action(flags: &ArgMatches) -> Action {
-    match flags.subcommand_name() {
-        Some("check") => Action::Check,
+    match flags.subcommand() {
+        Some(("check", _)) => Action::Check,
+        Some((simulate::NAME, own)) => Action::Simulate(simulate::Options::read(own)),
         _ => Action::Serve,
     }
 }

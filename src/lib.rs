@@ -18,6 +18,7 @@ pub mod namespaces;
 pub mod net;
 pub mod nowplaying;
 pub mod problem;
+pub mod simulate;
 
 use std::future::pending;
 use std::net::SocketAddr;

@@ -15,9 +15,19 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("problem", &[]),
     ("document", &["problem"]),
     ("namespaces", &["namespaces", "core", "document", "problem"]),
+    ("simulate", &["simulate"]),
     (
         "config",
-        &["config", "namespaces", "core", "document", "problem", "net"],
+        &[
+            "config",
+            "namespaces",
+            "core",
+            "document",
+            "problem",
+            "net",
+            // Its part of the command line.
+            "simulate",
+        ],
     ),
     ("logging", &["config"]),
     ("ingest", &["ingest", "nowplaying", "net", "core"]),
