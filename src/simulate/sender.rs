@@ -76,15 +76,13 @@ pub enum Trouble {
     #[error("cannot connect: {0}")]
     Connect(io::Error),
     /// It was closed by the other side.
-    #[error(
-        "the connection was closed (a server that stops does that, or one whose --zetta-allow is without this machine)"
-    )]
+    #[error("it was closed, as by a server that stops or whose --zetta-allow lacks this machine")]
     Closed,
     /// Reading or writing fails.
     #[error("the connection is lost: {0}")]
     Broken(#[from] io::Error),
     /// What was written was answered, which a Zetta port never does.
-    #[error("something answered, which a server's Zetta port never does: is it the right port?")]
+    #[error("what answered is not the Zetta port of a server")]
     Answered,
     /// Nothing is taken any more.
     #[error("nothing was taken for {} s", STALL_MOST.as_secs())]

@@ -21,6 +21,7 @@ mod raw;
 mod replay;
 mod server;
 mod sessions;
+mod simulate;
 mod socketio;
 mod sse;
 mod zetta;
