@@ -28,7 +28,7 @@ use self::sender::{Scene, Sender};
 
 pub use self::address::{Address, NoAddress};
 pub use self::news::{News, Role, Tell};
-pub use self::options::{NAME, Options, command};
+pub use self::options::{NAME, Options, Speed, command};
 pub use self::programme::{Item, Kind};
 pub use self::sender::Trouble;
 
@@ -44,7 +44,7 @@ const SHOWN: usize = 2;
 const BEHIND_MOST: usize = 64;
 
 /// How far the spare's clock is ahead: less than any item lasts.
-const SPARE_AHEAD: TimeDelta = TimeDelta::milliseconds(1_700);
+const SPARE_AHEAD: Duration = Duration::from_millis(1_700);
 
 /// How far the spare is behind the log.
 const SPARE_LAG: Duration = Duration::from_millis(350);
@@ -79,18 +79,20 @@ pub async fn run(options: &Options, tell: Tell) {
 fn machines(options: &Options, tell: &Tell, connected: &Arc<Notify>) -> Vec<Sender> {
     // So that nothing is taken for what a simulation before this one has played.
     let first_id = u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default();
-    let speed = i32::try_from(options.speed).expect("a speed has a limit");
-    let ahead = SPARE_AHEAD / speed;
-    let main = (Role::Main, TimeDelta::zero(), Duration::ZERO);
-    let spare = (Role::Spare, ahead, SPARE_LAG / options.speed);
+    let speed = options.speed;
+    let main = (Role::Main, Duration::ZERO, Duration::ZERO);
+    let spare = (Role::Spare, speed.of(SPARE_AHEAD), speed.of(SPARE_LAG));
     // Each of its own, so that they do not cut the same documents.
     let mut seeds = Dice::new(options.seed);
     let all = [Some(main), options.spare.then_some(spare)];
     let mut sender = |(role, ahead, lag)| Sender {
         role,
         address: options.address.clone(),
-        machine: Machine { ahead, first_id },
-        speed: options.speed,
+        machine: Machine {
+            ahead: in_chrono(ahead),
+            first_id,
+        },
+        speed,
         lag,
         dice: seeds.another(),
         tell: tell.clone(),
@@ -176,5 +178,5 @@ impl Log {
 }
 
 fn in_chrono(time: Duration) -> TimeDelta {
-    TimeDelta::from_std(time).expect("an item lasts minutes")
+    TimeDelta::from_std(time).expect("nothing lasts longer than an item")
 }

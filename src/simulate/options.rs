@@ -1,7 +1,11 @@
 //! How `server simulate` is asked for on the command line. Knows none of the
 //! server's own options, which mean nothing to it.
 
+use std::num::NonZeroU16;
+use std::time::Duration;
+
 use chrono::Utc;
+use clap::builder::TypedValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::address::Address;
@@ -15,14 +19,35 @@ const SPEED_MOST: i64 = 3_600;
 pub struct Options {
     /// The Zetta port of a server.
     pub address: Address,
-    /// Everything takes one of so many parts of its time; not 0.
-    pub speed: u32,
+    /// How fast everything goes.
+    pub speed: Speed,
     /// Whether a hot spare sends the same on a connection of its own.
     pub spare: bool,
     /// Which programme is played; the same seed plays the same.
     pub seed: u64,
     /// After how many items it ends; none: never.
     pub items: Option<u64>,
+}
+
+/// How much faster than a real studio: everything takes one of so many parts of
+/// its time, from the length of a song to what a clock is off by. So whatever
+/// holds at one speed holds at all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speed(NonZeroU16);
+
+impl Speed {
+    /// What is left of this time.
+    pub fn of(self, time: Duration) -> Duration {
+        time / u32::from(self.0.get())
+    }
+}
+
+impl TryFrom<u16> for Speed {
+    type Error = std::num::TryFromIntError;
+
+    fn try_from(times: u16) -> Result<Self, Self::Error> {
+        NonZeroU16::try_from(times).map(Self)
+    }
 }
 
 impl Options {
@@ -74,7 +99,11 @@ pub fn command() -> Command {
             option(SPEED)
                 .value_name("N")
                 .default_value("1")
-                .value_parser(value_parser!(u32).range(1..=SPEED_MOST))
+                .value_parser(
+                    value_parser!(u16)
+                        .range(1..=SPEED_MOST)
+                        .try_map(Speed::try_from),
+                )
                 .help("How much faster than a real one; with 60, an hour takes a minute"),
         )
         .arg(
@@ -111,7 +140,7 @@ mod tests {
         assert_eq!(options.address.to_string(), "127.0.0.1:1234");
         assert_eq!(
             (options.speed, options.items, options.spare),
-            (1, None, true)
+            (Speed::try_from(1).unwrap(), None, true)
         );
     }
 
@@ -120,7 +149,7 @@ mod tests {
         let given = ["--speed", "60", "--items", "5", "--seed", "7", "--no-spare"];
         let asked = Options {
             address: "studio:99".parse().unwrap(),
-            speed: 60,
+            speed: Speed::try_from(60).unwrap(),
             spare: false,
             seed: 7,
             items: Some(5),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::dice::Dice;
+use super::options::Speed;
 use super::station::{Between, LINKS, SONGS, SPOTS, Song};
 
 /// About twenty-five minutes, again and again. It begins with a song, since
@@ -69,29 +70,29 @@ pub struct Item {
 }
 
 impl Item {
-    /// The same item when everything takes one of so many parts of its time.
-    fn at_speed(self, speed: u32) -> Self {
+    /// The same item when everything goes faster.
+    fn at_speed(self, speed: Speed) -> Self {
         Self {
-            length: part(self.length, speed),
-            before: part(self.before, speed),
-            behind: part(self.behind, speed),
+            length: in_tenths(speed.of(self.length)),
+            before: in_tenths(speed.of(self.before)),
+            behind: in_tenths(speed.of(self.behind)),
             ..self
         }
     }
 }
 
-/// One of so many parts of a time, to the tenth of a millisecond: documents
-/// have no more digits, and lengths are to add up.
-fn part(time: Duration, parts: u32) -> Duration {
+/// A time to the tenth of a millisecond: documents have no more digits, and
+/// lengths are to add up.
+fn in_tenths(time: Duration) -> Duration {
     let tenth = Duration::from_micros(100);
-    let tenths = (time / parts).as_micros() / tenth.as_micros();
+    let tenths = time.as_micros() / tenth.as_micros();
     tenth * u32::try_from(tenths).expect("an item lasts minutes")
 }
 
 /// All that is played, in order.
 pub(super) struct Programme {
     dice: Dice,
-    speed: u32,
+    speed: Speed,
     /// The songs that are still to be played before any is played again.
     songs: Vec<&'static Song>,
     /// The latest songs, the newest last; at most [`APART`].
@@ -103,7 +104,7 @@ pub(super) struct Programme {
 
 impl Programme {
     /// The programme of this seed, at this speed.
-    pub(super) fn new(seed: u64, speed: u32) -> Self {
+    pub(super) fn new(seed: u64, speed: Speed) -> Self {
         Self {
             dice: Dice::new(seed),
             speed,
@@ -202,8 +203,10 @@ mod tests {
     use super::*;
 
     /// Some hours of a programme.
-    fn hours(seed: u64, speed: u32) -> Vec<Item> {
-        Programme::new(seed, speed).take(200).collect()
+    fn hours(seed: u64, speed: u16) -> Vec<Item> {
+        Programme::new(seed, Speed::try_from(speed).unwrap())
+            .take(200)
+            .collect()
     }
 
     #[test]
@@ -241,10 +244,11 @@ mod tests {
 
     #[test]
     fn at_a_speed_everything_is_shorter() {
+        let sixty = Speed::try_from(60).unwrap();
         for (slow, fast) in hours(6, 1).into_iter().zip(hours(6, 60)) {
             let wrong = slow.length / 60 - fast.length;
             assert!(wrong < Duration::from_micros(100), "{wrong:?}");
-            assert_eq!(slow.at_speed(60), fast);
+            assert_eq!(slow.at_speed(sixty), fast);
         }
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::address::Address;
 use super::dice::Dice;
 use super::document::{Logged, Machine, Mark};
+use super::options::Speed;
 use super::{News, Role, Tell};
 
 /// How long to wait before an address is tried again: a person who has just
@@ -59,8 +60,7 @@ pub(super) struct Sender {
     pub(super) role: Role,
     pub(super) address: Address,
     pub(super) machine: Machine,
-    /// Everything takes one of so many parts of its time.
-    pub(super) speed: u32,
+    pub(super) speed: Speed,
     /// How long it is behind the log.
     pub(super) lag: Duration,
     pub(super) dice: Dice,
@@ -152,7 +152,7 @@ impl Sender {
             self.write(&mut stream, &[again]).await?;
         }
         let mut stop: Option<(Instant, String)> = None;
-        let mut repeat_at = Instant::now() + REPEAT_EVERY / self.speed;
+        let mut repeat_at = Instant::now() + self.speed.of(REPEAT_EVERY);
         let mut answer = [0; 64];
         loop {
             tokio::select! {
@@ -166,7 +166,7 @@ impl Sender {
                     documents.extend(stop.take().map(|(_, stop)| stop));
                     self.write(&mut stream, &documents).await?;
                     stop = self.late_stop(scene);
-                    repeat_at = Instant::now() + REPEAT_EVERY / self.speed;
+                    repeat_at = Instant::now() + self.speed.of(REPEAT_EVERY);
                 }
                 () = at(stop.as_ref().map(|(when, _)| *when)) => {
                     let due = stop.take().map(|(_, stop)| stop);
@@ -175,7 +175,7 @@ impl Sender {
                 () = sleep_until(repeat_at) => {
                     let again = latest.as_ref().map(|scene| self.on_air(scene));
                     self.write(&mut stream, again.as_slice()).await?;
-                    repeat_at = Instant::now() + REPEAT_EVERY / self.speed;
+                    repeat_at = Instant::now() + self.speed.of(REPEAT_EVERY);
                 }
                 read = stream.read(&mut answer) => match read? {
                     0 => return Err(Trouble::Closed),
@@ -214,7 +214,7 @@ impl Sender {
             .as_ref()
             .filter(|before| !before.item.by_hand)?;
         let tenths = u32::try_from(self.dice.below(10)).expect("it is below ten");
-        let late = STOP_LATE_MOST / self.speed / 10 * (1 + tenths);
+        let late = self.speed.of(STOP_LATE_MOST) / 10 * (1 + tenths);
         let document = self.machine.document(&[(before, Mark::Stopped)]);
         Some((Instant::now() + late, document))
     }
@@ -230,7 +230,7 @@ impl Sender {
                     // Wherever it falls, also inside a letter.
                     let (piece, others) = rest.split_at(self.dice.below(rest.len()));
                     write_all(stream, piece).await?;
-                    sleep(PIECE_AFTER / self.speed).await;
+                    sleep(self.speed.of(PIECE_AFTER)).await;
                     rest = others;
                 }
             }
