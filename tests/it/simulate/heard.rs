@@ -105,14 +105,17 @@ async fn a_server_that_was_restarted_is_found_again() {
     first.stop().await;
     let mut played = Vec::new();
     // Both machines have to notice.
-    let mut lost = 0;
-    while lost < 2 {
-        match simulation.next().await.unwrap() {
-            News::OnAir(item, _) => played.push(item),
-            News::Trouble(..) => lost += 1,
-            News::Connected(..) => {}
+    let both_lost = async {
+        let mut lost = 0;
+        while lost < 2 {
+            match simulation.next().await.unwrap() {
+                News::OnAir(item, _) => played.push(item),
+                News::Trouble(..) => lost += 1,
+                News::Connected(..) => {}
+            }
         }
-    }
+    };
+    timeout(SOON, both_lost).await.expect("it does not notice");
     let second = start(&address.to_string()).await;
     let mut listener = listener(&second).await;
     let mut heard = Vec::new();
