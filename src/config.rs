@@ -5,20 +5,26 @@ mod clash;
 mod layers;
 mod options;
 mod summary;
+mod tokens;
 mod value;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use clap::ArgMatches;
 use ipnet::IpNet;
 
+use crate::core::name::NamespaceName;
+use crate::core::token::Token;
 use crate::net::origin::WebOrigins;
 use crate::problem::{Fault, Origin, Problem, Problems};
 use crate::simulate;
 use layers::Layers;
+pub use tokens::variable as token_variable;
 pub use value::{LogFormat, private_networks};
 
 /// What the process is asked to do.
@@ -79,12 +85,18 @@ pub struct Config {
     pub station_text: String,
     /// The folder of what outlives a restart.
     pub state: PathBuf,
+    /// How long the play log is kept.
+    pub history_keep: Duration,
+    /// How long what has run out still counts as what was on last.
+    pub stale_after: Duration,
     /// The most connections that the main port holds at once.
     pub max_connections: usize,
     /// Whose forwarding headers count.
     pub trusted_proxies: Vec<IpNet>,
     /// The web pages that may use the main port.
     pub cors_origins: WebOrigins,
+    /// What backends publish with, by namespace.
+    pub tokens: BTreeMap<NamespaceName, Token>,
     /// What looks like a slip, but does not keep the server from running.
     pub warnings: Vec<String>,
 }
@@ -148,12 +160,15 @@ impl Config {
             timezone: layers.required("timezone", value::timezone),
             station_text: layers.required("station-text", value::station_text),
             state: layers.required("state", value::path),
+            history_keep: layers.required("history-days", value::days),
+            stale_after: layers.required("stale-after", value::span),
             max_connections: layers.required("max-connections", value::connections),
             trusted_proxies: layers.list("trusted-proxy", value::networks),
             cors_origins: layers
                 .list("cors-origin", value::web_origins)
                 .into_iter()
                 .collect(),
+            tokens: layers.tokens(),
             warnings: Vec::new(),
         };
         clash::check(&config, &mut layers);

@@ -17,8 +17,10 @@ pub mod metrics;
 pub mod namespaces;
 pub mod net;
 pub mod nowplaying;
+mod opening;
 pub mod problem;
 pub mod simulate;
+pub mod store;
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -29,22 +31,25 @@ use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{info, warn};
 
-use crate::config::{Config, Tls};
+use crate::config::Config;
 use crate::core::broker::Memory;
 use crate::core::hub::Hub;
-use crate::core::namespace::Namespace;
 use crate::doors::cors::Cors;
+use crate::ingest::programme::Programme;
 use crate::ingest::rooms::Rooms;
 use crate::ingest::zetta;
 use crate::net::{Connections, Limits, tls};
 use crate::nowplaying::Station;
 use crate::nowplaying::feed::Feed;
+pub use crate::opening::check;
+use crate::store::{Opened, Store, Writing};
 
 /// How long clients may take to go when the server stops: what a supervisor
 /// usually grants, and half of the deadline of a single stalled write.
@@ -57,6 +62,8 @@ const BY_THEMSELVES: Duration = Duration::from_secs(1);
 /// A server that has everything it needs open, and serves nothing yet.
 pub struct Server {
     hub: Arc<Hub>,
+    store: Option<Store>,
+    writing: Option<Writing>,
     main: TcpListener,
     tls: Option<tls::Acceptor>,
     gateway: Option<TcpListener>,
@@ -80,8 +87,20 @@ impl Server {
     /// # Errors
     /// Something can't be loaded or opened; the text says what and where.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
-        let connections_most = connections_most(config.max_connections);
-        let hub = Hub::new(load_namespaces(&config)?, Memory);
+        let connections_most = opening::connections_most(config.max_connections);
+        let namespaces = opening::namespaces(&config)?;
+        let (hub, store) = match opening::store(&config, &namespaces)? {
+            Some(Opened { store, rooms }) => {
+                let keeper = store.keeper();
+                let hub = Hub::durable(namespaces, Memory, keeper, rooms);
+                (hub, Some(store))
+            }
+            None => (Hub::new(namespaces, Memory), None),
+        };
+        let writing = match &store {
+            Some(store) => Some(store.start(hub.clone())?),
+            None => None,
+        };
         let main = net::bind(config.listen, "--port")?;
         let gateway = match config.gateway_listen {
             Some(address) => Some(net::bind(address, "--gateway-listen")?),
@@ -91,12 +110,14 @@ impl Server {
             Some(address) => Some(net::bind(address, "--zetta-listen")?),
             None => None,
         };
-        let tls = match source(&config.tls) {
+        let tls = match opening::source(&config.tls) {
             Some(source) => Some(tls::Acceptor::load(source)?),
             None => None,
         };
         Ok(Self {
             hub,
+            store,
+            writing,
             main,
             tls,
             gateway,
@@ -173,13 +194,29 @@ impl Server {
     /// Serves until `shutdown`, then lets everybody go.
     pub async fn serve(self, shutdown: CancellationToken) -> Stopped {
         let tasks = TaskTracker::new();
+        let station = Station {
+            timezone: self.config.timezone,
+            text: self.config.station_text.clone(),
+        };
+        let programme = Programme::new(
+            Rooms::new(self.hub.clone()),
+            self.store.clone(),
+            station.clone(),
+            self.config.stale_after,
+        );
+        tasks.spawn(programme.clone().run(shutdown.clone()));
         let router = metrics::status::router(metrics::status::Sources {
             hub: self.hub.clone(),
+            store: self.store.clone(),
             feed: self.feed.clone(),
             trusted: self.config.trusted_proxies.clone().into(),
         });
         let router = router.merge(doors::api::router(doors::api::Api {
             hub: self.hub.clone(),
+            store: self.store.clone(),
+            station,
+            tracks: programme.publish(),
+            readers: Arc::new(Semaphore::new(doors::api::READERS)),
             trusted: self.config.trusted_proxies.clone().into(),
         }));
         let router = router
@@ -198,14 +235,8 @@ impl Server {
         if let Some(listener) = self.zetta {
             let config = zetta::Config {
                 allow: self.config.zetta_allow.clone(),
-                station: Station {
-                    timezone: self.config.timezone,
-                    text: self.config.station_text.clone(),
-                },
             };
-            let rooms = Rooms::new(self.hub.clone());
-            let publish = rooms.publish();
-            tasks.spawn(rooms.retry(shutdown.clone()));
+            let publish = programme.publish();
             let feed = self.feed.clone();
             tasks.spawn(zetta::run(
                 listener,
@@ -244,59 +275,11 @@ impl Server {
         .await;
         tasks.close();
         tasks.wait().await;
-        stop(&self.hub, io, &connections).await
-    }
-}
-
-/// Loads everything but opens nothing; says what would run.
-///
-/// # Errors
-/// Something can't be loaded; the text says what and where. A self-signed
-/// certificate is not made here.
-pub fn check(config: &Config) -> anyhow::Result<String> {
-    let namespaces = load_namespaces(config)?;
-    if let Tls::Files { .. } = config.tls
-        && let Some(source) = source(&config.tls)
-    {
-        tls::Acceptor::load(source)?;
-    }
-    Ok(config.summary(&namespaces))
-}
-
-/// How many connections there can be: as many as were asked for, or as the
-/// limit of open files allows, so that descriptors are left for the feed.
-fn connections_most(asked: usize) -> usize {
-    let good_for = match net::raise_descriptors(asked) {
-        Ok(good_for) => usize::try_from(good_for).unwrap_or(asked),
-        Err(error) => {
-            warn!(%error, "the limit of open files is not known");
-            return asked;
+        let stopped = stop(&self.hub, io, &connections).await;
+        if let Some(writing) = self.writing {
+            writing.close().await;
         }
-    };
-    if good_for < asked / 2 {
-        warn!(
-            good_for,
-            asked,
-            "the limit of open files allows far fewer connections than --max-connections; \
-             raise it (ulimit -n, or LimitNOFILE= of systemd)"
-        );
-    }
-    asked.min(good_for)
-}
-
-fn load_namespaces(config: &Config) -> anyhow::Result<Vec<Namespace>> {
-    let namespaces = namespaces::load(config.namespaces.as_deref())?;
-    if config.zetta_listen.is_some() {
-        namespaces::check_feed(&namespaces)?;
-    }
-    Ok(namespaces)
-}
-
-fn source(tls: &Tls) -> Option<tls::Source> {
-    match tls.clone() {
-        Tls::Off => None,
-        Tls::SelfSigned { folder } => Some(tls::Source::SelfSigned(folder)),
-        Tls::Files { cert, key } => Some(tls::Source::Files { cert, key }),
+        stopped
     }
 }
 

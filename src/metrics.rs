@@ -100,6 +100,11 @@ const GAUGES: &[Described] = &[
         "Socket.IO sessions that are open, polling ones included",
     ),
     (
+        "roomcast_store_ok",
+        Unit::Count,
+        "1 while what is to outlive a restart is written to disk, else 0",
+    ),
+    (
         "roomcast_zetta_connections_open",
         Unit::Count,
         "Connections of the Zetta port that are open",
@@ -146,6 +151,16 @@ const COUNTERS: &[Described] = &[
         "roomcast_refused_total",
         Unit::Count,
         "What clients asked for and did not get, by door and reason",
+    ),
+    (
+        "roomcast_store_failures_total",
+        Unit::Count,
+        "Times that the disk took nothing of what is to outlive a restart",
+    ),
+    (
+        "roomcast_store_lost_plays_total",
+        Unit::Count,
+        "Items that the play log lost, since the disk took none for too long",
     ),
     (
         "roomcast_zetta_connections_total",

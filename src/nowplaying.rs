@@ -1,17 +1,38 @@
 //! What listeners are told of an item: the track, as JSON.
 //! Knows neither the feed that it came from nor the rooms that it goes to.
 
+mod aired;
 pub mod feed;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration, SecondsFormat, Utc};
+use chrono::{DateTime, Duration, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+pub use aired::Aired;
+
 /// The type that everything which is not a song is shown as.
 const MASKED: &str = "LINK";
+
+/// Where tracks go, and who listens there.
+pub const NAMESPACE: &str = "/metadata";
+/// The room of what is on.
+pub const NOW_PLAYING: &str = "now-playing";
+/// The room of what comes next.
+pub const NEXT: &str = "next";
+/// Under this key [`NOW_PLAYING`] retains the last song.
+pub const SONG_KEY: &str = "song";
+/// Under this key it retains what is on, be it a song or not.
+pub const CURRENT_KEY: &str = "current";
+
+/// How long an item may last beyond its length: songs fade, and documents take
+/// a moment.
+pub const GRACE: Duration = Duration::minutes(1);
+
+/// Equal ids with starts this close are one airing: hot spares' clocks differ.
+pub const SAME_START: Duration = Duration::seconds(10);
 
 /// What a station has of its own.
 #[derive(Clone, Debug)]
@@ -22,24 +43,43 @@ pub struct Station {
     pub text: String,
 }
 
-/// Which room a track is for, and how the room keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slot {
-    /// What is on now.
-    Current {
-        /// Whether it is a song, and with it the last song.
-        song: bool,
-    },
-    /// What comes next.
-    Next,
+impl Station {
+    /// A time in RFC 3339, or the midnight that a date of the station begins with.
+    pub fn time(&self, text: &str) -> Option<DateTime<Utc>> {
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Some(time.to_utc());
+        }
+        let midnight = text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN);
+        // Where clocks are put forward at midnight, the day begins an hour later.
+        let local = (0..=1).find_map(|hour| {
+            let begins = midnight + Duration::hours(hour);
+            begins.and_local_timezone(self.timezone).earliest()
+        });
+        local.map(|local| local.to_utc())
+    }
 }
 
-/// Where an ingest puts its tracks; must not block.
-pub type Publish = Arc<dyn Fn(Slot, Box<RawValue>) + Send + Sync>;
+/// What a feed has told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Another item is on.
+    Current(Item),
+    /// What is on was told wrong before.
+    Corrected(Item),
+    /// Another item comes next.
+    Next(Item),
+    /// The item was on, but something newer is: for the play log only.
+    Aired(Item),
+}
+
+/// Where an ingest puts what it was told; must not block.
+pub type Publish = Arc<dyn Fn(Change) + Send + Sync>;
 
 /// An item on air, as a feed says it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Item {
+    /// The feed's id of it; empty where it has none.
+    pub id: String,
     /// What kind of item; listeners see `SONG` or nothing of it.
     pub kind: String,
     /// The title; without one an item is shown as no song.
@@ -64,10 +104,51 @@ impl Item {
         named && self.kind.trim().eq_ignore_ascii_case("SONG")
     }
 
-    /// The message that listeners get. What is not a song is masked by the
-    /// station's text: an advertiser's name is never shown.
+    /// The type of a song.
+    pub const SONG: &str = "SONG";
+
+    /// The item as everybody may see it. What is not a song is masked by the
+    /// station's text: an advertiser's name is never shown, nor kept.
+    pub fn shown(self, station: &Station) -> Self {
+        if self.is_song() {
+            let kind = Self::SONG.to_owned();
+            return Self { kind, ..self };
+        }
+        Self {
+            kind: MASKED.to_owned(),
+            title: station.text.clone(),
+            artist: String::new(),
+            album: String::new(),
+            ..self
+        }
+    }
+
+    /// The message that listeners get, of the item as everybody may see it.
     pub fn message(&self, station: &Station) -> Box<RawValue> {
-        to_raw_value(&Track::new(self, station)).expect("strings and numbers always serialize")
+        let shown = self.clone().shown(station);
+        to_raw_value(&Track::new(&shown, station)).expect("strings and numbers always serialize")
+    }
+
+    /// Whether both are the same item, by its id; what has none, by its name.
+    pub fn is_same(&self, other: &Self) -> bool {
+        if self.id.is_empty() || other.id.is_empty() {
+            (&self.id, &self.title, &self.artist) == (&other.id, &other.title, &other.artist)
+        } else {
+            self.id == other.id
+        }
+    }
+
+    /// Whether both are the same time that the same item is on: told twice,
+    /// corrected, or told again to a server that was started anew.
+    pub fn is_airing_of(&self, other: &Self) -> bool {
+        let earlier = if self.start <= other.start {
+            self
+        } else {
+            other
+        };
+        let apart = (self.start - other.start).abs();
+        self.is_same(other)
+            && apart <= SAME_START.max(Duration::milliseconds(earlier.length as i64))
     }
 }
 
@@ -86,15 +167,12 @@ struct Track<'a> {
     started_at: String,
     #[serde(rename = "endsAt", skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stale: bool,
 }
 
 impl<'a> Track<'a> {
     fn new(item: &'a Item, station: &'a Station) -> Self {
-        let [track, kind, album, artist] = if item.is_song() {
-            [&item.title, "SONG", &item.album, &item.artist]
-        } else {
-            [station.text.as_str(), MASKED, "", ""]
-        };
         let local = item.start.with_timezone(&station.timezone);
         let length = rounded(item.length);
         let ends_at = (length > 0.0).then(|| {
@@ -102,19 +180,63 @@ impl<'a> Track<'a> {
             end.to_rfc3339_opts(SecondsFormat::Secs, false)
         });
         Self {
-            track,
-            r#type: kind,
-            album,
-            artist,
+            track: &item.title,
+            r#type: &item.kind,
+            album: &item.album,
+            artist: &item.artist,
             length,
-            timestamp_utc: item.start.to_rfc3339_opts(SecondsFormat::Secs, true),
-            // The documented field of an existing contract: the station's wall
-            // clock with a literal Z.
-            timestamp_cst: local.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            timestamp_utc: timestamp_utc(item),
+            timestamp_cst: timestamp_cst(item, station),
             started_at: local.to_rfc3339_opts(SecondsFormat::Secs, false),
             ends_at,
+            stale: false,
         }
     }
+}
+
+/// The message that listeners get when nothing is known any more.
+pub fn nothing_known(station: &Station, now: DateTime<Utc>) -> Box<RawValue> {
+    let nothing = Item {
+        start: now,
+        ..Item::default()
+    };
+    let nothing = nothing.shown(station);
+    let track = Track {
+        stale: true,
+        ..Track::new(&nothing, station)
+    };
+    to_raw_value(&track).expect("strings and numbers always serialize")
+}
+
+/// What a message says of when it is good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Deserialize)]
+#[serde(default)]
+pub struct Validity {
+    /// What is played of the item, in milliseconds; 0 where unknown.
+    pub length: f64,
+    /// Whether it says that nothing is known.
+    pub stale: bool,
+    /// When it started.
+    #[serde(rename = "timestampUTC")]
+    pub start: Option<DateTime<Utc>>,
+}
+
+impl Validity {
+    /// Reads it from a message; nothing where that is no track.
+    pub fn of(message: &RawValue) -> Option<Self> {
+        serde_json::from_str(message.get()).ok()
+    }
+}
+
+fn timestamp_utc(item: &Item) -> String {
+    item.start.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// The documented field of an existing contract: the station's wall clock, with
+/// a literal Z.
+fn timestamp_cst(item: &Item, station: &Station) -> String {
+    let local = item.start.with_timezone(&station.timezone);
+    local.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// To 0.1 ms; whatever is no length is 0.
@@ -140,6 +262,7 @@ mod tests {
 
     fn item(kind: &str, start: &str) -> Item {
         Item {
+            id: "1".into(),
             kind: kind.into(),
             title: "I Know It's Over".into(),
             artist: "The Smiths".into(),

@@ -2,7 +2,7 @@
 //! Knows no option's meaning: each value is checked by whoever asks for it.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use super::options::{self, CONFIG, OPTIONS, Opt, PREFIX};
+use super::tokens;
 use crate::document::{Item, Table};
 use crate::problem::{Fault, Origin, Problem};
 
@@ -108,6 +109,13 @@ impl Layers {
         found.map_or(Origin::Default, |mut all| {
             all.pop().map_or(Origin::Default, |(origin, _)| origin)
         })
+    }
+
+    /// The variables of the environment that are ours.
+    pub(super) fn environment(&self) -> impl Iterator<Item = (&str, &OsStr)> {
+        self.env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_os_str()))
     }
 
     /// Notes that something is wrong.
@@ -213,7 +221,8 @@ impl Layers {
 
     fn warn_of_slips(&mut self) {
         let right: Vec<String> = OPTIONS.iter().map(Opt::variable).collect();
-        for name in self.env.keys().filter(|name| !right.contains(name)) {
+        let is_right = |name: &str| right.iter().any(|right| right == name) || tokens::is_one(name);
+        for name in self.env.keys().filter(|name| !is_right(name)) {
             let near = right
                 .iter()
                 .map(|right| (strsim::osa_distance(right, name), right))

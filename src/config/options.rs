@@ -98,7 +98,7 @@ impl Opt {
 }
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 19] = [
+pub(super) const OPTIONS: [Opt; 21] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -189,9 +189,25 @@ pub(super) const OPTIONS: [Opt; 19] = [
         "state",
         Kind::Text,
         "DIR",
-        "Reserved for what is to outlive a restart; this version keeps nothing",
+        "The folder of what outlives a restart: durable rooms and the play log",
     )
     .or("state"),
+    Opt::new(
+        "history-days",
+        Kind::Number,
+        "DAYS",
+        "How long the play log is kept",
+    )
+    // Four years: reports are asked for about the three calendar years before.
+    .or("1461"),
+    Opt::new(
+        "stale-after",
+        Kind::Text,
+        "TIME",
+        "How long after what is on has run out it is taken back, if nothing new came; \
+         as 90s, 10m or 1h",
+    )
+    .or("10m"),
     Opt::new(
         "max-connections",
         Kind::Number,

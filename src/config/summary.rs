@@ -7,6 +7,9 @@ use super::value::private_networks;
 use super::{Config, LogFormat, Tls};
 use crate::core::namespace::{Namespace, Protocol, Publisher, Rooms, Verb};
 
+/// In seconds.
+const DAY: u64 = 24 * 60 * 60;
+
 impl Config {
     /// What would run with these settings, one line per thing.
     pub fn summary(&self, namespaces: &[Namespace]) -> String {
@@ -56,8 +59,9 @@ impl Config {
             (
                 "state",
                 format!(
-                    "{} (this version keeps nothing there)",
-                    self.state.display()
+                    "{}, the play log for {} days",
+                    self.state.display(),
+                    self.history_keep.as_secs() / DAY
                 ),
             ),
             ("proxies", proxies),
@@ -97,7 +101,7 @@ fn described(namespace: &Namespace) -> String {
         parts.push(format!("history {}", namespace.history));
     }
     if namespace.durable {
-        parts.push("durable (not in this version)".to_owned());
+        parts.push("durable".to_owned());
     }
     parts.join("; ")
 }

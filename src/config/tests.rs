@@ -85,6 +85,8 @@ fn every_option_can_be_set_everywhere() {
         ("station-text", "Hi", "\"Hi\""),
         ("namespaces", "n", "\"n\""),
         ("state", "s", "\"s\""),
+        ("history-days", "30", "30"),
+        ("stale-after", "90s", "\"90s\""),
         ("max-connections", "7", "7"),
         ("trusted-proxy", "192.0.2.1", "\"192.0.2.1\""),
         (

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio_util::task::TaskTracker;
 
+use super::durable::{Keeper, Snapshot};
 use super::error::Error;
 use super::event::{Offset, Publication};
 use super::kept::Budget;
-use super::name::RoomName;
+use super::name::{NamespaceName, RoomName};
 use super::namespace::{Namespace, Rooms};
 use super::room::{PEERS_MOST, Refused, Room};
 
@@ -26,6 +27,8 @@ pub(super) struct Area {
     pub(super) spec: Namespace,
     shards: usize,
     budget: Arc<Budget>,
+    /// Of a durable namespace.
+    keeping: Option<Arc<Keeping>>,
     /// Guards which rooms there are; never held while a room is at work.
     rooms: Mutex<Open>,
 }
@@ -38,6 +41,20 @@ struct Open {
     idle: BTreeMap<Turn, Arc<Room>>,
     /// How many times a room became empty.
     emptied: u64,
+    /// Of a durable namespace.
+    keeping: Option<Arc<Keeping>>,
+}
+
+/// Who is to know which rooms of a namespace change.
+struct Keeping {
+    namespace: NamespaceName,
+    keeper: Arc<dyn Keeper>,
+}
+
+impl Keeping {
+    fn changed(&self, room: &Room) {
+        self.keeper.changed(&self.namespace, &room.name);
+    }
 }
 
 struct Known {
@@ -62,12 +79,48 @@ impl Turn {
 }
 
 impl Area {
-    pub(super) fn new(spec: Namespace) -> Self {
+    pub(super) fn new(spec: Namespace, keeper: &Arc<dyn Keeper>) -> Self {
+        let keeping = spec.durable.then(|| Keeping {
+            namespace: spec.name.clone(),
+            keeper: keeper.clone(),
+        });
+        let keeping = keeping.map(Arc::new);
+        let rooms = Open {
+            keeping: keeping.clone(),
+            ..Open::default()
+        };
         Self {
             spec,
             shards: std::thread::available_parallelism().map_or(1, usize::from),
             budget: Arc::default(),
-            rooms: Mutex::default(),
+            keeping,
+            rooms: Mutex::new(rooms),
+        }
+    }
+
+    /// Takes a room that a store had, unless the namespace has no such room any
+    /// more, or is full.
+    pub(super) fn restore(&self, snapshot: Snapshot) {
+        if self.check_known(&snapshot.room).is_err() {
+            return;
+        }
+        let (shards, budget) = (self.shards, self.budget.clone());
+        let room = Arc::new(Room::restored(snapshot, &self.spec, shards, budget));
+        {
+            let mut open = self.lock();
+            if open.by_name.len() >= ROOMS_MOST {
+                return;
+            }
+            open.add(&room);
+        }
+        self.emptied(&room);
+    }
+
+    /// The rooms that outlive the process.
+    pub(super) fn durable_rooms(&self) -> Vec<RoomName> {
+        match self.keeping {
+            Some(_) => self.lock().by_name.keys().cloned().collect(),
+            None => Vec::new(),
         }
     }
 
@@ -77,15 +130,7 @@ impl Area {
 
     /// The room, made where it is not there yet.
     pub(super) fn open(&self, name: &RoomName) -> Result<Arc<Room>, Error> {
-        if let Rooms::Fixed(known) = &self.spec.rooms
-            && !known.contains(name)
-        {
-            let known: Vec<_> = known.iter().map(ToString::to_string).collect();
-            return Err(Error::UnknownRoom {
-                room: name.to_string(),
-                known: known.join(", "),
-            });
-        }
+        self.check_known(name)?;
         let mut open = self.lock();
         if let Some(known) = open.by_name.get(name) {
             return Ok(known.room.clone());
@@ -99,12 +144,21 @@ impl Area {
             self.shards,
             self.budget.clone(),
         ));
-        let known = Known {
-            room: room.clone(),
-            turn: None,
-        };
-        open.by_name.insert(name.clone(), known);
+        open.add(&room);
         Ok(room)
+    }
+
+    fn check_known(&self, name: &RoomName) -> Result<(), Error> {
+        match &self.spec.rooms {
+            Rooms::Fixed(known) if !known.contains(name) => {
+                let known: Vec<_> = known.iter().map(ToString::to_string).collect();
+                Err(Error::UnknownRoom {
+                    room: name.to_string(),
+                    known: known.join(", "),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The room, if it is there.
@@ -164,6 +218,9 @@ impl Area {
     }
 
     fn published_in(&self, room: &Arc<Room>) {
+        if let Some(keeping) = &self.keeping {
+            keeping.changed(room);
+        }
         if room.is_empty() {
             self.emptied(room);
         }
@@ -202,6 +259,14 @@ impl Area {
 }
 
 impl Open {
+    fn add(&mut self, room: &Arc<Room>) {
+        let known = Known {
+            room: room.clone(),
+            turn: None,
+        };
+        self.by_name.insert(room.name.clone(), known);
+    }
+
     fn set_idle(&mut self, room: &Arc<Room>) {
         let Some(known) = self.by_name.get_mut(&room.name) else {
             return;
@@ -245,6 +310,9 @@ impl Open {
         let given_up = room.close_if_empty();
         if given_up {
             self.by_name.remove(&room.name);
+            if let Some(keeping) = &self.keeping {
+                keeping.changed(&room);
+            }
         } else if let Some(known) = self.by_name.get_mut(&room.name) {
             known.turn = None;
         }

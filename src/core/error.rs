@@ -10,6 +10,15 @@ pub enum Error {
     /// A name is empty, too long or holds what a name can't hold.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// A backend publishes without the namespace's token.
+    #[error("to publish in {0} its token is needed, as `Authorization: Bearer TOKEN`")]
+    TokenNeeded(String),
+    /// A backend publishes with what is not the namespace's token.
+    #[error("this is not the token of {0}")]
+    WrongToken(String),
+    /// The namespace has no token, so no backend publishes there.
+    #[error("publishing over HTTP is closed in {0}: it has no token")]
+    NoToken(String),
     /// A name is longer than its namespace allows.
     #[error("the {what} is longer than {most} characters")]
     NameTooLong {
@@ -85,6 +94,9 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Name(_) | Self::NameTooLong { .. } => "invalid_name",
+            Self::TokenNeeded(_) => "token_needed",
+            Self::WrongToken(_) => "wrong_token",
+            Self::NoToken(_) => "no_token",
             Self::UnknownNamespace(_) => "unknown_namespace",
             Self::Reserved { .. } => "reserved",
             Self::UnknownRoom { .. } => "unknown_room",

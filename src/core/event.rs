@@ -63,6 +63,16 @@ impl fmt::Debug for Epoch {
     }
 }
 
+impl FromStr for Epoch {
+    type Err = OffsetError;
+
+    fn from_str(text: &str) -> Result<Self, OffsetError> {
+        let epoch: [u8; Self::LEN] = text.as_bytes().try_into().map_err(|_| OffsetError)?;
+        let in_alphabet = epoch.iter().all(|b| Self::ALPHABET.contains(b));
+        in_alphabet.then_some(Self(epoch)).ok_or(OffsetError)
+    }
+}
+
 /// An event's place in its room, written `EPOCH-N` everywhere.
 ///
 /// The first event of an epoch has number 1; number 0 is the start of a room.
@@ -80,7 +90,7 @@ impl fmt::Display for Offset {
     }
 }
 
-/// The text is not an offset of the form `EPOCH-N`.
+/// The text is not an offset of the form `EPOCH-N`, or its epoch is none.
 #[derive(Debug, thiserror::Error)]
 #[error("an offset has the form EPOCH-N (12 characters of a-z0-9, a hyphen, a number)")]
 pub struct OffsetError;
@@ -90,14 +100,12 @@ impl FromStr for Offset {
 
     fn from_str(text: &str) -> Result<Self, OffsetError> {
         let (epoch, number) = text.split_once('-').ok_or(OffsetError)?;
-        let epoch: [u8; Epoch::LEN] = epoch.as_bytes().try_into().map_err(|_| OffsetError)?;
-        let in_alphabet = epoch.iter().all(|b| Epoch::ALPHABET.contains(b));
         let decimal = number.bytes().all(|b| b.is_ascii_digit());
-        if !in_alphabet || !decimal {
+        if !decimal {
             return Err(OffsetError);
         }
         Ok(Self {
-            epoch: Epoch(epoch),
+            epoch: epoch.parse()?,
             number: number.parse().map_err(|_| OffsetError)?,
         })
     }

@@ -12,8 +12,9 @@ use tokio_util::task::TaskTracker;
 use super::area::Area;
 use super::broker::{Broker, BrokerStatus, Done};
 use super::client::Client;
+use super::durable::{Forgetful, Keeper, Snapshot};
 use super::error::Error;
-use super::event::{Kind, Offset, Publication};
+use super::event::{Event, Kind, Offset, Publication};
 use super::name::{NamespaceName, Nickname, RoomName};
 use super::namespace::{Namespace, Publisher, Verb};
 use super::outlet::{CloseReason, Outlet};
@@ -81,15 +82,70 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub with these namespaces, and no clients yet.
+    /// A hub with these namespaces, no clients yet, and nothing that outlives it.
     pub fn new(namespaces: Vec<Namespace>, broker: impl Broker) -> Arc<Self> {
-        let area = |spec: Namespace| (spec.name.clone(), Arc::new(Area::new(spec)));
+        Self::durable(namespaces, broker, Arc::new(Forgetful), Vec::new())
+    }
+
+    /// A hub whose durable rooms are as `stored` says; `keeper` is told of what
+    /// changes in them.
+    ///
+    /// What is stored of a room that no durable namespace has is left out.
+    pub fn durable(
+        namespaces: Vec<Namespace>,
+        broker: impl Broker,
+        keeper: Arc<dyn Keeper>,
+        stored: Vec<Snapshot>,
+    ) -> Arc<Self> {
+        let area = |spec: Namespace| (spec.name.clone(), Arc::new(Area::new(spec, &keeper)));
+        let areas: BTreeMap<_, _> = namespaces.into_iter().map(area).collect();
+        for snapshot in stored {
+            let area = areas.get(&snapshot.namespace);
+            if let Some(area) = area.filter(|area| area.spec.durable) {
+                area.restore(snapshot);
+            }
+        }
         Arc::new(Self {
-            areas: namespaces.into_iter().map(area).collect(),
+            areas,
             broker: Box::new(broker),
             tasks: TaskTracker::new(),
             roster: Roster::default(),
         })
+    }
+
+    /// The rooms that outlive the process.
+    pub fn durable_rooms(&self) -> Vec<(NamespaceName, RoomName)> {
+        let rooms_of = |(name, area): (&NamespaceName, &Arc<Area>)| {
+            let name = name.clone();
+            let rooms = area.durable_rooms().into_iter();
+            rooms.map(move |room| (name.clone(), room))
+        };
+        self.areas.iter().flat_map(rooms_of).collect()
+    }
+
+    /// What is to be written down of a room; nothing if it is not there.
+    pub fn snapshot(&self, namespace: &NamespaceName, room: &RoomName) -> Option<Snapshot> {
+        let area = self.areas.get(namespace)?;
+        Some(area.find(room)?.snapshot(&area.spec))
+    }
+
+    /// A snapshot was written down: the numbers below its limit are reserved.
+    pub fn reserved(&self, snapshot: &Snapshot) {
+        let area = self.areas.get(&snapshot.namespace);
+        if let Some(room) = area.and_then(|area| area.find(&snapshot.room)) {
+            room.reserved(snapshot.epoch, snapshot.limit);
+        }
+    }
+
+    /// The event that a room retains under a key.
+    pub fn retained(
+        &self,
+        namespace: &NamespaceName,
+        room: &RoomName,
+        key: &str,
+    ) -> Option<Arc<Event>> {
+        let area = self.areas.get(namespace)?;
+        area.find(room)?.retained(key)
     }
 
     /// The namespaces, by name.
@@ -270,6 +326,14 @@ impl Hub {
             ),
             Err(error) => done(Err(error)),
         }
+    }
+
+    /// Whether a backend may publish in a namespace with what it offers.
+    ///
+    /// # Errors
+    /// It offers nothing or the wrong thing, or the namespace is closed to backends.
+    pub fn authorise(&self, namespace: &NamespaceName, offered: Option<&str>) -> Result<(), Error> {
+        rules::may_publish_with(&self.area(namespace)?.spec, offered)
     }
 
     /// Who is in a room. A room that nobody is in has nobody in it.

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::durable::Contents;
 use super::event::Event;
 use super::namespace::Namespace;
 
@@ -52,6 +53,8 @@ pub(super) struct Kept {
     retained: Vec<(String, Arc<Event>)>,
     history: VecDeque<Arc<Event>>,
     history_bytes: usize,
+    /// All events behind this number are in the history.
+    floor: u64,
     budget: Arc<Budget>,
 }
 
@@ -61,6 +64,7 @@ impl Kept {
             retained: Vec::new(),
             history: VecDeque::new(),
             history_bytes: 0,
+            floor: 0,
             budget,
         }
     }
@@ -84,16 +88,46 @@ impl Kept {
     /// Retains the event as its namespace wants it, and adds it to the history.
     pub(super) fn add(&mut self, event: &Arc<Event>, spec: &Namespace) {
         for key in retain_keys(event, spec) {
-            let retained = &self.budget.retained;
-            retained.fetch_add(event.weight(), Ordering::Relaxed);
-            match self.retained.iter_mut().find(|(known, _)| known == key) {
-                Some((_, kept)) => {
-                    retained.fetch_sub(kept.weight(), Ordering::Relaxed);
-                    *kept = event.clone();
-                }
-                None => self.retained.push((key.to_owned(), event.clone())),
+            self.retain(key, event);
+        }
+        self.remember(event, spec);
+    }
+
+    /// Takes what a store had, as far as the namespace still wants it.
+    pub(super) fn restore(&mut self, stored: Contents, spec: &Namespace) {
+        self.floor = stored.floor;
+        for (key, event) in stored.retained {
+            if spec.retain.contains(&key) {
+                self.retain(&key, &event);
             }
         }
+        for event in stored.history {
+            self.remember(&event, spec);
+        }
+    }
+
+    /// Everything, for a store.
+    pub(super) fn contents(&self) -> Contents {
+        Contents {
+            floor: self.floor,
+            history: self.history.iter().cloned().collect(),
+            retained: self.retained.clone(),
+        }
+    }
+
+    fn retain(&mut self, key: &str, event: &Arc<Event>) {
+        let retained = &self.budget.retained;
+        retained.fetch_add(event.weight(), Ordering::Relaxed);
+        match self.retained.iter_mut().find(|(known, _)| known == key) {
+            Some((_, kept)) => {
+                retained.fetch_sub(kept.weight(), Ordering::Relaxed);
+                *kept = event.clone();
+            }
+            None => self.retained.push((key.to_owned(), event.clone())),
+        }
+    }
+
+    fn remember(&mut self, event: &Arc<Event>, spec: &Namespace) {
         self.history_bytes += event.weight();
         let history = &self.budget.history;
         history.fetch_add(event.weight(), Ordering::Relaxed);
@@ -134,7 +168,20 @@ impl Kept {
         self.history.iter().filter(newer).cloned().collect()
     }
 
-    fn retained(&self, key: &str) -> Option<&Arc<Event>> {
+    /// Whether the history holds all that came behind this number.
+    ///
+    /// A number that nothing is known of (it was given before an unclean end, and
+    /// not written down) is no place to go on from.
+    pub(super) fn reaches(&self, number: u64) -> bool {
+        let holds = |number: &u64| {
+            let place = |event: &Arc<Event>| event.offset.number;
+            self.history.binary_search_by_key(number, place).is_ok()
+        };
+        number == self.floor || (number > self.floor && (holds(&number) || holds(&(number + 1))))
+    }
+
+    /// The event that is retained under a key.
+    pub(super) fn retained(&self, key: &str) -> Option<&Arc<Event>> {
         let mut retained = self.retained.iter();
         retained.find_map(|(known, event)| (known == key).then_some(event))
     }
@@ -143,6 +190,7 @@ impl Kept {
         let Some(oldest) = self.history.pop_front() else {
             return false;
         };
+        self.floor = oldest.offset.number;
         self.history_bytes -= oldest.weight();
         let history = &self.budget.history;
         history.fetch_sub(oldest.weight(), Ordering::Relaxed);

@@ -4,6 +4,7 @@
 mod area;
 pub mod broker;
 pub mod client;
+pub mod durable;
 pub mod encoded;
 pub mod error;
 pub mod event;
@@ -11,8 +12,10 @@ pub mod hub;
 pub mod kept;
 pub mod name;
 pub mod namespace;
+mod offsets;
 pub mod outlet;
 pub mod room;
 mod roster;
 mod rules;
 mod shard;
+pub mod token;

@@ -124,6 +124,17 @@ impl Nickname {
         Ok(Self(text.into()))
     }
 
+    /// Takes a name back from where one was written down: also the server's own.
+    ///
+    /// # Errors
+    /// The text is no nickname.
+    pub fn stored(text: &str) -> Result<Self, NameError> {
+        match text {
+            Self::FEED | Self::HTTP => Ok(Self(text.into())),
+            _ => Self::parse(text),
+        }
+    }
+
     /// The name of the studio's feed, which no client can take.
     pub fn feed() -> Self {
         Self(Self::FEED.into())

@@ -2,6 +2,7 @@
 //! Knows no files and no TOML: whoever makes one has read and checked it.
 
 use super::name::{NamespaceName, Nickname, RoomName};
+use super::token::Token;
 
 /// What the clients of a namespace speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +153,8 @@ pub struct Namespace {
     pub presence: bool,
     /// How much one client may ask of it.
     pub limits: Limits,
+    /// What backends publish with over HTTP; without one they can't.
+    pub publish_token: Option<Token>,
     /// What the name is kept free for; such a namespace takes no clients.
     pub reserved: Option<String>,
 }
@@ -174,6 +177,7 @@ impl Namespace {
             durable: false,
             presence: true,
             limits: Limits::default(),
+            publish_token: None,
             reserved: None,
         }
     }

@@ -10,10 +10,12 @@ use chrono::Utc;
 use tokio_util::task::TaskTracker;
 
 use super::client::{Client, ClientKey};
+use super::durable::Snapshot;
 use super::event::{Epoch, Event, Offset, Publication};
 use super::kept::{Budget, Kept};
 use super::name::{NamespaceName, Nickname, RoomName};
 use super::namespace::{Namespace, Protocol};
+use super::offsets::Offsets;
 use super::outlet::BACKLOG_MOST;
 use super::shard::{Item, Reply, Shard};
 pub use lobby::PEERS_MOST;
@@ -70,8 +72,7 @@ pub(super) struct Room {
 }
 
 struct State {
-    epoch: Epoch,
-    head: u64,
+    offsets: Offsets,
     kept: Kept,
     members: BTreeMap<ClientKey, Member>,
     /// In a lobby: its members by name.
@@ -99,14 +100,53 @@ impl Room {
             lobby: is_lobby.then(|| spec.name.clone()),
             shards: (0..shards).map(|_| Arc::default()).collect(),
             state: Mutex::new(State {
-                epoch: Epoch::random(),
-                head: 0,
+                offsets: Offsets::new(),
                 kept: Kept::new(budget),
                 members: BTreeMap::new(),
                 peers: HashMap::new(),
                 closed: false,
             }),
         }
+    }
+
+    /// The room as a store had it.
+    pub(super) fn restored(
+        snapshot: Snapshot,
+        spec: &Namespace,
+        shards: usize,
+        budget: Arc<Budget>,
+    ) -> Self {
+        let room = Self::new(snapshot.room, spec, shards, budget);
+        let mut state = room.lock();
+        state.offsets = Offsets::of(snapshot.epoch, snapshot.head, snapshot.limit);
+        state.kept.restore(snapshot.contents, spec);
+        drop(state);
+        room
+    }
+
+    /// The room as a store is to write it.
+    pub(super) fn snapshot(&self, spec: &Namespace) -> Snapshot {
+        let mut state = self.lock();
+        let limit = state.offsets.reserve_below();
+        let Offset { epoch, number } = state.offsets.last();
+        Snapshot {
+            namespace: spec.name.clone(),
+            room: self.name.clone(),
+            epoch,
+            head: number,
+            limit,
+            contents: state.kept.contents(),
+        }
+    }
+
+    /// A store has reserved the numbers below `limit`, in this epoch.
+    pub(super) fn reserved(&self, epoch: Epoch, limit: u64) {
+        self.lock().offsets.reserved(epoch, limit);
+    }
+
+    /// The event that is retained under a key.
+    pub(super) fn retained(&self, key: &str) -> Option<Arc<Event>> {
+        self.lock().kept.retained(key).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -150,7 +190,7 @@ impl Room {
         }
         let (backlog, recovered) = match (known, since) {
             (Some((_, from)), Some(since)) => {
-                let sent = state.has_been(since) && since.number >= from;
+                let sent = state.offsets.has_been(since) && since.number >= from;
                 (Vec::new(), sent)
             }
             (Some(_), None) => (Vec::new(), false),
@@ -161,7 +201,7 @@ impl Room {
         if known.is_none() {
             let from = match since {
                 Some(since) if recovered => since.number,
-                _ => state.head,
+                _ => state.offsets.last().number,
             };
             // Before the new one hears anything: it is told who is there instead.
             self.takes_over(&mut state, &name, tasks);
@@ -172,7 +212,7 @@ impl Room {
         let joined = Joined {
             room: self.name.clone(),
             clients: state.members.len(),
-            offset: state.offset(state.head),
+            offset: state.offsets.last(),
             recovered,
             peers: self.others(&state, client.key()),
         };
@@ -247,13 +287,13 @@ impl Room {
         if !self.takes_events() {
             return Err((Refused::Busy, publication.into()));
         }
-        let offset = state.offset(state.head + 1);
+        let offset = state.offsets.next();
         let event = Event::new(publication, offset, Utc::now());
         if !state.kept.may_retain(&event, spec) {
             return Err((Refused::Full, event.publication.into()));
         }
         let event = Arc::new(event);
-        state.head = offset.number;
+        state.offsets.give();
         state.kept.add(&event, spec);
         if !state.members.is_empty() {
             let number = self.queue(event.clone(), tasks);
@@ -313,27 +353,16 @@ impl Room {
 }
 
 impl State {
-    fn offset(&self, number: u64) -> Offset {
-        Offset {
-            epoch: self.epoch,
-            number,
-        }
-    }
-
-    /// Whether the room has had this offset, in this life of it.
-    fn has_been(&self, offset: Offset) -> bool {
-        offset.epoch == self.epoch && offset.number <= self.head
-    }
-
     /// What was missed since the offset, and whether that is all of it.
     ///
     /// Where it can't be known, the client gets what there is: it has to know
     /// that this is not the continuation of what it saw.
     fn missed(&self, since: Offset) -> (Vec<Arc<Event>>, bool) {
-        let known = self.has_been(since);
+        let known = self.offsets.has_been(since);
         let after = if known { since.number } else { 0 };
         let mut missed = self.kept.since(after);
-        let whole = known && missed.len() as u64 == self.head - after;
+        let at_head = since == self.offsets.last();
+        let whole = known && (at_head || self.kept.reaches(since.number));
         if !whole {
             let current = self.kept.current().into_iter();
             missed.extend(current.filter(|event| event.offset.number > after));

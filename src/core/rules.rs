@@ -90,6 +90,21 @@ pub(super) fn may_publish(
     check_message(message, spec)
 }
 
+/// Whether what a backend offers is the token that it publishes with.
+pub(super) fn may_publish_with(spec: &Namespace, offered: Option<&str>) -> Result<(), Error> {
+    if !spec.publishers.contains(&Publisher::Http) {
+        return Err(not_allowed("publish", spec));
+    }
+    let Some(token) = &spec.publish_token else {
+        return Err(Error::NoToken(spec.name.to_string()));
+    };
+    match offered {
+        None => Err(Error::TokenNeeded(spec.name.to_string())),
+        Some(offered) if token.is(offered) => Ok(()),
+        Some(_) => Err(Error::WrongToken(spec.name.to_string())),
+    }
+}
+
 /// Whether clients may know who else is there.
 pub(super) fn shows_clients(spec: &Namespace) -> Result<(), Error> {
     if !spec.presence {

@@ -1,92 +1,82 @@
-//! HTTP for backends: `POST /bus-message/:room` publishes in `/bus`.
-//! Translates only; what may be published is the hub's matter.
+//! HTTP for pages and backends: what is playing, what was played, and publishing.
+//! Translates only; what may be published, and by whom, is the hub's matter.
+
+mod cached;
+mod history;
+mod now;
+mod publish;
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Extension, Router};
+use axum::Router;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
 use ipnet::IpNet;
-use serde_json::value::RawValue;
-use tokio::sync::oneshot;
+use tokio::sync::Semaphore;
+use utoipa::OpenApi;
 
-use super::{problem, refused};
-use crate::core::hub::{Hub, Outside};
-use crate::core::name::{NamespaceName, Nickname, RoomName};
-use crate::core::namespace::Publisher;
-use crate::net::PeerAddr;
-use crate::net::peer::sender;
+use self::publish::Bearer;
+use crate::core::hub::Hub;
+use crate::nowplaying::{Publish, Station};
+use crate::store::Store;
 
 /// What the door needs.
 #[derive(Clone)]
 pub struct Api {
     /// The rooms.
     pub hub: Arc<Hub>,
+    /// The play log, where there is one.
+    pub store: Option<Store>,
+    /// How items are shown.
+    pub station: Station,
+    /// Where a backend's tracks go.
+    pub tracks: Publish,
     /// The proxies whose forwarding headers count.
     pub trusted: Arc<[IpNet]>,
+    /// How many read the play log at once.
+    pub readers: Arc<Semaphore>,
 }
+
+/// How many read the play log at once; the others wait. It has one connection,
+/// and each of them takes a thread.
+pub const READERS: usize = 4;
 
 /// The routes of this door.
 pub fn router(api: Api) -> Router {
     Router::new()
-        .route("/bus-message/{room}", post(bus_message))
+        .route("/api/now-playing", get(now::now_playing))
+        .route("/api/now-playing/history", get(history::history))
+        .route("/api/now-playing.php", get(history::history_of_old))
+        .route("/api/openapi.json", get(description))
+        .route("/api/{namespace}/{room}", post(publish::to_room))
+        .route("/bus-message/{room}", post(publish::to_bus))
         .with_state(api)
 }
 
-/// For private addresses only, and for no web page: those send an Origin.
-async fn bus_message(
-    State(api): State<Api>,
-    Extension(PeerAddr(peer)): Extension<PeerAddr>,
-    Path(room): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let private = sender(peer, &headers, &api.trusted).is_private();
-    if !private || headers.contains_key(header::ORIGIN) {
-        let why = "/bus-message answers private addresses only, and no web page";
-        return problem(StatusCode::FORBIDDEN, "forbidden", why);
-    }
-    match publish(&api.hub, &room, &body).await {
-        Ok(()) => "OK".into_response(),
-        Err(refused) => refused,
-    }
-}
+/// The description of all of it (OpenAPI 3.1), made from the code.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "roomcast",
+        description = "What is playing, what was played, and publishing in rooms."
+    ),
+    paths(
+        now::now_playing,
+        history::history,
+        history::history_of_old,
+        publish::to_room,
+        publish::to_bus,
+        description
+    ),
+    modifiers(&Bearer)
+)]
+struct Description;
 
-async fn publish(hub: &Arc<Hub>, room: &str, body: &[u8]) -> Result<(), Response> {
-    let bad = |error: &dyn std::fmt::Display| {
-        problem(
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-            &error.to_string(),
-        )
-    };
-    let room = RoomName::parse(room).map_err(|error| bad(&error))?;
-    let message: Box<RawValue> = serde_json::from_slice(body).map_err(|error| bad(&error))?;
-    let namespace = NamespaceName::parse("/bus").expect("a name written here is one");
-    let (tell, told) = oneshot::channel();
-    let from = Outside {
-        publisher: Publisher::Http,
-        namespace: &namespace,
-        room,
-        sender: Nickname::http(),
-        message,
-        retain: &[],
-    };
-    let done = |published| {
-        // Whoever asked may have gone.
-        let _ = tell.send(published);
-    };
-    hub.publish(from, Box::new(done));
-    match told.await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(refused(&error)),
-        Err(_) => Err(problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "closing",
-            "the server is stopping",
-        )),
-    }
+/// This description.
+#[utoipa::path(get, path = "/api/openapi.json", responses((status = 200)))]
+async fn description() -> impl IntoResponse {
+    let json = Description::openapi().to_json();
+    let json = json.expect("a description made of strings always serializes");
+    ([(header::CONTENT_TYPE, "application/json")], json)
 }

@@ -14,30 +14,69 @@ use serde_json::json;
 
 use crate::core::error::Error;
 
-/// What the hub has refused, as HTTP says it.
-fn refused(error: &Error) -> Response {
-    problem(status_of(error), error.code(), &error.to_string())
+/// Why a request is refused: problem details (RFC 9457), with the stable code as
+/// an extension.
+struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, detail: impl ToString) -> Self {
+        let detail = detail.to_string();
+        Self {
+            status,
+            code,
+            detail,
+        }
+    }
+
+    /// What was sent can't be read.
+    fn bad_request(code: &'static str, why: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, why)
+    }
+}
+
+impl From<Error> for Problem {
+    /// What the hub has refused, as HTTP says it.
+    fn from(error: Error) -> Self {
+        Self::new(status_of(&error), error.code(), error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let problem = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason(),
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "detail": self.detail,
+        });
+        let head = [
+            (header::CONTENT_TYPE, "application/problem+json"),
+            (header::CACHE_CONTROL, "no-store"),
+        ];
+        let answer = (self.status, head, problem.to_string());
+        // What 401 has to say (RFC 9110, section 11.6.1).
+        if self.status == StatusCode::UNAUTHORIZED {
+            return ([(header::WWW_AUTHENTICATE, "Bearer")], answer).into_response();
+        }
+        answer.into_response()
+    }
 }
 
 fn status_of(error: &Error) -> StatusCode {
     match error {
         Error::UnknownNamespace(_) | Error::UnknownRoom { .. } => StatusCode::NOT_FOUND,
-        Error::NotAllowed { .. } | Error::Reserved { .. } => StatusCode::FORBIDDEN,
+        Error::TokenNeeded(_) => StatusCode::UNAUTHORIZED,
+        Error::NotAllowed { .. }
+        | Error::Reserved { .. }
+        | Error::WrongToken(_)
+        | Error::NoToken(_) => StatusCode::FORBIDDEN,
         Error::TooBig(_) => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Busy | Error::Full(_) | Error::Closing => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,
     }
-}
-
-/// Problem details (RFC 9457), with the stable code as an extension.
-fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
-    let problem = json!({
-        "type": "about:blank",
-        "title": status.canonical_reason(),
-        "status": status.as_u16(),
-        "code": code,
-        "detail": detail,
-    });
-    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-    (status, kind, problem.to_string()).into_response()
 }

@@ -12,13 +12,14 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use chrono::{SecondsFormat, Utc};
 use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::refused;
+use super::Problem;
 use crate::core::client::Client;
 use crate::core::error::Error;
 use crate::core::event::Offset;
@@ -52,19 +53,15 @@ async fn listen(
     Path((namespace, room)): Path<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Response {
+) -> Result<Response, Problem> {
     let since = last_event_id(&headers, query.as_deref().unwrap_or_default());
-    match open(&hub, &namespace, &room, since) {
-        Ok(listener) => {
-            let head = [
-                (header::CONTENT_TYPE, "text/event-stream"),
-                (header::CACHE_CONTROL, "no-store"),
-                (UNBUFFERED, "no"),
-            ];
-            (head, listener.into_body()).into_response()
-        }
-        Err(error) => refused(&error),
-    }
+    let listener = open(&hub, &namespace, &room, since)?;
+    let head = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        (UNBUFFERED, "no"),
+    ];
+    Ok((head, listener.into_body()).into_response())
 }
 
 /// What a browser says that comes back, or a program in its query; what is no
@@ -121,6 +118,8 @@ fn joined_block(joined: &Joined, since: Option<Offset>) -> String {
         since: Option<Offset>,
         offset: Offset,
         recovered: bool,
+        /// The server's clock.
+        time: String,
     }
     let shown = Shown {
         room: &joined.room,
@@ -128,6 +127,7 @@ fn joined_block(joined: &Joined, since: Option<Offset>) -> String {
         since: since.filter(|_| joined.recovered),
         offset: joined.offset,
         recovered: joined.recovered,
+        time: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
     };
     let shown = serde_json::to_string(&shown).expect("strings and numbers always serialize");
     format!("event: joined\ndata: {shown}\n\n")

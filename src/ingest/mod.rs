@@ -1,6 +1,7 @@
-//! The ways in for feeds. An ingest makes tracks of what a feed says; `rooms` is
-//! where they go, and neither knows the other.
+//! The ways in for feeds. An ingest says what has changed; `programme` is where
+//! that goes, and neither knows the other.
 
 mod paced;
+pub mod programme;
 pub mod rooms;
 pub mod zetta;

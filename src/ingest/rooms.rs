@@ -7,20 +7,45 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::paced::Paced;
 use crate::core::error::Error;
-use crate::core::event::Offset;
+use crate::core::event::{Event, Offset};
 use crate::core::hub::{Hub, Outside};
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Publisher;
-use crate::nowplaying::{Publish, Slot};
+use crate::nowplaying::{CURRENT_KEY, Change, Item, NAMESPACE, NEXT, NOW_PLAYING, SONG_KEY};
 
 /// After how long a refused track is tried again: a listener does not notice it,
 /// and twenty attempts a second cost nothing.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// Which room a track is for, and how the room keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// What is on now.
+    Current {
+        /// Whether it is a song, and with it the last song.
+        song: bool,
+    },
+    /// What comes next.
+    Next,
+}
+
+impl Slot {
+    /// Where a change goes, with its item; nowhere if it is for the log only.
+    pub fn of(change: &Change) -> Option<(Self, &Item)> {
+        match change {
+            Change::Current(item) | Change::Corrected(item) => {
+                let song = item.is_song();
+                Some((Self::Current { song }, item))
+            }
+            Change::Next(item) => Some((Self::Next, item)),
+            Change::Aired(_) => None,
+        }
+    }
+}
 
 /// The rooms that tracks are published in.
 pub struct Rooms {
@@ -68,37 +93,42 @@ impl Rooms {
         };
         Arc::new(Self {
             hub,
-            namespace: NamespaceName::parse("/metadata").expect("a name written here is one"),
-            now_playing: line("now-playing"),
-            next: line("next"),
+            namespace: NamespaceName::parse(NAMESPACE).expect("a name written here is one"),
+            now_playing: line(NOW_PLAYING),
+            next: line(NEXT),
             refused: Notify::new(),
             complaints: Paced::new(1),
         })
     }
 
-    /// What an ingest publishes with.
-    pub fn publish(self: &Arc<Self>) -> Publish {
-        let rooms = self.clone();
-        Arc::new(move |slot, message| {
-            rooms.line(slot).add(slot, message);
-            rooms.send(slot);
-        })
+    /// Publishes a track; never blocks.
+    pub fn publish(self: &Arc<Self>, slot: Slot, message: Box<RawValue>) {
+        self.line(slot).add(slot, message);
+        self.send(slot);
     }
 
-    /// Tries again what was refused, until `shutdown`; then it is lost.
-    pub async fn retry(self: Arc<Self>, shutdown: CancellationToken) {
-        let again = async {
-            loop {
-                self.refused.notified().await;
-                sleep(RETRY_AFTER).await;
-                // One slot of each room; what waits there decides the rest.
-                self.send(Slot::Current { song: true });
-                self.send(Slot::Next);
-            }
-        };
-        tokio::select! {
-            () = again => {}
-            () = shutdown.cancelled() => {}
+    /// The event that says what is on.
+    pub fn current(&self) -> Option<Arc<Event>> {
+        self.retained(&self.now_playing.room)
+    }
+
+    /// The event that says what comes next.
+    pub fn next(&self) -> Option<Arc<Event>> {
+        self.retained(&self.next.room)
+    }
+
+    fn retained(&self, room: &RoomName) -> Option<Arc<Event>> {
+        self.hub.retained(&self.namespace, room, CURRENT_KEY)
+    }
+
+    /// Tries again what was refused, as long as it runs; then that is lost.
+    pub async fn retry(self: &Arc<Self>) {
+        loop {
+            self.refused.notified().await;
+            sleep(RETRY_AFTER).await;
+            // One slot of each room; what waits there decides the rest.
+            self.send(Slot::Current { song: true });
+            self.send(Slot::Next);
         }
     }
 
@@ -171,10 +201,10 @@ impl Line {
             retain,
         };
         if slot == (Slot::Current { song: true }) {
-            waiting.song = Some(track(&["song", "current"]));
+            waiting.song = Some(track(&[SONG_KEY, CURRENT_KEY]));
             waiting.other = None;
         } else {
-            waiting.other = Some(track(&["current"]));
+            waiting.other = Some(track(&[CURRENT_KEY]));
         }
     }
 

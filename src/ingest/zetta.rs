@@ -23,8 +23,8 @@ use tracing::{debug, info, warn};
 use self::current::OnAir;
 use self::sender::Sender;
 use super::paced::Paced;
+use crate::nowplaying::Publish;
 use crate::nowplaying::feed::Feed;
-use crate::nowplaying::{Publish, Station};
 
 /// How many senders may be connected: a hot spare, some reconnects that the
 /// kernel has not noticed to be over, and a colleague who tests.
@@ -49,8 +49,6 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 pub struct Config {
     /// From where senders may connect.
     pub allow: Vec<IpNet>,
-    /// How tracks are shown.
-    pub station: Station,
 }
 
 /// Takes senders until `shutdown`, then lets them go.

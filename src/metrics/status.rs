@@ -18,6 +18,7 @@ use crate::core::hub::Hub;
 use crate::net::PeerAddr;
 use crate::net::peer::sender;
 use crate::nowplaying::feed::Feed;
+use crate::store::Store;
 
 /// Where the figures are: for this machine and private networks only.
 pub const EXPOSITION: &str = "/metrics";
@@ -27,6 +28,8 @@ pub const EXPOSITION: &str = "/metrics";
 pub struct Sources {
     /// The rooms.
     pub hub: Arc<Hub>,
+    /// What outlives a restart, if anything does.
+    pub store: Option<Store>,
     /// The feed.
     pub feed: Arc<Feed>,
     /// The proxies whose forwarding headers count.
@@ -70,8 +73,9 @@ struct StoreHealth {
 async fn health(State(sources): State<Sources>) -> Response {
     let broker = sources.hub.broker_status();
     let stopping = sources.hub.is_stopping();
+    let stored = stored(&sources);
     let health = Health {
-        status: if broker.connected && !stopping {
+        status: if broker.connected && stored && !stopping {
             "ok"
         } else {
             "degraded"
@@ -82,7 +86,7 @@ async fn health(State(sources): State<Sources>) -> Response {
         },
         clients: sources.hub.client_count(),
         broker,
-        store: StoreHealth { ok: true },
+        store: StoreHealth { ok: stored },
     };
     (code_of(stopping), Json(health)).into_response()
 }
@@ -132,10 +136,16 @@ fn gather(sources: &Sources) {
     for (namespace, rooms) in sources.hub.room_counts() {
         metrics::gauge!("roomcast_rooms", "namespace" => namespace.to_string()).set(rooms as f64);
     }
+    metrics::gauge!("roomcast_store_ok").set(f64::from(u8::from(stored(sources))));
     metrics::gauge!("roomcast_zetta_connections_open").set(sources.feed.connections() as f64);
     if let Some(age) = feed_age(&sources.feed) {
         metrics::gauge!("roomcast_zetta_last_document_age_seconds").set(age);
     }
+}
+
+/// Whether what is to outlive a restart does.
+fn stored(sources: &Sources) -> bool {
+    sources.store.as_ref().is_none_or(Store::is_ok)
 }
 
 fn feed_age(feed: &Feed) -> Option<f64> {

@@ -1,8 +1,11 @@
 //! One namespace's file: its keys, what each takes, and what contradicts what.
 //! Knows no folder: whoever has found the file gives its text.
 
+use std::fs;
+
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::{Limits, Namespace, Protocol, Publisher, Rooms, Verb};
+use crate::core::token::Token;
 use crate::document::Table;
 use crate::problem::{Fault, Origin, Problem, Problems};
 
@@ -64,6 +67,7 @@ fn fill(mut namespace: Namespace, table: &mut Table<'_>, enabled: bool) -> Names
     namespace.durable = table.boolean("durable").unwrap_or(false);
     namespace.presence = table.boolean("presence").unwrap_or(true);
     namespace.limits = limits(table);
+    namespace.publish_token = publish_token(table);
     if let Some(protocol) = protocol {
         namespace.protocol = protocol;
     }
@@ -128,6 +132,21 @@ fn retain(table: &mut Table<'_>) -> Vec<String> {
     keys
 }
 
+/// Reads the file that a namespace's file names; its text is never repeated.
+fn publish_token(table: &mut Table<'_>) -> Option<Token> {
+    let path = table.string("publish_token_file")?;
+    let token = fs::read_to_string(&path)
+        .map_err(|error| format!("`{path}` can't be read: {error}"))
+        .and_then(|text| Token::parse(text.trim()).map_err(|error| format!("`{path}`: {error}")));
+    match token {
+        Ok(token) => Some(token),
+        Err(why) => {
+            table.wrong("publish_token_file", why);
+            None
+        }
+    }
+}
+
 fn limits(table: &mut Table<'_>) -> Limits {
     let mut limits = Limits::default();
     let Some(mut inner) = table.table("limits") else {
@@ -190,6 +209,12 @@ fn check(namespace: &Namespace, table: &mut Table<'_>, enabled: bool) {
     }
     if namespace.verbs.contains(&Verb::Clients) && !namespace.presence {
         table.wrong("presence", "CLIENTS among the verbs needs it");
+    }
+    if namespace.publish_token.is_some() && !namespace.publishers.contains(&Publisher::Http) {
+        table.wrong(
+            "publish_token_file",
+            "it needs \"http\" among the publishers",
+        );
     }
     if let Rooms::Fixed(rooms) = &namespace.rooms {
         let most = namespace.limits.room_chars;

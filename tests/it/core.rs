@@ -1,6 +1,7 @@
 //! The hub by itself: here its rules; backlogs, budgets and turns are below.
 
 mod crowd;
+mod durable;
 mod feed;
 mod kept;
 mod lobby;
@@ -80,6 +81,7 @@ fn namespace(name: &str, history: usize, retain: &[&str]) -> Namespace {
             message_bytes: 64,
             ..Limits::default()
         },
+        publish_token: None,
         reserved: None,
     }
 }

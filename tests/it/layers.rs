@@ -11,7 +11,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("core", &["core"]),
     ("net", &["net", "core"]),
     ("nowplaying", &["core"]),
-    ("metrics", &["net", "nowplaying", "core"]),
+    ("store", &["nowplaying", "core"]),
+    ("metrics", &["net", "nowplaying", "store", "core"]),
     ("problem", &[]),
     ("document", &["problem"]),
     ("namespaces", &["namespaces", "core", "document", "problem"]),
@@ -30,8 +31,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("logging", &["config"]),
-    ("ingest", &["ingest", "nowplaying", "net", "core"]),
-    ("doors", &["doors", "nowplaying", "net", "core"]),
+    ("opening", &["config", "namespaces", "store", "net", "core"]),
+    ("ingest", &["ingest", "nowplaying", "store", "net", "core"]),
+    ("doors", &["doors", "nowplaying", "store", "net", "core"]),
 ];
 
 /// What the core must not know at all.

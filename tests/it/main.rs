@@ -23,5 +23,7 @@ mod server;
 mod sessions;
 mod simulate;
 mod socketio;
+mod source;
 mod sse;
+mod store;
 mod zetta;

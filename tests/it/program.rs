@@ -100,7 +100,7 @@ impl Program {
     }
 
     /// Starts on free ports, and waits until it has said which.
-    async fn start_in(folder: TempDir, options: &[&str]) -> Self {
+    pub async fn start_in(folder: TempDir, options: &[&str]) -> Self {
         let mut child = command(folder.path(), &[&FREE[..], options].concat())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -197,7 +197,7 @@ impl Program {
     }
 
     /// Writes to the Zetta port, and waits until the server has taken it all.
-    async fn feed(&self, text: &str) {
+    pub async fn feed(&self, text: &str) {
         let mut zetta = TcpStream::connect(self.zetta).await.unwrap();
         zetta.write_all(text.as_bytes()).await.unwrap();
         zetta.shutdown().await.unwrap();

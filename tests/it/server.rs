@@ -1,6 +1,7 @@
 //! A whole server on free ports, for the tests.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use roomcast::config::Config;
@@ -9,6 +10,7 @@ use roomcast::core::name::{NamespaceName, Nickname, RoomName};
 use roomcast::core::namespace::Publisher;
 use roomcast::{Server, Stopped};
 use serde_json::value::to_raw_value;
+use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -22,6 +24,8 @@ pub struct TestServer {
     pub hub: Arc<Hub>,
     shutdown: CancellationToken,
     running: JoinHandle<Stopped>,
+    /// What it keeps, unless the test has a folder of its own for that.
+    _state: Option<TempDir>,
 }
 
 impl TestServer {
@@ -31,7 +35,19 @@ impl TestServer {
 
     /// Starts a server on free ports of this machine unless the options say which.
     pub async fn start_with(options: &[&str]) -> Self {
-        let server = Server::bind(config(options)).await.unwrap();
+        let state = tempfile::tempdir().unwrap();
+        let server = Self::start_in(state.path(), options).await;
+        Self {
+            _state: Some(state),
+            ..server
+        }
+    }
+
+    /// The same, with what is in this folder.
+    pub async fn start_in(state: &Path, options: &[&str]) -> Self {
+        let state = ["--state", state.to_str().unwrap()];
+        let options = [&state, options].concat();
+        let server = Server::bind(config(&options)).await.unwrap();
         let shutdown = CancellationToken::new();
         Self {
             address: server.address().unwrap(),
@@ -40,6 +56,7 @@ impl TestServer {
             hub: server.hub(),
             shutdown: shutdown.clone(),
             running: tokio::spawn(server.serve(shutdown)),
+            _state: None,
         }
     }
 
@@ -68,7 +85,7 @@ impl TestServer {
     }
 }
 
-fn config(options: &[&str]) -> Config {
+pub fn config(options: &[&str]) -> Config {
     let free = [
         ["--host", "127.0.0.1"],
         ["--port", "0"],

@@ -3,102 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::client::SOON;
 use crate::http::get;
 use crate::server::TestServer;
-
-/// An EventSource: what it has read, and the last id.
-struct Source {
-    tcp: TcpStream,
-    read: String,
-    head: String,
-    last_id: String,
-}
-
-/// A block that has data.
-#[derive(Debug)]
-struct Told {
-    event: String,
-    data: Value,
-}
-
-impl Source {
-    async fn open(server: &TestServer, target: &str, headers: &str) -> Self {
-        let mut tcp = TcpStream::connect(server.address).await.unwrap();
-        let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
-        tcp.write_all(request.as_bytes()).await.unwrap();
-        let mut source = Self {
-            tcp,
-            read: String::new(),
-            head: String::new(),
-            last_id: String::new(),
-        };
-        while !source.read.contains("\r\n\r\n") {
-            assert!(source.more().await, "{}", source.read);
-        }
-        let (head, rest) = source.read.split_once("\r\n\r\n").unwrap();
-        (source.head, source.read) = (head.to_lowercase(), rest.to_owned());
-        assert!(source.head.starts_with("http/1.1 200"), "{}", source.head);
-        source
-    }
-
-    async fn more(&mut self) -> bool {
-        let mut bytes = [0; 4096];
-        let read = timeout(SOON, self.tcp.read(&mut bytes)).await;
-        let read = read.expect("nothing came").unwrap();
-        self.read
-            .push_str(std::str::from_utf8(&bytes[..read]).unwrap());
-        read > 0
-    }
-
-    /// The next block, of whatever kind; the lengths of chunks are skipped.
-    async fn block(&mut self) -> Option<String> {
-        loop {
-            if let Some((block, rest)) = self.read.split_once("\n\n") {
-                let lines = block.lines().filter(|line| line.contains(':'));
-                let block = lines.collect::<Vec<_>>().join("\n");
-                self.read = rest.to_owned();
-                return Some(block);
-            }
-            if !self.more().await {
-                return None;
-            }
-        }
-    }
-
-    async fn told(&mut self) -> Told {
-        loop {
-            let block = self.block().await.expect("the end");
-            let field = |name: &str| {
-                let mut lines = block.lines();
-                lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-            };
-            if let Some(id) = field("id") {
-                self.last_id = id.to_owned();
-            }
-            if let Some(data) = field("data") {
-                return Told {
-                    event: field("event").unwrap_or("message").to_owned(),
-                    data: serde_json::from_str(data).unwrap(),
-                };
-            }
-        }
-    }
-
-    /// Hears messages until this one; their numbers.
-    async fn until(&mut self, last: u64) -> Vec<u64> {
-        let mut numbers = Vec::new();
-        while numbers.last() != Some(&last) {
-            let told = self.told().await;
-            numbers.push(told.data["message"].as_u64().unwrap());
-        }
-        numbers
-    }
-}
+use crate::source::Source;
 
 const ROOM: &str = "/events/bus/a%20b";
 
@@ -111,7 +21,7 @@ fn publish(server: &TestServer, numbers: impl IntoIterator<Item = u64>) {
 #[tokio::test]
 async fn events_come_in_order_behind_where_they_begin() {
     let server = TestServer::start().await;
-    let mut source = Source::open(&server, ROOM, "").await;
+    let mut source = Source::open(server.address, ROOM, "").await;
     for header in [
         "content-type: text/event-stream",
         "cache-control: no-store",
@@ -137,7 +47,7 @@ async fn events_come_in_order_behind_where_they_begin() {
 #[tokio::test]
 async fn who_comes_back_hears_what_it_missed() {
     let server = TestServer::start().await;
-    let mut source = Source::open(&server, ROOM, "").await;
+    let mut source = Source::open(server.address, ROOM, "").await;
     assert_eq!(source.told().await.event, "joined");
     publish(&server, 0..5);
     source.until(4).await;
@@ -150,7 +60,7 @@ async fn who_comes_back_hears_what_it_missed() {
             1 => (ROOM.to_owned(), format!("Last-Event-ID: {id}\r\n")),
             _ => (format!("{ROOM}?last_event_id={id}"), String::new()),
         };
-        let mut source = Source::open(&server, &target, &headers).await;
+        let mut source = Source::open(server.address, &target, &headers).await;
         let joined = source.told().await;
         assert_eq!(joined.data["recovered"], true, "{joined:?}");
         assert_eq!(joined.data["since"], id);
@@ -160,7 +70,7 @@ async fn who_comes_back_hears_what_it_missed() {
     }
     for unknown in ["abcdefghijkl-1", "", "nonsense"] {
         let headers = format!("Last-Event-ID: {unknown}\r\n");
-        let mut source = Source::open(&server, ROOM, &headers).await;
+        let mut source = Source::open(server.address, ROOM, &headers).await;
         assert_eq!(source.told().await.data["recovered"], false, "{unknown}");
     }
     server.stop().await;
@@ -170,7 +80,7 @@ async fn who_comes_back_hears_what_it_missed() {
 #[tokio::test]
 async fn who_has_heard_nothing_yet_misses_nothing_either() {
     let server = TestServer::start().await;
-    let mut source = Source::open(&server, ROOM, "").await;
+    let mut source = Source::open(server.address, ROOM, "").await;
     while !source.read.contains("id: ") {
         assert!(source.more().await);
     }
@@ -179,7 +89,7 @@ async fn who_has_heard_nothing_yet_misses_nothing_either() {
     drop(source);
     publish(&server, 0..3);
     let headers = format!("Last-Event-ID: {id}\r\n");
-    let mut source = Source::open(&server, ROOM, &headers).await;
+    let mut source = Source::open(server.address, ROOM, &headers).await;
     assert_eq!(source.told().await.data["recovered"], true);
     assert_eq!(source.until(2).await, [0, 1, 2]);
     drop(source);
@@ -214,7 +124,7 @@ async fn what_can_not_be_listened_to_is_refused() {
 #[tokio::test]
 async fn where_nothing_happens_there_are_comments_and_who_goes_is_gone() {
     let server = TestServer::start().await;
-    let mut source = Source::open(&server, ROOM, "").await;
+    let mut source = Source::open(server.address, ROOM, "").await;
     assert_eq!(source.told().await.event, "joined");
     // The place to go on from is the last that is said.
     while !source.block().await.unwrap().starts_with("id: ") {}
@@ -235,7 +145,7 @@ async fn where_nothing_happens_there_are_comments_and_who_goes_is_gone() {
 #[tokio::test]
 async fn a_stop_ends_the_stream_and_says_so() {
     let server = TestServer::start().await;
-    let mut source = Source::open(&server, ROOM, "").await;
+    let mut source = Source::open(server.address, ROOM, "").await;
     assert_eq!(source.told().await.event, "joined");
     let ends = async {
         let told = source.told().await;

@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use roomcast::config::private_networks;
+use roomcast::ingest::rooms::Slot;
 use roomcast::ingest::zetta::{self, Config};
+use roomcast::nowplaying::Station;
 use roomcast::nowplaying::feed::Feed;
-use roomcast::nowplaying::{Slot, Station};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -64,16 +65,18 @@ impl Port {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tx, published) = mpsc::unbounded_channel();
-        let publish = Arc::new(move |slot, message: Box<serde_json::value::RawValue>| {
-            let message = serde_json::from_str(message.get()).unwrap();
-            let _ = tx.send((slot, message));
+        let station = Station {
+            timezone: chrono_tz::America::Chicago,
+            text: "The station".into(),
+        };
+        let publish = Arc::new(move |change| {
+            if let Some((slot, item)) = Slot::of(&change) {
+                let message = item.message(&station);
+                let _ = tx.send((slot, serde_json::from_str(message.get()).unwrap()));
+            }
         });
         let config = Config {
             allow: private_networks(),
-            station: Station {
-                timezone: chrono_tz::America::Chicago,
-                text: "The station".into(),
-            },
         };
         let (feed, shutdown) = (Arc::new(Feed::default()), CancellationToken::new());
         let port = Self {

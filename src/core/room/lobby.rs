@@ -98,7 +98,7 @@ impl Room {
         let Some(namespace) = &self.lobby else {
             return;
         };
-        state.head += 1;
+        let offset = state.offsets.give();
         let publication = Publication {
             namespace: namespace.clone(),
             room: self.name.clone(),
@@ -109,10 +109,7 @@ impl Room {
             origin: Some(key),
             retain: &[],
         };
-        self.queue(
-            Event::new(publication, state.offset(state.head), Utc::now()),
-            tasks,
-        );
+        self.queue(Event::new(publication, offset, Utc::now()), tasks);
     }
 
     /// Who else is in the lobby.
@@ -138,7 +135,7 @@ impl Room {
         let Some(peer) = to.cloned() else {
             return Err((Refused::Nobody, publication.into()));
         };
-        let offset = state.offset(state.head);
+        let offset = state.offsets.last();
         let shard = &self.shards[LOBBY_SHARD];
         let sender = state.peers.get(&publication.sender);
         let behind = sender.map_or(0, |sender| sender.last).max(peer.last);

@@ -5,35 +5,16 @@ use std::collections::VecDeque;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::item::{item, parse_start};
+use super::item::{id_of, item, parse_start};
 use super::xml::{Asset, LogEvent};
-use crate::nowplaying::Item;
-
-/// Equal ids with starts this close are one item: hot spares' clocks differ.
-const SAME_START: Duration = Duration::seconds(10);
+use crate::nowplaying::{Change, GRACE, Item, SAME_START};
 
 /// A start further ahead than this is compared as the time of receipt.
 const AHEAD: Duration = Duration::minutes(1);
 
-/// How long after its end an item still keeps an older one out.
-const GRACE: Duration = Duration::minutes(1);
-
 /// How many items are remembered that were on before. Senders repeat what they
 /// sent within some tens of seconds; so many jingles do not fit in that.
 const RECENT_MOST: usize = 16;
-
-/// What a document has changed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// Another item is on.
-    Current(Item),
-    /// What is on was told wrong before.
-    Corrected(Item),
-    /// Another item comes next.
-    Next(Item),
-    /// The item was on, but something newer is: for the play log only.
-    Aired(Item),
-}
 
 /// What is on, over all connections.
 #[derive(Debug, Default)]
@@ -46,7 +27,6 @@ pub struct OnAir {
 
 #[derive(Debug)]
 struct Known {
-    id: String,
     item: Item,
     /// Whether its start is the sender's and not the time of receipt.
     timed: bool,
@@ -121,7 +101,6 @@ impl Known {
         let item = item(event, asset, start.unwrap_or(now));
         let ahead = item.start - now > AHEAD;
         Self {
-            id: event.id.clone(),
             timed: start.is_some(),
             order: (if ahead { now } else { item.start }, now),
             received: now,
@@ -147,32 +126,20 @@ impl Known {
     /// Whether both are one and the same time that the item was on. What has
     /// neither id nor start can be on again, and be told the same.
     fn repeats(&self, other: &Self) -> bool {
-        let has_key = !by_hand(&self.id) || (self.timed && other.timed);
+        let has_key = !self.item.id.is_empty() || (self.timed && other.timed);
         has_key && self.is_same(other)
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        let same_item = if by_hand(&self.id) || by_hand(&other.id) {
-            by_hand(&self.id)
-                && by_hand(&other.id)
-                && self.item.title == other.item.title
-                && self.item.artist == other.item.artist
-        } else {
-            self.id == other.id
-        };
         let both_timed = self.timed && other.timed;
         let apart = (self.item.start - other.item.start).abs();
-        same_item && (!both_timed || apart <= SAME_START)
+        self.item.is_same(&other.item) && (!both_timed || apart <= SAME_START)
     }
 
     /// Until when an older start can't be what is on.
     fn ends(&self) -> DateTime<Utc> {
         self.received + Duration::milliseconds(self.item.length as i64) + GRACE
     }
-}
-
-fn by_hand(id: &str) -> bool {
-    id.is_empty() || id.bytes().all(|b| b == b'0')
 }
 
 fn is_marked(event: &LogEvent) -> bool {
@@ -185,7 +152,7 @@ fn current_of(events: &[LogEvent]) -> Option<(&LogEvent, &Asset)> {
     let find = |rule: &dyn Fn(&LogEvent) -> bool| events.iter().find(|event| rule(event));
     let found = find(&|event| event.status.eq_ignore_ascii_case("CURRENT"))
         .or_else(|| find(&|event| event.last_started.eq_ignore_ascii_case("true")))
-        .or_else(|| find(&|event| by_hand(&event.id) && event.asset.is_some()))
+        .or_else(|| find(&|event| id_of(event).is_empty() && event.asset.is_some()))
         .or_else(|| {
             let unmarked = |e: &LogEvent| e.status.is_empty() && e.last_started.is_empty();
             let first = || events.iter().find(with_asset);

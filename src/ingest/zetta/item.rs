@@ -15,6 +15,7 @@ pub(super) fn item(event: &LogEvent, asset: &Asset, start: DateTime<Utc>) -> Ite
         .into_iter()
         .find(|kind| !kind.is_empty());
     Item {
+        id: id_of(event).to_owned(),
         kind: kind.cloned().unwrap_or_default(),
         title: asset.title.clone(),
         artist: asset.artist.clone(),
@@ -22,6 +23,12 @@ pub(super) fn item(event: &LogEvent, asset: &Asset, start: DateTime<Utc>) -> Ite
         length: played(event, asset) * 1000.0,
         start,
     }
+}
+
+/// The id of a log event; empty where it was started by hand, all zeros.
+pub(super) fn id_of(event: &LogEvent) -> &str {
+    let by_hand = event.id.bytes().all(|b| b == b'0');
+    if by_hand { "" } else { &event.id }
 }
 
 /// What is played, in seconds: between the trims, else the file, else what the

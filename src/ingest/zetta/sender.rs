@@ -13,11 +13,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use super::Port;
-use super::current::Change;
 use super::framing::{self, Broken, Found, Framer};
 use super::intruder::{self, Greeting, Post};
 use super::xml;
-use crate::nowplaying::{Item, Slot};
+use crate::nowplaying::Change;
 
 /// How long a document, or an HTTP request with one, may take from its first
 /// byte to its last: studios are on the same network, and a burst repeats what
@@ -185,30 +184,26 @@ impl<'a> Sender<'a> {
         port.feed.heard();
         let mut on_air = port.on_air.lock().expect("no code panics under this lock");
         for change in on_air.take(&events, Utc::now()) {
-            match change {
-                Change::Current(item) => self.publish("on air", &item, false),
-                Change::Corrected(item) => self.publish("corrected", &item, false),
-                Change::Next(item) => self.publish("next", &item, true),
-                Change::Aired(item) => {
-                    metrics::counter!("roomcast_zetta_late_total").increment(1);
-                    debug!(start = %item.start, "an item that is over already");
-                }
-            }
+            self.tell(&change);
+            (port.publish)(change);
         }
     }
 
-    fn publish(&self, what: &'static str, item: &Item, next: bool) {
-        let song = item.is_song();
-        let slot = if next {
-            Slot::Next
-        } else {
-            Slot::Current { song }
+    fn tell(&self, change: &Change) {
+        let (what, item) = match change {
+            Change::Current(item) => ("on air", item),
+            Change::Corrected(item) => ("corrected", item),
+            Change::Next(item) => ("next", item),
+            Change::Aired(item) => {
+                metrics::counter!("roomcast_zetta_late_total").increment(1);
+                debug!(start = %item.start, "an item that is over already");
+                return;
+            }
         };
-        self.port.usual(
-            what,
-            || info!(song, title = item.title, artist = item.artist, start = %item.start, "{what}"),
-        );
-        (self.port.publish)(slot, item.message(&self.port.config.station));
+        self.port.usual(what, || {
+            let song = item.is_song();
+            info!(song, title = item.title, artist = item.artist, start = %item.start, "{what}")
+        });
     }
 }
 

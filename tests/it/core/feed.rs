@@ -2,10 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use roomcast::ingest::rooms::Rooms as Tracks;
-use roomcast::nowplaying::{Publish, Slot};
+use roomcast::ingest::rooms::{Rooms as Tracks, Slot};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::client::SOON;
@@ -45,10 +43,10 @@ fn fill(hub: &Arc<Hub>, namespace: &NamespaceName, name: &str) {
 }
 
 /// Publishes tracks: a number is a song, `-` with a number what is none.
-fn feed(publish: &Publish, tracks: &[i32]) {
+fn feed(rooms: &Arc<Tracks>, tracks: &[i32]) {
     for track in tracks {
         let slot = Slot::Current { song: *track > 0 };
-        publish(slot, to_raw_value(track).unwrap());
+        rooms.publish(slot, to_raw_value(track).unwrap());
     }
 }
 
@@ -83,37 +81,34 @@ async fn the_last_song_comes_once_the_room_takes_it() {
     for [busy, free, heard, shown] in cases {
         let case = format!("{busy:?}, {free:?}");
         let (hub, namespace) = metadata();
-        let shutdown = CancellationToken::new();
         let rooms = Tracks::new(hub.clone());
-        let publish = rooms.publish();
         let mut member = listener(&hub, &namespace);
         join_in(&hub, &member, "now-playing", None).await;
 
         fill(&hub, &namespace, "now-playing");
-        feed(&publish, busy);
+        feed(&rooms, busy);
         // The answer comes behind the last filler, and takes no time.
         join_in(&hub, &member, "now-playing", None).await;
-        feed(&publish, free);
-        let retry = tokio::spawn(rooms.retry(shutdown.clone()));
+        feed(&rooms, free);
+        let retry = tokio::spawn(async move { rooms.retry().await });
         assert_eq!(tracks(&mut member).await, heard, "{case}");
 
         let mut joiner = listener(&hub, &namespace);
         join_in(&hub, &joiner, "now-playing", None).await;
         assert_eq!(tracks(&mut joiner).await, shown, "{case}");
-        shutdown.cancel();
-        retry.await.unwrap();
+        retry.abort();
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_room_does_not_wait_for_another() {
     let (hub, namespace) = metadata();
-    let publish = Tracks::new(hub.clone()).publish();
+    let rooms = Tracks::new(hub.clone());
     let mut member = listener(&hub, &namespace);
     join_in(&hub, &member, "now-playing", None).await;
     fill(&hub, &namespace, "now-playing");
-    feed(&publish, &[1]);
-    publish(Slot::Next, to_raw_value(&7).unwrap());
+    feed(&rooms, &[1]);
+    rooms.publish(Slot::Next, to_raw_value(&7).unwrap());
     let mut joiner = listener(&hub, &namespace);
     join_in(&hub, &joiner, "next", None).await;
     assert_eq!(tracks(&mut joiner).await, [7]);
@@ -148,11 +143,11 @@ async fn refusals_are_logged_once_in_a_while_and_successes_are_not() {
     // first, and that may be another test's.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let (hub, namespace) = metadata();
-    let publish = Tracks::new(hub.clone()).publish();
+    let rooms = Tracks::new(hub.clone());
     let member = listener(&hub, &namespace);
     join_in(&hub, &member, "now-playing", None).await;
     let logged = |tracks: &[i32]| {
-        feed(&publish, tracks);
+        feed(&rooms, tracks);
         lines.0.swap(0, Ordering::Relaxed)
     };
     assert_eq!(logged(&[1, 2, 3]), 0, "taken");

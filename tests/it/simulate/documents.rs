@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use roomcast::ingest::zetta::current::{Change, OnAir};
+use roomcast::ingest::zetta::current::OnAir;
 use roomcast::ingest::zetta::framing::{Found, Framer};
 use roomcast::ingest::zetta::xml::{self, LogEvent};
+use roomcast::nowplaying::Change;
 use roomcast::simulate::{Item, Kind};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};

@@ -1,0 +1,58 @@
+//! What outlives the process of a durable room, and who is told that it changed.
+//! Knows no files: a store implements [`Keeper`], and asks the hub for the rest.
+
+use std::sync::Arc;
+
+use super::event::{Epoch, Event};
+use super::name::{NamespaceName, RoomName};
+
+/// How many numbers a store reserves ahead for a room.
+///
+/// A write to a slow disk may take seconds: at a thousand events a second there
+/// is still time. What is not used of it is left out after an unclean end.
+pub const BLOCK: u64 = 10_000;
+
+/// Who is told that a durable room is another than before.
+pub trait Keeper: Send + Sync + 'static {
+    /// Something was published in the room, or it was given up.
+    ///
+    /// Never blocks. Asks the hub for what there is now when it gets to it.
+    fn changed(&self, namespace: &NamespaceName, room: &RoomName);
+}
+
+/// Nothing outlives the process.
+#[derive(Debug, Default)]
+pub struct Forgetful;
+
+impl Keeper for Forgetful {
+    fn changed(&self, _: &NamespaceName, _: &RoomName) {}
+}
+
+/// A durable room, as a store writes it and gives it back.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The namespace of the room.
+    pub namespace: NamespaceName,
+    /// The room.
+    pub room: RoomName,
+    /// Which life of the room it is.
+    pub epoch: Epoch,
+    /// Its last number.
+    pub head: u64,
+    /// No number from here on may be given in this epoch, unless a store has
+    /// written down that more are reserved ([`super::hub::Hub::reserved`]).
+    pub limit: u64,
+    /// What it keeps.
+    pub contents: Contents,
+}
+
+/// What a room keeps for those who come later.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    /// All events behind this number are in the history.
+    pub floor: u64,
+    /// The history, oldest first.
+    pub history: Vec<Arc<Event>>,
+    /// The retained events by their keys.
+    pub retained: Vec<(String, Arc<Event>)>,
+}

@@ -1,0 +1,172 @@
+//! `GET /api/now-playing/history`: the play log, as JSON or CSV, newest first.
+//! Knows what can be asked for; the store answers.
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use tokio::task::spawn_blocking;
+
+use super::Api;
+use super::cached::cached;
+use crate::doors::Problem;
+use crate::nowplaying::{Aired, Station};
+use crate::store::Query;
+
+/// How many items there are if nothing else is asked for: as many as the
+/// station's site shows.
+const LIMIT: usize = 25;
+
+/// The most that one answer holds: two days, 200 KiB. Who wants more asks again,
+/// with the oldest start as `to`.
+const LIMIT_MOST: usize = 1_000;
+
+/// How long an answer may be kept, in seconds: a list of what was may be that late.
+const MAX_AGE: u32 = 5;
+
+/// What was asked for.
+struct Asked {
+    query: Query,
+    csv: bool,
+}
+
+/// What was played, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/now-playing/history",
+    params(
+        ("limit" = Option<usize>, Query, description = "1 to 1000; by default 25. Also as `q`"),
+        ("from" = Option<String>, Query, description = "What started then or later: RFC 3339, or a date of the station's clock"),
+        ("to" = Option<String>, Query, description = "What started before, likewise"),
+        ("all" = Option<bool>, Query, description = "1: also what was no song"),
+        ("format" = Option<String>, Query, description = "`csv` or `json`; else as `Accept` says"),
+    ),
+    responses(
+        (status = 200, content(
+            ([Aired<'static>] = "application/json"),
+            (String = "text/csv"),
+        )),
+        (status = 304, description = "As before"),
+        (status = 400, description = "Problem details (RFC 9457)"),
+    ),
+)]
+pub(super) async fn history(
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let read = read(&query.unwrap_or_default(), &headers, &api.station);
+    let Asked { query, csv } = read.map_err(|why| Problem::bad_request("invalid_query", why))?;
+    let all = query.all;
+    let items = match api.store.clone() {
+        Some(store) => {
+            // Closed only with the process.
+            let _turn = api.readers.acquire().await;
+            let read = spawn_blocking(move || store.history(&query)).await;
+            read.unwrap_or_default()
+        }
+        None => Vec::new(),
+    };
+    let rows = items.iter().map(|item| Aired::new(item, &api.station, all));
+    if !csv {
+        let rows: Vec<_> = rows.collect();
+        let body = serde_json::to_string(&rows).expect("strings and numbers always serialize");
+        return Ok(cached(&headers, "application/json", MAX_AGE, body));
+    }
+    let body = Aired::csv(rows, all);
+    let name = [(
+        header::CONTENT_DISPOSITION,
+        r#"attachment; filename="history.csv""#,
+    )];
+    let answer = cached(&headers, "text/csv; charset=utf-8", MAX_AGE, body);
+    Ok((name, answer).into_response())
+}
+
+/// The same, where the station's site has always asked for it.
+#[utoipa::path(
+    get,
+    path = "/api/now-playing.php",
+    params(("q" = Option<usize>, Query, description = "How many; as `limit`")),
+    responses((status = 200, body = [Aired<'static>])),
+)]
+pub(super) async fn history_of_old(
+    state: State<Api>,
+    query: RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    history(state, query, headers).await
+}
+
+fn read(query: &str, headers: &HeaderMap, station: &Station) -> Result<Asked, String> {
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|accept| accept.to_str().ok());
+    let mut csv = accept.is_some_and(prefers_csv);
+    let mut asked = Query {
+        limit: Some(LIMIT),
+        ..Query::default()
+    };
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "limit" | "q" => asked.limit = Some(limit(&value)?),
+            "from" => asked.from = Some(time(&name, &value, station)?),
+            "to" => asked.to = Some(time(&name, &value, station)?),
+            "all" => {
+                asked.all = match &*value {
+                    "1" | "true" | "" => true,
+                    "0" | "false" => false,
+                    _ => return Err("`all` is 1 or 0".to_owned()),
+                }
+            }
+            "format" => {
+                csv = match &*value {
+                    "csv" => true,
+                    "json" => false,
+                    _ => return Err("`format` is csv or json".to_owned()),
+                }
+            }
+            // What caches and trackers add is no error.
+            _ => {}
+        }
+    }
+    Ok(Asked { query: asked, csv })
+}
+
+fn limit(value: &str) -> Result<usize, String> {
+    let number = value.parse().ok();
+    number
+        .filter(|number| (1..=LIMIT_MOST).contains(number))
+        .ok_or_else(|| format!("`limit` is a number from 1 to {LIMIT_MOST}"))
+}
+
+fn time(name: &str, value: &str, station: &Station) -> Result<DateTime<Utc>, String> {
+    station.time(value).ok_or_else(|| {
+        format!("`{name}` is a date as 2026-11-21, or a time as 2026-11-21T18:00:00Z")
+    })
+}
+
+/// Whether CSV stands before JSON in what is accepted.
+fn prefers_csv(accept: &str) -> bool {
+    let mut kinds = accept
+        .split(',')
+        .map(|kind| kind.split(';').next().unwrap_or(kind).trim());
+    kinds.find(|kind| matches!(*kind, "text/csv" | "application/json")) == Some("text/csv")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn csv_is_for_those_who_ask_for_it_first() {
+        for (accept, csv) in [
+            ("text/csv", true),
+            ("text/csv;q=0.9, */*", true),
+            ("text/html, text/csv, application/json", true),
+            ("application/json, text/csv", false),
+            ("*/*", false),
+            ("", false),
+        ] {
+            assert_eq!(prefers_csv(accept), csv, "{accept}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What a [`Config`] asks for, loaded before anything is served: namespaces, the
+//! store, the source of the certificate. Opens no port.
+
+use anyhow::bail;
+use tracing::warn;
+
+use crate::config::{Config, Tls, token_variable};
+use crate::core::namespace::{Namespace, Publisher};
+use crate::net::tls;
+use crate::store::{Opened, Store, StoreError};
+use crate::{namespaces, net};
+
+/// Loads everything but opens nothing; says what would run.
+///
+/// # Errors
+/// Something can't be loaded; the text says what and where. A self-signed
+/// certificate is not made here.
+pub fn check(config: &Config) -> anyhow::Result<String> {
+    let namespaces = namespaces(config)?;
+    if let Tls::Files { .. } = config.tls
+        && let Some(source) = source(&config.tls)
+    {
+        tls::Acceptor::load(source)?;
+    }
+    Ok(config.summary(&namespaces))
+}
+
+/// How many connections there can be: as many as were asked for, or as the
+/// limit of open files allows, so that descriptors are left for the feed.
+pub(crate) fn connections_most(asked: usize) -> usize {
+    let good_for = match net::raise_descriptors(asked) {
+        Ok(good_for) => usize::try_from(good_for).unwrap_or(asked),
+        Err(error) => {
+            warn!(%error, "the limit of open files is not known");
+            return asked;
+        }
+    };
+    if good_for < asked / 2 {
+        warn!(
+            good_for,
+            asked,
+            "the limit of open files allows far fewer connections than --max-connections; \
+             raise it (ulimit -n, or LimitNOFILE= of systemd)"
+        );
+    }
+    asked.min(good_for)
+}
+
+pub(crate) fn namespaces(config: &Config) -> anyhow::Result<Vec<Namespace>> {
+    let mut namespaces = namespaces::load(config.namespaces.as_deref())?;
+    for (name, token) in &config.tokens {
+        let found = namespaces.iter_mut().find(|namespace| {
+            namespace.name == *name && namespace.publishers.contains(&Publisher::Http)
+        });
+        let Some(namespace) = found else {
+            let variable = token_variable(name);
+            bail!("{variable}: there is no namespace {name} that is published in over HTTP");
+        };
+        namespace.publish_token = Some(token.clone());
+    }
+    if config.zetta_listen.is_some() {
+        namespaces::check_feed(&namespaces)?;
+    }
+    Ok(namespaces)
+}
+
+pub(crate) fn source(tls: &Tls) -> Option<tls::Source> {
+    match tls.clone() {
+        Tls::Off => None,
+        Tls::SelfSigned { folder } => Some(tls::Source::SelfSigned(folder)),
+        Tls::Files { cert, key } => Some(tls::Source::Files { cert, key }),
+    }
+}
+
+/// The store, where there is something to be kept.
+pub(crate) fn store(
+    config: &Config,
+    namespaces: &[Namespace],
+) -> Result<Option<Opened>, StoreError> {
+    if !namespaces.iter().any(|namespace| namespace.durable) {
+        return Ok(None);
+    }
+    Store::open(&config.state, config.history_keep).map(Some)
+}

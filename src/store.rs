@@ -1,0 +1,251 @@
+//! What outlives the process, in one SQLite file: durable rooms and the play log.
+//! A thread of its own writes it, off the path of every event. Knows the hub,
+//! no door and no feed.
+//!
+//! Where the disk refuses, everything goes on in memory, and is written down
+//! once the disk takes it again; health, log and metrics say so.
+
+mod file;
+mod plays;
+mod rooms;
+mod writer;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
+use tracing::{debug, error, info};
+
+use crate::core::durable::{Keeper, Snapshot};
+use crate::core::name::{NamespaceName, RoomName};
+use crate::nowplaying::Item;
+use file::{File, Locked};
+pub use writer::Writing;
+
+/// How many items wait in memory for a disk that refuses them: two days of a
+/// station that plays one every three minutes.
+const PLAYS_MOST: usize = 1_000;
+
+/// Why a folder can't be the store's. A disk that refuses is no reason.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Two processes would give the same offsets.
+    #[error("{0} is in use by another process: give each server a --state of its own")]
+    Taken(PathBuf),
+    /// What is there would be harmed.
+    #[error("{file} is of a newer version (schema {found}, this one knows {known})")]
+    Newer {
+        /// The file.
+        file: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest one that is known.
+        known: i64,
+    },
+    /// What is there is somebody else's.
+    #[error("{0} is not of roomcast: move it away, or give another --state")]
+    Foreign(PathBuf),
+    /// The file can't be read; for those only that need it.
+    #[error("{file} can't be read: {error}")]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system, or SQLite, says.
+        error: String,
+    },
+}
+
+/// Which items of the play log are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Those that started at this time or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Those that started before this time.
+    pub to: Option<DateTime<Utc>>,
+    /// Also what was no song.
+    pub all: bool,
+    /// How many at most, the newest; none: all of them.
+    pub limit: Option<usize>,
+}
+
+/// The store, for those who write to it and read from it.
+#[derive(Clone)]
+pub struct Store(Arc<Shared>);
+
+/// A store, and what it had.
+pub struct Opened {
+    /// The store; nothing is written before [`Store::start`].
+    pub store: Store,
+    /// The durable rooms, as they were.
+    pub rooms: Vec<Snapshot>,
+}
+
+struct Shared {
+    folder: PathBuf,
+    /// Guards what is to be written; held to add and to take only.
+    pending: Mutex<Pending>,
+    wake: Condvar,
+    /// Whether the disk took what it was last given.
+    ok: AtomicBool,
+    /// For how long items stay in the play log.
+    keep: Duration,
+    /// Guards the connection of those who read; held while one of them does.
+    reader: Mutex<Option<Connection>>,
+    /// Guards what the writer begins with; taken once.
+    file: Mutex<Option<File>>,
+    /// Held as long as the store is: nobody else may have the folder.
+    _locked: Option<Locked>,
+}
+
+#[derive(Default)]
+struct Pending {
+    rooms: BTreeSet<(NamespaceName, RoomName)>,
+    /// At most [`PLAYS_MOST`]; the oldest are lost where there are more.
+    plays: VecDeque<Item>,
+    /// What the writer has and has not written yet.
+    writing: Vec<Item>,
+    stop: Option<Stop>,
+}
+
+/// How the writer is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// Nothing is published any more: what there is, is all.
+    Clean,
+    /// At once.
+    Abandoned,
+}
+
+impl Store {
+    /// Opens what is in the folder, and makes it where it is not there.
+    ///
+    /// A disk that refuses makes no error but a store in memory.
+    ///
+    /// # Errors
+    /// The folder is another's.
+    pub fn open(folder: &Path, keep: Duration) -> Result<Opened, StoreError> {
+        let locked = file::lock(folder)?;
+        let mut file = File::new(folder);
+        let (rooms, failed) = match file.load() {
+            Ok(rooms) => (rooms, None),
+            Err(file::LoadError::Refused(error)) => return Err(error),
+            Err(file::LoadError::Failed(error)) => (file.load_as_it_is(), Some(error)),
+        };
+        let store = Self(Arc::new(Shared {
+            folder: folder.to_owned(),
+            pending: Mutex::default(),
+            wake: Condvar::new(),
+            ok: AtomicBool::new(true),
+            keep,
+            reader: Mutex::default(),
+            file: Mutex::new(Some(file)),
+            _locked: locked,
+        }));
+        if let Some(error) = failed {
+            store.0.failed(&error);
+        }
+        Ok(Opened { store, rooms })
+    }
+
+    /// Whether what is to outlive the process is on disk, or soon will be.
+    pub fn is_ok(&self) -> bool {
+        self.0.ok.load(Ordering::Relaxed)
+    }
+
+    /// Who is to be told of the changes of durable rooms.
+    pub fn keeper(&self) -> Arc<dyn Keeper> {
+        self.0.clone()
+    }
+
+    /// An item was on air, or is: a row of the play log, or the same corrected.
+    /// Never blocks.
+    pub fn aired(&self, item: Item) {
+        let mut pending = self.0.lock();
+        pending.plays.push_back(item);
+        if pending.plays.len() > PLAYS_MOST {
+            pending.plays.pop_front();
+            metrics::counter!("roomcast_store_lost_plays_total").increment(1);
+        }
+        drop(pending);
+        self.0.wake.notify_one();
+    }
+
+    /// The play log, newest first. Blocks while it reads.
+    ///
+    /// What the disk does not give is missing, as health says by then.
+    pub fn history(&self, query: &Query) -> Vec<Item> {
+        let waiting: Vec<Item> = {
+            let pending = self.0.lock();
+            pending
+                .writing
+                .iter()
+                .chain(&pending.plays)
+                .cloned()
+                .collect()
+        };
+        let mut reader = self
+            .0
+            .reader
+            .lock()
+            .expect("no code panics under this lock");
+        let read = file::read_only(&self.0.folder, &mut reader, |db| plays::read(db, query));
+        drop(reader);
+        let mut rows = read.unwrap_or_else(|error| {
+            debug!(%error, "the play log can't be read");
+            Vec::new()
+        });
+        plays::merge(&mut rows, waiting, query);
+        rows
+    }
+}
+
+/// The play log of a folder that a server may be using, newest first.
+///
+/// # Errors
+/// There is none, or it can't be read.
+pub fn history(folder: &Path, query: &Query) -> Result<Vec<Item>, StoreError> {
+    let read = file::read_only(folder, &mut None, |db| plays::read(db, query));
+    read.map_err(|error| StoreError::Unreadable {
+        file: file::path(folder),
+        error: error.to_string(),
+    })
+}
+
+impl Keeper for Shared {
+    fn changed(&self, namespace: &NamespaceName, room: &RoomName) {
+        let room = (namespace.clone(), room.clone());
+        if self.lock().rooms.insert(room) {
+            self.wake.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().expect("no code panics under this lock")
+    }
+
+    /// The disk has refused; said once until it works again.
+    fn failed(&self, error: &dyn std::fmt::Display) {
+        metrics::counter!("roomcast_store_failures_total").increment(1);
+        if self.ok.swap(false, Ordering::Relaxed) {
+            let folder = self.folder.display();
+            error!(
+                %folder,
+                %error,
+                "the state can't be written; everything goes on in memory, and a restart \
+                 would lose it"
+            );
+        }
+    }
+
+    fn works(&self) {
+        if !self.ok.swap(true, Ordering::Relaxed) {
+            info!(folder = %self.folder.display(), "the state is written again");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The table of the play log: one row per item aired, corrected in place.
+//! Knows SQL and items; not where they come from, nor who asks.
+
+use chrono::{DateTime, Duration, Utc};
+use rusqlite::{Connection, Row, Transaction, params};
+
+use super::Query;
+use crate::nowplaying::Item;
+
+/// How far from its start the other rows of an item are looked for: no item is
+/// longer.
+const LONGEST: Duration = Duration::days(1);
+
+const COLUMNS: &str = "item, started, type, title, artist, album, length";
+
+/// Adds an item that was aired, or corrects the row that it has.
+pub(super) fn record(db: &Transaction<'_>, item: &Item) -> rusqlite::Result<()> {
+    let near = format!(
+        "SELECT {COLUMNS}, id FROM plays
+         WHERE item = ?1 AND started BETWEEN ?2 AND ?3 ORDER BY started DESC"
+    );
+    let mut near = db.prepare_cached(&near)?;
+    let (from, to) = (item.start - LONGEST, item.start + LONGEST);
+    let mut rows = near.query(params![
+        item.id,
+        from.timestamp_millis(),
+        to.timestamp_millis()
+    ])?;
+    while let Some(row) = rows.next()? {
+        if item.is_airing_of(&read_row(row)?) {
+            return correct(db, row.get(7)?, item);
+        }
+    }
+    let sql = format!("INSERT INTO plays ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+    db.prepare_cached(&sql)?.execute(params![
+        item.id,
+        item.start.timestamp_millis(),
+        item.kind,
+        item.title,
+        item.artist,
+        item.album,
+        item.length
+    ])?;
+    Ok(())
+}
+
+/// The start stays: clocks of hot spares differ.
+fn correct(db: &Transaction<'_>, id: i64, item: &Item) -> rusqlite::Result<()> {
+    let sql = "UPDATE plays SET type = ?2, title = ?3, artist = ?4, album = ?5, length = ?6
+               WHERE id = ?1";
+    db.prepare_cached(sql)?.execute(params![
+        id,
+        item.kind,
+        item.title,
+        item.artist,
+        item.album,
+        item.length
+    ])?;
+    Ok(())
+}
+
+/// Removes what started before a time; says how many rows that were.
+pub(super) fn expire(db: &Connection, before: DateTime<Utc>) -> rusqlite::Result<usize> {
+    let before = before.timestamp_millis();
+    db.execute("DELETE FROM plays WHERE started < ?1", [before])
+}
+
+/// What the query asks for, newest first.
+pub(super) fn read(db: &Connection, query: &Query) -> rusqlite::Result<Vec<Item>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM plays
+         WHERE started >= ?1 AND started < ?2 AND (?3 OR type = ?4)
+         ORDER BY started DESC, id DESC LIMIT ?5"
+    );
+    let from = query.from.map_or(i64::MIN, |t| t.timestamp_millis());
+    let to = query.to.map_or(i64::MAX, |t| t.timestamp_millis());
+    // SQLite takes a negative limit for none.
+    let limit = query
+        .limit
+        .map_or(-1, |most| i64::try_from(most).unwrap_or(-1));
+    let mut rows = db.prepare_cached(&sql)?;
+    let rows = rows.query_map(params![from, to, query.all, Item::SONG, limit], read_row)?;
+    rows.collect()
+}
+
+/// Adds what is not written yet to what was read.
+pub(super) fn merge(rows: &mut Vec<Item>, waiting: Vec<Item>, query: &Query) {
+    for item in waiting {
+        match rows.iter_mut().find(|row| item.is_airing_of(row)) {
+            Some(row) => {
+                let start = row.start;
+                *row = Item { start, ..item };
+            }
+            None => rows.push(item),
+        }
+    }
+    rows.retain(|item| {
+        let in_time = query.from.is_none_or(|from| item.start >= from)
+            && query.to.is_none_or(|to| item.start < to);
+        in_time && (query.all || item.kind == Item::SONG)
+    });
+    rows.sort_by_key(|item| std::cmp::Reverse(item.start));
+    rows.truncate(query.limit.unwrap_or(usize::MAX));
+}
+
+fn read_row(row: &Row<'_>) -> rusqlite::Result<Item> {
+    let start: i64 = row.get(1)?;
+    Ok(Item {
+        id: row.get(0)?,
+        start: DateTime::from_timestamp_millis(start).unwrap_or_default(),
+        kind: row.get(2)?,
+        title: row.get(3)?,
+        artist: row.get(4)?,
+        album: row.get(5)?,
+        length: row.get(6)?,
+    })
+}

@@ -1,0 +1,201 @@
+//! The tables of the durable rooms: what is written of one, and read back.
+//! Knows SQL and snapshots; not when they are written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::DateTime;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use serde_json::value::RawValue;
+use tracing::warn;
+
+use crate::core::durable::{BLOCK, Contents, Snapshot};
+use crate::core::event::{Epoch, Event, Kind, Offset, Publication};
+use crate::core::name::{NamespaceName, Nickname, RoomName};
+
+/// All rooms, as they were. Nothing is reserved for them: the first event of one
+/// begins another epoch.
+pub(super) fn load(db: &Connection) -> rusqlite::Result<Vec<Snapshot>> {
+    let mut rooms = db.prepare("SELECT id, namespace, room, epoch, reserved, floor FROM rooms")?;
+    let rooms = rooms.query_map([], |row| {
+        let id: i64 = row.get(0)?;
+        let head: u64 = row.get(4)?;
+        let snapshot = Snapshot {
+            namespace: NamespaceName::parse(&row.get::<_, String>(1)?).map_err(unreadable)?,
+            room: RoomName::parse(&row.get::<_, String>(2)?).map_err(unreadable)?,
+            epoch: epoch(row, 3)?,
+            head,
+            limit: head + 1,
+            contents: Contents {
+                floor: row.get(5)?,
+                ..Contents::default()
+            },
+        };
+        Ok((id, snapshot))
+    })?;
+    let mut all = Vec::new();
+    for room in rooms {
+        let loaded = room.and_then(|(id, mut snapshot)| {
+            fill(db, id, &mut snapshot)?;
+            Ok(snapshot)
+        });
+        match loaded {
+            Ok(snapshot) => all.push(snapshot),
+            // Written by nobody of us: it costs this room and no other.
+            Err(rusqlite::Error::FromSqlConversionFailure(_, _, error)) => {
+                warn!(%error, "a stored room can't be read and begins anew");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
+
+/// Reserves numbers for rooms that were just read, as they would ask for soon.
+pub(super) fn reserve(db: &Connection, rooms: &mut [Snapshot]) -> rusqlite::Result<()> {
+    for room in rooms {
+        room.limit = room.head + BLOCK;
+        set_reserved(db, room, room.limit)?;
+    }
+    Ok(())
+}
+
+/// The room's numbers end here: nothing was given behind its last one.
+pub(super) fn ended(db: &Connection, room: &Snapshot) -> rusqlite::Result<()> {
+    set_reserved(db, room, room.head)
+}
+
+fn set_reserved(db: &Connection, room: &Snapshot, reserved: u64) -> rusqlite::Result<()> {
+    let sql = "UPDATE rooms SET reserved = ?3 WHERE namespace = ?1 AND room = ?2";
+    let mut update = db.prepare_cached(sql)?;
+    update.execute(params![
+        room.namespace.as_str(),
+        room.room.as_str(),
+        reserved
+    ])?;
+    Ok(())
+}
+
+/// Writes what is new of a room, and removes what it has given up.
+pub(super) fn save(db: &Transaction<'_>, room: &Snapshot) -> rusqlite::Result<()> {
+    let (namespace, name) = (room.namespace.as_str(), room.room.as_str());
+    let epoch = room.epoch.to_string();
+    let known: Option<(i64, String)> = db
+        .prepare_cached("SELECT id, epoch FROM rooms WHERE namespace = ?1 AND room = ?2")?
+        .query_row([namespace, name], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    // Another life of the room: nothing of the one before stays as it was.
+    if known.is_some_and(|(_, known)| known != epoch) {
+        forget(db, &room.namespace, &room.room)?;
+    }
+    let id: i64 = db
+        .prepare_cached(
+            "INSERT INTO rooms (namespace, room, epoch, reserved, floor)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (namespace, room) DO UPDATE SET reserved = ?4, floor = ?5
+             RETURNING id",
+        )?
+        .query_row(
+            params![namespace, name, epoch, room.limit, room.contents.floor],
+            |row| row.get(0),
+        )?;
+    let last: Option<u64> = db
+        .prepare_cached("SELECT max(number) FROM events WHERE room = ?1")?
+        .query_row([id], |row| row.get(0))?;
+    let retained = room.contents.retained.iter().map(|(_, event)| event);
+    for event in retained.chain(&room.contents.history) {
+        if last.is_none_or(|last| event.offset.number > last) {
+            save_event(db, id, event)?;
+        }
+    }
+    db.prepare_cached("DELETE FROM retained WHERE room = ?1")?
+        .execute([id])?;
+    let mut retain =
+        db.prepare_cached("INSERT INTO retained (room, key, number) VALUES (?1, ?2, ?3)")?;
+    for (key, event) in &room.contents.retained {
+        retain.execute(params![id, key, event.offset.number])?;
+    }
+    db.prepare_cached(
+        "DELETE FROM events WHERE room = ?1 AND number <= ?2
+         AND number NOT IN (SELECT number FROM retained WHERE room = ?1)",
+    )?
+    .execute(params![id, room.contents.floor])?;
+    Ok(())
+}
+
+/// Removes a room that was given up.
+pub(super) fn forget(
+    db: &Transaction<'_>,
+    namespace: &NamespaceName,
+    room: &RoomName,
+) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM rooms WHERE namespace = ?1 AND room = ?2")?
+        .execute([namespace.as_str(), room.as_str()])?;
+    Ok(())
+}
+
+fn save_event(db: &Transaction<'_>, room: i64, event: &Event) -> rusqlite::Result<()> {
+    // An event may be both in the history and retained.
+    db.prepare_cached("INSERT OR IGNORE INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![
+            room,
+            event.offset.number,
+            event.offset.epoch.to_string(),
+            event.time.timestamp_millis(),
+            event.publication.sender.as_str(),
+            event.publication.message.get(),
+        ])?;
+    Ok(())
+}
+
+fn fill(db: &Connection, id: i64, room: &mut Snapshot) -> rusqlite::Result<()> {
+    let sql = "SELECT number, epoch, time, sender, message FROM events
+               WHERE room = ?1 ORDER BY number";
+    let mut events = db.prepare_cached(sql)?;
+    let mut events = events.query([id])?;
+    let mut by_number = HashMap::new();
+    while let Some(row) = events.next()? {
+        let event = Arc::new(event(row, room)?);
+        let number = event.offset.number;
+        if number > room.contents.floor {
+            room.contents.history.push(event.clone());
+        }
+        by_number.insert(number, event);
+    }
+    let mut retained = db.prepare_cached("SELECT key, number FROM retained WHERE room = ?1")?;
+    let mut retained = retained.query([id])?;
+    while let Some(row) = retained.next()? {
+        if let Some(event) = by_number.get(&row.get::<_, u64>(1)?) {
+            room.contents.retained.push((row.get(0)?, event.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn event(row: &Row<'_>, room: &Snapshot) -> rusqlite::Result<Event> {
+    let publication = Publication {
+        namespace: room.namespace.clone(),
+        room: room.room.clone(),
+        kind: Kind::Message,
+        sender: Nickname::stored(&row.get::<_, String>(3)?).map_err(unreadable)?,
+        to: None,
+        message: RawValue::from_string(row.get(4)?).map_err(unreadable)?,
+        origin: None,
+        retain: &[],
+    };
+    let offset = Offset {
+        epoch: epoch(row, 1)?,
+        number: row.get(0)?,
+    };
+    let time = DateTime::from_timestamp_millis(row.get(2)?).unwrap_or_default();
+    Ok(Event::new(publication, offset, time))
+}
+
+fn epoch(row: &Row<'_>, column: usize) -> rusqlite::Result<Epoch> {
+    row.get::<_, String>(column)?.parse().map_err(unreadable)
+}
+
+fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    let kind = rusqlite::types::Type::Text;
+    rusqlite::Error::FromSqlConversionFailure(0, kind, Box::new(error))
+}

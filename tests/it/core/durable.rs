@@ -1,0 +1,194 @@
+//! Rooms that outlive the hub: what a store is told and given, and what somebody
+//! who comes back is sent after a clean end and after another one.
+
+use std::collections::BTreeSet;
+
+use roomcast::core::durable::{Keeper, Snapshot};
+
+use super::*;
+
+/// A store that only remembers which rooms it is to ask for.
+#[derive(Default)]
+struct Asked(Mutex<BTreeSet<String>>);
+
+impl Keeper for Asked {
+    fn changed(&self, _: &NamespaceName, room: &RoomName) {
+        self.0.lock().unwrap().insert(room.to_string());
+    }
+}
+
+impl Asked {
+    fn rooms(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+            .into_iter()
+            .collect()
+    }
+}
+
+fn durable(stored: Vec<Snapshot>) -> (Arc<Hub>, Arc<Asked>) {
+    let asked = Arc::new(Asked::default());
+    let namespace = Namespace {
+        durable: true,
+        ..namespace("/n", 3, &["last"])
+    };
+    let hub = Hub::durable(vec![namespace], Memory, asked.clone(), stored);
+    (hub, asked)
+}
+
+fn snapshot(hub: &Hub) -> Snapshot {
+    let namespace = NamespaceName::parse("/n").unwrap();
+    hub.snapshot(&namespace, &room("r")).unwrap()
+}
+
+/// What somebody is sent who joins with this number of the epoch.
+async fn comes_back(hub: &Arc<Hub>, snapshot: &Snapshot, number: u64) -> (bool, Vec<String>) {
+    let epoch = snapshot.epoch;
+    let mut listener = connect(hub);
+    let joined = join(hub, &listener, Some(Offset { epoch, number })).await;
+    let mut told = Vec::new();
+    while let Ok(Told::Event(text)) = listener.told.try_recv() {
+        told.push(text);
+    }
+    hub.disconnect(&listener.client);
+    (joined.recovered, told)
+}
+
+#[tokio::test]
+async fn after_a_restart_there_is_no_gap_and_no_place_that_nobody_knows() {
+    let (first, _) = durable(Vec::new());
+    for number in 1..=5 {
+        publish(&first, number);
+    }
+    let clean = snapshot(&first);
+    assert_eq!((clean.head, clean.contents.floor), (5, 2));
+    // The store has reserved some more, and does not know which of them were given.
+    let unclean = Snapshot {
+        head: 100,
+        limit: 200,
+        ..clean.clone()
+    };
+    // number -> recovered, backlog; before anything new, and behind one more
+    type Case = (
+        u64,
+        (bool, &'static [&'static str]),
+        (bool, &'static [&'static str]),
+    );
+    let both: [Case; 4] = [
+        (5, (true, &[]), (true, &["6"])),
+        (4, (true, &["5"]), (true, &["5", "6"])),
+        (2, (true, &["3", "4", "5"]), (false, &["4", "5", "6"])),
+        (1, (false, &["3", "4", "5"]), (false, &["4", "5", "6"])),
+    ];
+    let unknown: [Case; 4] = [
+        (6, (false, &[]), (false, &["6"])),
+        (99, (false, &[]), (false, &["6"])),
+        (100, (true, &[]), (true, &["6"])),
+        (102, (false, &["3", "4", "5"]), (false, &["4", "5", "6"])),
+    ];
+    for (stored, last, cases) in [
+        (clean.clone(), 6, both.to_vec()),
+        (unclean, 101, [both, unknown].concat()),
+    ] {
+        let (hub, _) = durable(vec![stored.clone()]);
+        for (number, before, _) in &cases {
+            let (recovered, told) = comes_back(&hub, &stored, *number).await;
+            assert_eq!(
+                (recovered, told.as_slice()),
+                (before.0, &to_strings(before.1)[..]),
+                "{number}"
+            );
+        }
+        let offset = publish(&hub, 6);
+        assert_eq!((offset.epoch, offset.number), (clean.epoch, last));
+        for (number, _, after) in &cases {
+            let (recovered, told) = comes_back(&hub, &stored, *number).await;
+            assert_eq!(
+                (recovered, told.as_slice()),
+                (after.0, &to_strings(after.1)[..]),
+                "{number}"
+            );
+        }
+    }
+}
+
+fn to_strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn what_is_not_reserved_is_of_another_epoch() {
+    let (first, _) = durable(Vec::new());
+    let old = publish(&first, 1);
+    let stored = snapshot(&first);
+    // As a store gives it back that can write nothing.
+    let (hub, _) = durable(vec![Snapshot {
+        limit: stored.head + 1,
+        ..stored.clone()
+    }]);
+    assert_eq!(comes_back(&hub, &stored, 1).await, (true, vec![]));
+    let new = publish(&hub, 2);
+    assert_ne!(new.epoch, old.epoch);
+    assert!(!comes_back(&hub, &stored, 1).await.0);
+    // The store writes again: it learns the new epoch, and reserves in it.
+    let written = snapshot(&hub);
+    assert_eq!(written.epoch, new.epoch);
+    hub.reserved(&written);
+    assert_eq!(publish(&hub, 3).epoch, new.epoch);
+}
+
+#[tokio::test]
+async fn a_store_hears_of_every_room_that_changed_and_of_those_given_up() {
+    let (hub, asked) = durable(Vec::new());
+    publish_in(&hub, "a", to_raw_value(&1).unwrap(), &[]).unwrap();
+    publish_in(&hub, "b", to_raw_value(&1).unwrap(), &[]).unwrap();
+    assert_eq!(asked.rooms(), ["a", "b"]);
+    let listener = connect(&hub);
+    join_in(&hub, &listener, "c", None).await;
+    assert_eq!(asked.rooms(), [] as [&str; 0], "a join is no change");
+    // A thousand empty rooms are kept; then the one goes that is empty longest.
+    for number in 0..999 {
+        let name = format!("n{number}");
+        publish_in(&hub, &name, to_raw_value(&1).unwrap(), &[]).unwrap();
+    }
+    assert!(asked.rooms().contains(&"a".to_owned()));
+    let namespace = NamespaceName::parse("/n").unwrap();
+    assert!(hub.snapshot(&namespace, &room("a")).is_none());
+    assert!(hub.snapshot(&namespace, &room("b")).is_some());
+}
+
+#[tokio::test]
+async fn a_namespace_takes_back_what_it_still_wants() {
+    let (first, _) = durable(Vec::new());
+    publish(&first, 1);
+    publish(&first, 2);
+    let stored = snapshot(&first);
+    // (durable, history, retain, fixed) -> what a newcomer and who comes back get
+    let fixed = Rooms::Fixed(vec![room("elsewhere")]);
+    let cases = [
+        (true, 3, &["last"][..], Rooms::Open, &["2"][..], &["2"][..]),
+        (true, 1, &["last"], Rooms::Open, &["2"], &["2"]),
+        (true, 3, &["other"], Rooms::Open, &[], &["2"]),
+        (false, 3, &["last"], Rooms::Open, &[], &[]),
+        (true, 3, &["last"], fixed, &[], &[]),
+    ];
+    for (durable, history, retain, rooms, shown, missed) in cases {
+        let case = format!("{durable} {history} {retain:?} {rooms:?}");
+        let is_fixed = rooms != Rooms::Open;
+        let namespace = Namespace {
+            durable,
+            rooms,
+            ..namespace("/n", history, retain)
+        };
+        let asked = Arc::new(Asked::default());
+        let hub = Hub::durable(vec![namespace], Memory, asked, vec![stored.clone()]);
+        if is_fixed {
+            assert_eq!(hub.durable_rooms(), [], "{case}");
+            continue;
+        }
+        let mut newcomer = connect(&hub);
+        join(&hub, &newcomer, None).await;
+        assert_eq!(newcomer.messages(shown.len()).await, shown, "{case}");
+        let (_, told) = comes_back(&hub, &stored, 1).await;
+        assert_eq!(told, missed, "{case}");
+    }
+}
