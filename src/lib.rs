@@ -19,6 +19,7 @@ pub mod net;
 pub mod nowplaying;
 mod opening;
 pub mod problem;
+pub mod report;
 pub mod simulate;
 pub mod store;
 

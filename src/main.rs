@@ -2,12 +2,13 @@
 //! Knows no room and no protocol: the library does what there is to do.
 
 use std::env;
-use std::io::{Write, stderr, stdout};
+use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use roomcast::config::{Action, Config, ConfigError};
+use roomcast::config::{Action, Config, ConfigError, Report};
 use roomcast::net::tls;
+use roomcast::report::ReportError;
 use roomcast::simulate::{self, News};
 use roomcast::{Server, logging, metrics};
 use tokio::signal::ctrl_c;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     };
     let done = match config.action {
         Action::Check => check(&config),
+        Action::History(ref report) => history(&config, report),
         Action::Simulate(options) => simulate(&options),
         Action::Serve => serve(config),
     };
@@ -67,6 +69,14 @@ fn check(config: &Config) -> anyhow::Result<()> {
     }
     print!("{}", roomcast::check(config)?);
     Ok(())
+}
+
+fn history(config: &Config, report: &Report) -> anyhow::Result<()> {
+    match roomcast::report::history(config, report, &mut stdout().lock()) {
+        // Who reads the first lines only has read enough.
+        Err(ReportError::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
+    }
 }
 
 #[tokio::main]

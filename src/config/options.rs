@@ -280,6 +280,7 @@ pub(super) fn command() -> Command {
             Command::new("check")
                 .about("Load everything and print what would run; exit 1 with the reason if not"),
         )
+        .subcommand(super::report::command())
         .subcommand(simulate::command().args(without_meaning()))
 }
 

@@ -21,6 +21,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "config",
         &[
             "config",
+            "nowplaying",
             "namespaces",
             "core",
             "document",
@@ -31,6 +32,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("logging", &["config"]),
+    ("report", &["config", "store", "nowplaying"]),
     ("opening", &["config", "namespaces", "store", "net", "core"]),
     ("ingest", &["ingest", "nowplaying", "store", "net", "core"]),
     ("doors", &["doors", "nowplaying", "store", "net", "core"]),
