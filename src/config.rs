@@ -22,6 +22,7 @@ use crate::core::name::NamespaceName;
 use crate::core::token::Token;
 use crate::net::origin::WebOrigins;
 use crate::problem::{Fault, Origin, Problem, Problems};
+use crate::simulate;
 use layers::Layers;
 pub use report::Report;
 pub use tokens::variable as token_variable;
@@ -38,6 +39,8 @@ pub enum Action {
     History(Report),
     /// Ask the server that runs with the same settings how it is.
     Healthcheck,
+    /// Play a Zetta to a server.
+    Simulate(simulate::Options),
 }
 
 /// Whether the main port speaks TLS, and with which certificate.
@@ -149,6 +152,9 @@ impl Config {
             Some((name, _)) if name == "healthcheck" => Action::Healthcheck,
             Some((name, own)) if name == report::NAME => {
                 Action::History(Report::read(&own, timezone, &mut layers))
+            }
+            Some((name, own)) if name == simulate::NAME => {
+                Action::Simulate(simulate::Options::read(&own))
             }
             _ => Action::Serve,
         };

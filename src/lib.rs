@@ -21,6 +21,7 @@ pub mod nowplaying;
 mod opening;
 pub mod problem;
 pub mod report;
+pub mod simulate;
 pub mod store;
 
 use std::future::pending;

@@ -16,6 +16,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("problem", &[]),
     ("document", &["problem"]),
     ("namespaces", &["namespaces", "core", "document", "problem"]),
+    ("simulate", &["simulate"]),
     (
         "config",
         &[
@@ -26,6 +27,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "document",
             "problem",
             "net",
+            // Its part of the command line.
+            "simulate",
         ],
     ),
     ("logging", &["config"]),

@@ -22,6 +22,7 @@ mod raw;
 mod replay;
 mod server;
 mod sessions;
+mod simulate;
 mod socketio;
 mod source;
 mod sse;

@@ -5,6 +5,7 @@ mod healthcheck;
 mod logs;
 mod metrics;
 mod signals;
+mod simulate;
 mod start;
 mod status;
 
@@ -69,6 +70,13 @@ fn taken() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     (listener, port)
+}
+
+async fn signal(child: &Child, name: &str) {
+    // Every shell has `kill`, and not every system `/bin/kill`.
+    let kill = format!("kill -{name} {}", child.id().unwrap());
+    let status = Command::new("sh").args(["-c", &kill]).status().await;
+    assert!(status.unwrap().success());
 }
 
 /// A server that runs; it is killed when this is dropped.
@@ -155,10 +163,7 @@ impl Program {
 
     /// Sends a signal by its short name, as in `kill -TERM`.
     pub async fn signal(&self, name: &str) {
-        // Every shell has `kill`, and not every system `/bin/kill`.
-        let kill = format!("kill -{name} {}", self.child.id().unwrap());
-        let status = Command::new("sh").args(["-c", &kill]).status().await;
-        assert!(status.unwrap().success());
+        signal(&self.child, name).await;
     }
 
     /// Waits for the end of the program, and of what it says.

@@ -33,7 +33,7 @@ impl TestServer {
         Self::start_with(&[]).await
     }
 
-    /// Starts a server on free ports of this machine, with more options.
+    /// Starts a server on free ports of this machine unless the options say which.
     pub async fn start_with(options: &[&str]) -> Self {
         Self::start_as(config(options)).await
     }
@@ -97,19 +97,18 @@ impl TestServer {
 }
 
 pub fn config(options: &[&str]) -> Config {
-    let fixed = [
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-        "--zetta-listen",
-        "127.0.0.1:0",
+    let free = [
+        ["--host", "127.0.0.1"],
+        ["--port", "0"],
+        ["--zetta-listen", "127.0.0.1:0"],
     ];
-    let arguments = fixed
-        .iter()
-        .chain(options)
-        .map(|argument| (*argument).into());
+    let not_given = free.iter().filter(|[flag, _]| !options.contains(flag));
+    let arguments = [
+        &["server"],
+        &not_given.flatten().copied().collect::<Vec<_>>()[..],
+        options,
+    ];
+    let arguments = arguments.concat().into_iter().map(Into::into);
     Config::load(arguments, None).unwrap()
 }
 
