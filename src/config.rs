@@ -4,6 +4,7 @@
 mod clash;
 mod layers;
 mod options;
+mod report;
 mod summary;
 mod tokens;
 mod value;
@@ -15,24 +16,31 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use clap::ArgMatches;
 use ipnet::IpNet;
 
 use crate::core::name::NamespaceName;
 use crate::core::token::Token;
 use crate::net::origin::WebOrigins;
 use crate::problem::{Fault, Origin, Problem, Problems};
+use crate::simulate;
 use layers::Layers;
+pub use report::Report;
 pub use tokens::variable as token_variable;
 pub use value::{LogFormat, private_networks};
 
 /// What the process is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Run the server.
     Serve,
     /// Load everything, say what would run, and end.
     Check,
+    /// Print the play log, and end.
+    History(Report),
+    /// Ask the server that runs with the same settings how it is.
+    Healthcheck,
+    /// Play a Zetta to a server.
+    Simulate(simulate::Options),
 }
 
 /// Whether the main port speaks TLS, and with which certificate.
@@ -134,8 +142,22 @@ impl Config {
         env: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let flags = options::command().try_get_matches_from(args)?;
-        let action = action(&flags);
+        let subcommand = flags
+            .subcommand()
+            .map(|(name, own)| (name.to_owned(), own.clone()));
         let mut layers = Layers::new(flags, env);
+        let timezone = layers.required("timezone", value::timezone);
+        let action = match subcommand {
+            Some((name, _)) if name == "check" => Action::Check,
+            Some((name, _)) if name == "healthcheck" => Action::Healthcheck,
+            Some((name, own)) if name == report::NAME => {
+                Action::History(Report::read(&own, timezone, &mut layers))
+            }
+            Some((name, own)) if name == simulate::NAME => {
+                Action::Simulate(simulate::Options::read(&own))
+            }
+            _ => Action::Serve,
+        };
 
         let port = layers.required("port", value::listen);
         let host = layers.required("host", value::host);
@@ -154,7 +176,7 @@ impl Config {
                 .required("zetta-listen", value::listen_or_off)
                 .map(|listen| listen.address()),
             zetta_allow: layers.list("zetta-allow", value::networks),
-            timezone: layers.required("timezone", value::timezone),
+            timezone,
             station_text: layers.required("station-text", value::station_text),
             state: layers.required("state", value::path),
             history_keep: layers.required("history-days", value::days),
@@ -175,13 +197,6 @@ impl Config {
         } else {
             Err(Problems(problems).into())
         }
-    }
-}
-
-fn action(flags: &ArgMatches) -> Action {
-    match flags.subcommand_name() {
-        Some("check") => Action::Check,
-        _ => Action::Serve,
     }
 }
 

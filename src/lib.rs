@@ -11,6 +11,7 @@ pub mod config;
 pub mod core;
 pub mod document;
 pub mod doors;
+pub mod healthcheck;
 pub mod ingest;
 pub mod logging;
 pub mod metrics;
@@ -19,6 +20,8 @@ pub mod net;
 pub mod nowplaying;
 mod opening;
 pub mod problem;
+pub mod report;
+pub mod simulate;
 pub mod store;
 
 use std::future::pending;

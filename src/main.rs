@@ -2,11 +2,16 @@
 //! Knows no room and no protocol: the library does what there is to do.
 
 use std::env;
+use std::io::{ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use roomcast::config::{Action, Config, ConfigError};
+use roomcast::config::{Action, Config, ConfigError, Report, Tls};
 use roomcast::net::tls;
-use roomcast::{Server, logging, metrics};
+use roomcast::report::ReportError;
+use roomcast::simulate::{self, News};
+use roomcast::{Server, healthcheck, logging, metrics};
+use tokio::signal::ctrl_c;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +27,9 @@ fn main() -> ExitCode {
     };
     let done = match config.action {
         Action::Check => check(&config),
+        Action::History(ref report) => history(&config, report),
+        Action::Healthcheck => healthcheck(&config),
+        Action::Simulate(options) => simulate(&options),
         Action::Serve => serve(config),
     };
     match done {
@@ -64,6 +72,21 @@ fn check(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn history(config: &Config, report: &Report) -> anyhow::Result<()> {
+    match roomcast::report::history(config, report, &mut stdout().lock()) {
+        // Who reads the first lines only has read enough.
+        Err(ReportError::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn healthcheck(config: &Config) -> anyhow::Result<()> {
+    let https = config.tls != Tls::Off;
+    println!("{}", healthcheck::ask(config.listen, https).await?);
+    Ok(())
+}
+
 #[tokio::main]
 async fn serve(config: Config) -> anyhow::Result<()> {
     logging::start(config.log_format, config.verbose)?;
@@ -86,7 +109,33 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The signals that the program follows.
+/// Plays until it is over, somebody ends it, or nobody reads it any more.
+#[tokio::main(flavor = "current_thread")]
+async fn simulate(options: &simulate::Options) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let seed = options.seed;
+    eprintln!("server: --seed {seed} plays the same again; Ctrl-C ends it");
+    let unread = CancellationToken::new();
+    let reader = unread.clone();
+    let tell = move |news: News| {
+        let told = match &news {
+            News::OnAir(..) => writeln!(stdout(), "{news}"),
+            _ => writeln!(stderr(), "server: {news}"),
+        };
+        if told.is_err() {
+            reader.cancel();
+        }
+    };
+    tokio::select! {
+        () = simulate::run(options, Arc::new(tell)) => {}
+        () = unread.cancelled() => {}
+        interrupted = ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// The signals that the server follows.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

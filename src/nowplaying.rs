@@ -43,20 +43,24 @@ pub struct Station {
     pub text: String,
 }
 
-impl Station {
-    /// A time in RFC 3339, or the midnight that a date of the station begins with.
-    pub fn time(&self, text: &str) -> Option<DateTime<Utc>> {
-        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-            return Some(time.to_utc());
-        }
-        let midnight = text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN);
-        // Where clocks are put forward at midnight, the day begins an hour later.
-        let local = (0..=1).find_map(|hour| {
-            let begins = midnight + Duration::hours(hour);
-            begins.and_local_timezone(self.timezone).earliest()
-        });
-        local.map(|local| local.to_utc())
+/// A time in RFC 3339, or the midnight that a date of the zone begins with.
+///
+/// # Errors
+/// The text is neither; what is said of that goes behind the name of what it is.
+pub fn parse_time(text: &str, timezone: Tz) -> Result<DateTime<Utc>, String> {
+    let wrong =
+        || format!("`{text}` is no date as 2026-11-21, and no time as 2026-11-21T18:00:00Z");
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(time.to_utc());
     }
+    let date = text.parse::<NaiveDate>().map_err(|_| wrong())?;
+    let midnight = date.and_time(NaiveTime::MIN);
+    // Where clocks are put forward at midnight, the day begins an hour later.
+    let begins = (0..=1).find_map(|hour| {
+        let begins = midnight.checked_add_signed(Duration::hours(hour))?;
+        begins.and_local_timezone(timezone).earliest()
+    });
+    begins.map(|begins| begins.to_utc()).ok_or_else(wrong)
 }
 
 /// What a feed has told.

@@ -5,6 +5,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, Command};
 
 use crate::document::Type;
+use crate::simulate;
 
 /// What stands before an option's name in the environment.
 pub(super) const PREFIX: &str = "ROOMCAST_";
@@ -279,4 +280,16 @@ pub(super) fn command() -> Command {
             Command::new("check")
                 .about("Load everything and print what would run; exit 1 with the reason if not"),
         )
+        .subcommand(super::report::command())
+        .subcommand(
+            Command::new("healthcheck")
+                .about("Ask the server that runs with the same settings; exit 1 if it is not well"),
+        )
+        .subcommand(simulate::command().args(without_meaning()))
+}
+
+/// The options for a subcommand that does not serve: taken, since others give
+/// them everywhere, but not shown.
+fn without_meaning() -> impl Iterator<Item = Arg> {
+    OPTIONS.iter().map(|option| option.arg().hide(true))
 }

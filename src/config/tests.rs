@@ -295,7 +295,7 @@ fn slips_in_variables_are_warned_of_and_others_are_left_alone() {
     let env = [
         ("ROOMCAST_PROT", "5"),
         ("ROOMCAST_CI", "1"),
-        ("ROOMCAST_TOKEN_BUS", "x"),
+        ("ROOMCAST_TOKEN_BUS", "0123456789abcdef"),
         ("ROOMCAST_SERVICE_HOST", "10.0.0.1"),
         ("ROOMCAST_STATE", ""),
         ("PORT", "7"),
@@ -306,6 +306,40 @@ fn slips_in_variables_are_warned_of_and_others_are_left_alone() {
         ["ROOMCAST_PROT means nothing here; did you mean ROOMCAST_PORT?"]
     );
     assert_eq!(config.state, PathBuf::from("state"));
+}
+
+#[test]
+fn tokens_come_from_the_environment_or_from_files_and_are_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "fedcba9876543210\n").unwrap();
+    let file = file.to_str().unwrap();
+    let env = [
+        ("ROOMCAST_TOKEN_BUS", "0123456789abcdef"),
+        ("ROOMCAST_TOKEN_NOW_PLAYING_FILE", file),
+    ];
+    let tokens = load(&[], &env).unwrap().tokens;
+    let names: Vec<_> = tokens.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["/bus", "/now-playing"]);
+    let fits = |name: &str, token: &str| tokens[name].is(token);
+    assert!(fits("/bus", "0123456789abcdef"));
+    assert!(fits("/now-playing", "fedcba9876543210"));
+    for (name, value, words) in [
+        ("ROOMCAST_TOKEN_BUS", "hunter2", "16 characters"),
+        ("ROOMCAST_TOKEN_BUS", "hunter2hunter2 hunter2", "no blanks"),
+        (
+            "ROOMCAST_TOKEN_BUS_FILE",
+            "/nowhere/hunter2",
+            "can't be read",
+        ),
+        ("ROOMCAST_TOKEN_", "0123456789abcdef", "a-z, 0-9"),
+    ] {
+        let error = load(&[], &[(name, value)]).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{name}");
+        let said = error.to_string();
+        assert!(said.contains(name) && said.contains(words), "{said}");
+        assert!(!said.contains("hunter2hunter2"), "{said}");
+    }
 }
 
 #[test]

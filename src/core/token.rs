@@ -2,6 +2,7 @@
 //! nobody. Knows no header and no file.
 
 use std::fmt;
+use std::str::FromStr;
 
 use subtle::ConstantTimeEq;
 
@@ -42,6 +43,14 @@ impl Token {
     /// much of it is right.
     pub fn is(&self, offered: &str) -> bool {
         self.0.as_bytes().ct_eq(offered.as_bytes()).into()
+    }
+}
+
+impl FromStr for Token {
+    type Err = TokenError;
+
+    fn from_str(text: &str) -> Result<Self, TokenError> {
+        Self::parse(text)
     }
 }
 

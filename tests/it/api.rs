@@ -1,61 +1,198 @@
-//! HTTP for backends: `POST /bus-message/:room`.
+//! The HTTP API: publishing for backends; what was played stands in `played`.
 
-use serde_json::json;
+mod played;
+
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::client::Client;
-use crate::http::{Answer, ask};
-use crate::server::TestServer;
+use crate::http::{Answer, ask, get};
+use crate::server::{TestServer, config};
 
-async fn bus_message(server: &TestServer, room: &str, headers: &str, body: &str) -> Answer {
+const TOKEN: &str = "0123456789abcdef";
+const BEARER: &str = "Authorization: Bearer 0123456789abcdef\r\n";
+const WRONG: &str = "Authorization: Bearer 0123456789abcdeF\r\n";
+
+async fn post(server: &TestServer, target: &str, headers: &str, body: &str) -> Answer {
     let request = format!(
-        "POST /bus-message/{room} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "POST {target} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
     ask(TcpStream::connect(server.address).await.unwrap(), &request).await
 }
 
+/// A server that backends publish in, in `/bus` and `/metadata`.
+async fn open_to_backends() -> TestServer {
+    let mut config = config(&[]);
+    for namespace in ["/bus", "/metadata"] {
+        let token = TOKEN.parse().unwrap();
+        config.tokens.insert(namespace.parse().unwrap(), token);
+    }
+    TestServer::start_as(config).await
+}
+
+fn is_problem(answer: &Answer, status: u16, code: &str) {
+    assert_eq!(answer.status, status, "{}", answer.body);
+    let kind = "content-type: application/problem+json";
+    assert!(answer.head.contains(kind), "{}", answer.head);
+    let problem: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(problem["code"], code, "{problem}");
+    assert_eq!(problem["status"], status, "{problem}");
+}
+
 #[tokio::test]
 async fn a_backend_reaches_the_clients_of_a_room() {
-    let server = TestServer::start().await;
+    let server = open_to_backends().await;
     let mut client = Client::connect(server.address, "/bus").await.unwrap();
-    client.join("r").await;
-    // No Content-Type: backends in the field send none.
-    let answer = bus_message(&server, "r", "", r#"{"b": 1.50, "a": null}"#).await;
-    assert_eq!((answer.status, answer.body.as_str()), (200, "OK"));
-    let event = client.next().await;
-    assert_eq!(event["sender"], "POST");
-    assert_eq!(event["message"], json!({"b": 1.50, "a": null}));
+    client.join("a b").await;
+    for (target, headers) in [("/bus-message/a%20b", ""), ("/api/bus/a%20b", BEARER)] {
+        // No Content-Type: backends in the field send none.
+        let answer = post(&server, target, headers, r#"{"b": 1.50, "a": null}"#).await;
+        assert_eq!(answer.status, 200, "{target}: {}", answer.body);
+        let event = client.next().await;
+        assert_eq!(event["sender"], "POST");
+        assert_eq!(event["message"], json!({"b": 1.50, "a": null}));
+        if target.starts_with("/api") {
+            let done: Value = serde_json::from_str(&answer.body).unwrap();
+            let offset = &event["offset"];
+            let expected = json!({"status": "ok", "room": "a b", "offset": offset});
+            assert_eq!(done, expected);
+        } else {
+            assert_eq!(answer.body, "OK");
+        }
+    }
+    drop(client);
     server.stop().await;
 }
 
 #[tokio::test]
 async fn what_a_backend_may_not_is_refused() {
-    let server = TestServer::start().await;
-    let long = "x".repeat(200);
+    let closed = TestServer::start().await;
+    let open = open_to_backends().await;
+    let long = format!("/bus-message/{}", "x".repeat(200));
     let big = format!("\"{}\"", "x".repeat(70_000));
-    // room, headers, body -> status, code
+    let bigger = format!("\"{}\"", "x".repeat(3_000_000));
+    let page = "Origin: https://example.com\r\n";
+    let spoofed = "X-Forwarded-For: 127.0.0.1\r\n";
+    // server, target, headers, body -> status, code
     let cases = [
-        ("r", "", "not json", 400, "invalid_request"),
-        ("r", "", "", 400, "invalid_request"),
-        (long.as_str(), "", "1", 400, "invalid_name"),
-        ("r", "", big.as_str(), 413, "too_big"),
-        ("r", "Origin: https://example.com\r\n", "1", 403, "no_token"),
-        ("r", "X-Forwarded-For: 127.0.0.1\r\n", "1", 403, "no_token"),
+        (
+            &closed,
+            "/bus-message/r",
+            "",
+            "not json",
+            400,
+            "invalid_request",
+        ),
+        (&closed, "/bus-message/r", "", "", 400, "invalid_request"),
+        (&closed, long.as_str(), "", "1", 400, "invalid_name"),
+        (&closed, "/bus-message/r", "", big.as_str(), 413, "too_big"),
+        (
+            &closed,
+            "/bus-message/r",
+            "",
+            bigger.as_str(),
+            413,
+            "too_big",
+        ),
+        (&closed, "/bus-message/r", page, "1", 403, "no_token"),
+        (&closed, "/bus-message/r", spoofed, "1", 403, "no_token"),
+        (&open, "/bus-message/r", page, "1", 401, "token_needed"),
+        (&open, "/bus-message/r", spoofed, "1", 401, "token_needed"),
+        (&closed, "/api/bus/r", "", "1", 403, "no_token"),
+        (&closed, "/api/bus/r", BEARER, "1", 403, "no_token"),
+        (&open, "/api/bus/r", "", "1", 401, "token_needed"),
+        (
+            &open,
+            "/api/bus/r",
+            "Authorization: Basic eA==\r\n",
+            "1",
+            401,
+            "token_needed",
+        ),
+        (&open, "/api/bus/r", WRONG, "1", 403, "wrong_token"),
+        (&open, "/api/bus/r", BEARER, "{", 400, "invalid_request"),
+        (&open, "/api/bus/%00", BEARER, "1", 400, "invalid_name"),
+        (&open, "/api/bus/r", BEARER, big.as_str(), 413, "too_big"),
+        (&open, "/api/layout/r", BEARER, "1", 403, "not_allowed"),
+        (&open, "/api/lobby/r", BEARER, "1", 403, "not_allowed"),
+        (&open, "/api/schedule/r", BEARER, "1", 403, "reserved"),
+        (
+            &open,
+            "/api/nowhere/r",
+            BEARER,
+            "1",
+            404,
+            "unknown_namespace",
+        ),
+        (
+            &open,
+            "/api/NOWHERE/r",
+            BEARER,
+            "1",
+            404,
+            "unknown_namespace",
+        ),
     ];
-    for (room, headers, body, status, code) in cases {
-        let answer = bus_message(&server, room, headers, body).await;
-        assert_eq!(answer.status, status, "{}", answer.body);
-        assert!(
-            answer.head.contains("application/problem+json"),
-            "{}",
-            answer.head
-        );
-        assert!(
-            answer.body.contains(&format!(r#""code":"{code}""#)),
-            "{}",
-            answer.body
-        );
+    for (server, target, headers, body, status, code) in cases {
+        let answer = post(server, target, headers, body).await;
+        is_problem(&answer, status, code);
+        let asks = answer.head.contains("www-authenticate: Bearer");
+        assert_eq!(asks, status == 401, "{}", answer.head);
+    }
+    closed.stop().await;
+    open.stop().await;
+}
+
+/// A token for a namespace that nobody publishes in over HTTP is a slip.
+#[tokio::test]
+async fn a_token_that_opens_nothing_is_a_start_error() {
+    for namespace in ["/layout", "/nowhere", "/schedule"] {
+        let mut config = config(&[]);
+        let token = TOKEN.parse().unwrap();
+        config.tokens.insert(namespace.parse().unwrap(), token);
+        let refused = roomcast::Server::bind(config).await;
+        let said = refused.err().expect("it starts").to_string();
+        let variable = namespace.replace('/', "ROOMCAST_TOKEN_").to_uppercase();
+        assert!(said.starts_with(&variable), "{said}");
+    }
+}
+
+/// Every route of the description is there, and every one there is described.
+#[tokio::test]
+async fn the_description_describes_what_there_is() {
+    let server = TestServer::start().await;
+    let answer = get(server.address, "/api/openapi.json", "").await;
+    let description: Value = serde_json::from_str(&answer.body).unwrap();
+    assert!(description["openapi"].as_str().unwrap().starts_with("3."));
+    let paths = description["paths"].as_object().unwrap();
+    let names: Vec<_> = paths.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "/api/now-playing",
+            "/api/now-playing.php",
+            "/api/now-playing/history",
+            "/api/openapi.json",
+            "/api/{namespace}/{room}",
+            "/bus-message/{room}",
+        ]
+    );
+    for (path, methods) in paths {
+        let target = path.replace("{namespace}", "bus").replace("{room}", "r");
+        for method in methods.as_object().unwrap().keys() {
+            let answer = match method.as_str() {
+                "get" => get(server.address, &target, "").await,
+                "post" => post(&server, &target, "", "1").await,
+                other => panic!("{other}"),
+            };
+            let described = &description["paths"][path][method]["responses"];
+            let status = answer.status.to_string();
+            assert!(
+                described.get(&status).is_some(),
+                "{method} {path}: {status}"
+            );
+        }
     }
     server.stop().await;
 }

@@ -1,9 +1,11 @@
 //! The program as its users run it: a child process, its output, its exit code.
 
 mod check;
+mod healthcheck;
 mod logs;
 mod metrics;
 mod signals;
+mod simulate;
 mod start;
 mod status;
 
@@ -33,7 +35,7 @@ const FREE: [&str; 6] = [
 ];
 
 /// The program in a folder, told nothing by the environment of the tests.
-fn command(folder: &Path, arguments: &[&str]) -> Command {
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
     command
         .args(arguments)
@@ -45,13 +47,13 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// What a program has left that ended by itself.
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
 }
 
-async fn run(mut command: Command) -> Ended {
+pub async fn run(mut command: Command) -> Ended {
     let output = timeout(SOON, command.output())
         .await
         .expect("the program goes on")
@@ -68,6 +70,13 @@ fn taken() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     (listener, port)
+}
+
+async fn signal(child: &Child, name: &str) {
+    // Every shell has `kill`, and not every system `/bin/kill`.
+    let kill = format!("kill -{name} {}", child.id().unwrap());
+    let status = Command::new("sh").args(["-c", &kill]).status().await;
+    assert!(status.unwrap().success());
 }
 
 /// A server that runs; it is killed when this is dropped.
@@ -154,10 +163,7 @@ impl Program {
 
     /// Sends a signal by its short name, as in `kill -TERM`.
     pub async fn signal(&self, name: &str) {
-        // Every shell has `kill`, and not every system `/bin/kill`.
-        let kill = format!("kill -{name} {}", self.child.id().unwrap());
-        let status = Command::new("sh").args(["-c", &kill]).status().await;
-        assert!(status.unwrap().success());
+        signal(&self.child, name).await;
     }
 
     /// Waits for the end of the program, and of what it says.

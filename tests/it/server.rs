@@ -33,21 +33,32 @@ impl TestServer {
         Self::start_with(&[]).await
     }
 
-    /// Starts a server on free ports of this machine, with more options.
+    /// Starts a server on free ports of this machine unless the options say which.
     pub async fn start_with(options: &[&str]) -> Self {
+        Self::start_as(config(options)).await
+    }
+
+    /// Starts one with these settings, but what it keeps.
+    pub async fn start_as(config: Config) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let server = Self::start_in(state.path(), options).await;
+        let server = Self::run(Config {
+            state: state.path().to_owned(),
+            ..config
+        });
         Self {
             _state: Some(state),
-            ..server
+            ..server.await
         }
     }
 
     /// The same, with what is in this folder.
     pub async fn start_in(state: &Path, options: &[&str]) -> Self {
         let state = ["--state", state.to_str().unwrap()];
-        let options = [&state, options].concat();
-        let server = Server::bind(config(&options)).await.unwrap();
+        Self::run(config(&[&state, options].concat())).await
+    }
+
+    async fn run(config: Config) -> Self {
+        let server = Server::bind(config).await.unwrap();
         let shutdown = CancellationToken::new();
         Self {
             address: server.address().unwrap(),
@@ -86,19 +97,18 @@ impl TestServer {
 }
 
 pub fn config(options: &[&str]) -> Config {
-    let fixed = [
-        "server",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-        "--zetta-listen",
-        "127.0.0.1:0",
+    let free = [
+        ["--host", "127.0.0.1"],
+        ["--port", "0"],
+        ["--zetta-listen", "127.0.0.1:0"],
     ];
-    let arguments = fixed
-        .iter()
-        .chain(options)
-        .map(|argument| (*argument).into());
+    let not_given = free.iter().filter(|[flag, _]| !options.contains(flag));
+    let arguments = [
+        &["server"],
+        &not_given.flatten().copied().collect::<Vec<_>>()[..],
+        options,
+    ];
+    let arguments = arguments.concat().into_iter().map(Into::into);
     Config::load(arguments, None).unwrap()
 }
 

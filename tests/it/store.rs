@@ -3,6 +3,7 @@
 
 mod disk;
 mod killed;
+mod plays;
 
 use std::path::Path;
 
@@ -32,7 +33,7 @@ async fn track(source: &mut Source) -> String {
     track.as_str().expect("an event with a track").to_owned()
 }
 
-fn database(folder: &Path) -> Connection {
+pub fn database(folder: &Path) -> Connection {
     Connection::open(folder.join("roomcast.db")).unwrap()
 }
 

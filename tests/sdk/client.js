@@ -4,7 +4,7 @@
 import { io } from 'socket.io-client';
 
 // How long the server has for anything that a test waits for.
-const DEADLINE_MS = 10_000;
+export const DEADLINE_MS = 10_000;
 
 export class Client {
   // EVENTs that came and were not taken yet, in the order in which they came.
@@ -81,7 +81,8 @@ export class Client {
   }
 }
 
-function within(promise, what) {
+// A promise that is given up after the deadline, with a word on what did not come.
+export function within(promise, what) {
   let timer;
   const late = new Promise((_, reject) => {
     const error = new Error(`did not come in ${DEADLINE_MS} ms: ${what}`);

@@ -46,7 +46,7 @@ export class Server {
   port;
   zettaPort;
 
-  // `flags` are more of the command line.
+  // `flags` are added to those that every test's server has.
   constructor({ tls = false, flags = [] } = {}) {
     this.tls = tls;
     this.flags = flags;
@@ -156,7 +156,8 @@ export class Server {
   }
 }
 
-function program() {
+// The path of the server to test.
+export function program() {
   if (process.env.ROOMCAST_SERVER) {
     return path.resolve(process.env.ROOMCAST_SERVER);
   }

@@ -4,13 +4,12 @@
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
 use tokio::task::spawn_blocking;
 
 use super::Api;
 use super::cached::cached;
 use crate::doors::Problem;
-use crate::nowplaying::{Aired, Station};
+use crate::nowplaying::{Aired, Station, parse_time};
 use crate::store::Query;
 
 /// How many items there are if nothing else is asked for: as many as the
@@ -105,11 +104,13 @@ fn read(query: &str, headers: &HeaderMap, station: &Station) -> Result<Asked, St
         limit: Some(LIMIT),
         ..Query::default()
     };
+    let time = |value: &str| parse_time(value, station.timezone);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let named = |why| format!("{name}: {why}");
         match &*name {
             "limit" | "q" => asked.limit = Some(limit(&value)?),
-            "from" => asked.from = Some(time(&name, &value, station)?),
-            "to" => asked.to = Some(time(&name, &value, station)?),
+            "from" => asked.from = Some(time(&value).map_err(named)?),
+            "to" => asked.to = Some(time(&value).map_err(named)?),
             "all" => {
                 asked.all = match &*value {
                     "1" | "true" | "" => true,
@@ -136,12 +137,6 @@ fn limit(value: &str) -> Result<usize, String> {
     number
         .filter(|number| (1..=LIMIT_MOST).contains(number))
         .ok_or_else(|| format!("`limit` is a number from 1 to {LIMIT_MOST}"))
-}
-
-fn time(name: &str, value: &str, station: &Station) -> Result<DateTime<Utc>, String> {
-    station.time(value).ok_or_else(|| {
-        format!("`{name}` is a date as 2026-11-21, or a time as 2026-11-21T18:00:00Z")
-    })
 }
 
 /// Whether CSV stands before JSON in what is accepted.

@@ -16,7 +16,7 @@ use crate::source::Source;
 
 /// Waits until the last event in the file is this one; looks often, since nobody
 /// tells.
-async fn written(folder: &Path, number: u64) {
+pub async fn written(folder: &Path, number: u64) {
     let mut look = interval(Duration::from_millis(5));
     let written = async {
         loop {

@@ -1,0 +1,129 @@
+//! The play log across restarts: no row twice, corrected in place, and given up
+//! with its age.
+
+use serde_json::Value;
+
+use super::{database, listener, track};
+use crate::http::get;
+use crate::program::{Program, command, run};
+use crate::server::{TestServer, config, play, song};
+
+async fn titles(server: &TestServer) -> Vec<String> {
+    let answer = get(server.address, "/api/now-playing/history", "").await;
+    let rows: Vec<Value> = serde_json::from_str(&answer.body).unwrap();
+    let title = |row: &Value| row["track"].as_str().unwrap().to_owned();
+    rows.iter().map(title).collect()
+}
+
+#[tokio::test]
+async fn what_is_told_again_after_a_restart_has_its_row() {
+    let state = tempfile::tempdir().unwrap();
+    // A studio repeats what is on; here with a correction, and once by hand.
+    let by_hand = song(200, "By hand").replace(r#"ZettaId="1200""#, r#"ZettaId="""#);
+    let corrected = song(100, "Corrected");
+    let rounds = [
+        (
+            vec![song(1, "One"), song(100, "Wrong")],
+            vec!["Wrong", "One"],
+        ),
+        (vec![corrected], vec!["Corrected", "One"]),
+        (vec![by_hand.clone()], vec!["By hand", "Corrected", "One"]),
+        (
+            vec![by_hand, song(300, "Two")],
+            vec!["Two", "By hand", "Corrected", "One"],
+        ),
+    ];
+    for (documents, expected) in rounds {
+        let server = TestServer::start_in(state.path(), &[]).await;
+        let (mut source, _) = listener(&server, "").await;
+        let mut zetta = server.zetta().await;
+        for document in documents {
+            play(&mut zetta, &document).await;
+        }
+        while track(&mut source).await != expected[0] {}
+        assert_eq!(titles(&server).await, expected);
+        drop((source, zetta));
+        server.stop().await;
+    }
+    let server = TestServer::start_in(state.path(), &[]).await;
+    let all = ["Two", "By hand", "Corrected", "One"];
+    assert_eq!(titles(&server).await, all, "without a word");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_older_than_was_asked_for_is_removed_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let server = TestServer::start_in(&state, &[]).await;
+    let (mut source, _) = listener(&server, "").await;
+    let mut zetta = server.zetta().await;
+    // Of March; what comes below is of now.
+    play(&mut zetta, &song(1, "Old")).await;
+    track(&mut source).await;
+    drop((source, zetta));
+    server.stop().await;
+    let rows = || {
+        let sql = "SELECT count(*) FROM plays";
+        database(&state).query_row(sql, [], |row| row.get::<_, u32>(0))
+    };
+    for (days, left) in [("36500", 1), ("30", 0)] {
+        let server = TestServer::start_in(&state, &["--history-days", days]).await;
+        server.stop().await;
+        assert_eq!(rows(), Ok(left), "{days}");
+    }
+}
+
+/// A report is printed beside the server that writes, and without one.
+#[tokio::test]
+async fn reports_are_printed_from_the_folder() {
+    let program = Program::start(&[]).await;
+    for (start, title) in [(1, "One"), (60, "Two, \"too\"")] {
+        let title = title.replace('"', "&quot;");
+        program.feed(&song(start, &title)).await;
+    }
+    super::killed::written(&program.folder.path().join("state"), 2).await;
+    let report = async |options: &[&str]| {
+        let options = [&["history"], options].concat();
+        let ended = run(command(program.folder.path(), &options)).await;
+        (ended.code, ended.stdout, ended.stderr)
+    };
+    let (code, lines, _) = report(&[]).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(
+        lines,
+        "2026-02-28 19:01:00    5:48  The Smiths: Two, \"too\" (The Queen Is Dead)\n\
+         2026-02-28 19:00:01    5:48  The Smiths: One (The Queen Is Dead)\n"
+    );
+    let csv = [
+        "--csv",
+        "--from",
+        "2026-02-28",
+        "--to",
+        "2026-03-01T01:00:30Z",
+    ];
+    let (code, lines, _) = report(&csv).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(
+        lines,
+        "track,album,artist,length,timestampUTC,timestampCST\n\
+         One,The Queen Is Dead,The Smiths,347900.0,2026-03-01T01:00:01Z,2026-02-28T19:00:01Z\n"
+    );
+    let (_, lines, _) = report(&["--limit", "1"]).await;
+    assert_eq!(lines.lines().count(), 1);
+    for (options, expected, words) in [
+        (["--from", "monday"], 2, "--from"),
+        (["--limit", "0"], 2, "--limit"),
+        (["--state", "elsewhere"], 1, "elsewhere"),
+    ] {
+        let (code, _, said) = report(&options).await;
+        assert_eq!(code, Some(expected), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn the_play_log_is_kept_for_four_years() {
+    let days = config(&[]).history_keep.as_secs() / (24 * 60 * 60);
+    assert_eq!(days, 4 * 365 + 1);
+}
