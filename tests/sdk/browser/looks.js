@@ -60,7 +60,7 @@ const TREES = {
     - paragraph: "On"
     - paragraph: Two
     - paragraph: All
-    - progressbar "How far the song is"
+    - progressbar "Progress"
     - paragraph:
       - text: Since
       - time: /\\d/
@@ -87,7 +87,7 @@ const TREES = {
     - status: Live
     - paragraph: "On"
     - paragraph: Two
-    - progressbar "How far the song is"
+    - progressbar "Progress"
   - paragraph: Next Coming
   - paragraph:
     - link "All songs":
