@@ -45,6 +45,21 @@ impl App {
             }
         }
     }
+
+    /// The next track, while the server's clock goes on.
+    async fn track_in_time(&mut self) -> Value {
+        let track = async {
+            loop {
+                tokio::time::pause();
+                tokio::time::advance(Duration::from_secs(1)).await;
+                tokio::time::resume();
+                if let Ok(track) = timeout(Duration::from_millis(50), self.track()).await {
+                    return track;
+                }
+            }
+        };
+        timeout(SOON, track).await.expect("no track")
+    }
 }
 
 /// A server on which these items were played, the last one is current.
@@ -104,17 +119,7 @@ async fn the_first_frame_is_the_last_song_and_what_is_on_follows_5_s_later() {
         (&track["track"], &track["type"]),
         (&json!("First"), &json!("SONG"))
     );
-    let link = async {
-        loop {
-            tokio::time::pause();
-            tokio::time::advance(Duration::from_secs(1)).await;
-            tokio::time::resume();
-            if let Ok(track) = timeout(Duration::from_millis(50), app.track()).await {
-                return track;
-            }
-        }
-    };
-    let link = timeout(SOON, link).await.expect("no LINK");
+    let link = app.track_in_time().await;
     assert_eq!(link["type"], "LINK");
     assert!(connected.elapsed() >= Duration::from_secs(5), "too soon");
     drop(app);
@@ -129,6 +134,27 @@ async fn a_song_that_comes_meanwhile_takes_the_place_of_what_was_on() {
     let mut zetta = server.zetta().await;
     play(&mut zetta, &song(330, "Second")).await;
     assert_eq!(app.track().await["track"], "Second");
+    drop(app);
+    server.stop().await;
+}
+
+/// Of the server, and with it of the machine.
+#[tokio::test]
+async fn the_first_frame_is_the_last_song_also_after_a_restart() {
+    let state = tempfile::tempdir().unwrap();
+    let server = TestServer::start_in(state.path(), &[]).await;
+    let mut zetta = server.zetta().await;
+    let mut before = App::connect(&server, METADATA).await;
+    for (document, kind) in [(song(0, "First"), "SONG"), (spot(300), "LINK")] {
+        play(&mut zetta, &document).await;
+        assert_eq!(before.track().await["type"], kind);
+    }
+    drop((before, zetta));
+    server.stop().await;
+    let server = TestServer::start_in(state.path(), &[]).await;
+    let mut app = App::connect(&server, METADATA).await;
+    assert_eq!(app.track().await["track"], "First");
+    assert_eq!(app.track_in_time().await["type"], "LINK");
     drop(app);
     server.stop().await;
 }

@@ -26,9 +26,15 @@ pub struct Told {
 
 impl Source {
     pub async fn open(server: SocketAddr, target: &str, headers: &str) -> Self {
-        let mut tcp = TcpStream::connect(server).await.unwrap();
+        let source = Self::try_open(server, target, headers).await;
+        source.expect("no answer")
+    }
+
+    /// Nothing where the server goes before it has answered.
+    pub async fn try_open(server: SocketAddr, target: &str, headers: &str) -> Option<Self> {
+        let mut tcp = TcpStream::connect(server).await.ok()?;
         let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
-        tcp.write_all(request.as_bytes()).await.unwrap();
+        tcp.write_all(request.as_bytes()).await.ok()?;
         let mut source = Self {
             tcp,
             read: String::new(),
@@ -36,18 +42,21 @@ impl Source {
             last_id: String::new(),
         };
         while !source.read.contains("\r\n\r\n") {
-            assert!(source.more().await, "{}", source.read);
+            if !source.more().await {
+                return None;
+            }
         }
         let (head, rest) = source.read.split_once("\r\n\r\n").unwrap();
         (source.head, source.read) = (head.to_lowercase(), rest.to_owned());
         assert!(source.head.starts_with("http/1.1 200"), "{}", source.head);
-        source
+        Some(source)
     }
 
     pub async fn more(&mut self) -> bool {
         let mut bytes = [0; 4096];
         let read = timeout(SOON, self.tcp.read(&mut bytes)).await;
-        let read = read.expect("nothing came").unwrap();
+        // A reset is an end as well.
+        let read = read.expect("nothing came").unwrap_or(0);
         self.read
             .push_str(std::str::from_utf8(&bytes[..read]).unwrap());
         read > 0
@@ -60,6 +69,9 @@ impl Source {
                 let lines = block.lines().filter(|line| line.contains(':'));
                 let block = lines.collect::<Vec<_>>().join("\n");
                 self.read = rest.to_owned();
+                if let Some(id) = field(&block, "id") {
+                    self.last_id = id.to_owned();
+                }
                 return Some(block);
             }
             if !self.more().await {
@@ -69,20 +81,18 @@ impl Source {
     }
 
     pub async fn told(&mut self) -> Told {
+        self.next().await.expect("the end")
+    }
+
+    /// The next block that has data, until the end.
+    pub async fn next(&mut self) -> Option<Told> {
         loop {
-            let block = self.block().await.expect("the end");
-            let field = |name: &str| {
-                let mut lines = block.lines();
-                lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-            };
-            if let Some(id) = field("id") {
-                self.last_id = id.to_owned();
-            }
-            if let Some(data) = field("data") {
-                return Told {
-                    event: field("event").unwrap_or("message").to_owned(),
+            let block = self.block().await?;
+            if let Some(data) = field(&block, "data") {
+                return Some(Told {
+                    event: field(&block, "event").unwrap_or("message").to_owned(),
                     data: serde_json::from_str(data).unwrap(),
-                };
+                });
             }
         }
     }
@@ -96,4 +106,9 @@ impl Source {
         }
         numbers
     }
+}
+
+fn field<'a>(block: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = block.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }

@@ -1,6 +1,7 @@
 //! What outlives the server: recovery across a restart and a `kill -9`, the play
 //! log, and a disk that refuses.
 
+mod crowd;
 mod disk;
 mod killed;
 mod plays;
