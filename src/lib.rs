@@ -177,6 +177,9 @@ impl Server {
             ("namespaces", namespaces.join(" ")),
             ("connections", format!("{} at most", self.connections_most)),
         ];
+        if self.store.is_some() {
+            lines.push(("state", self.config.state.display().to_string()));
+        }
         if let Some(tls) = &self.tls {
             let (cert, _) = tls.paths();
             let until = tls.not_after().format("%Y-%m-%d");
