@@ -67,6 +67,8 @@ where
 {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // It would say so on stderr, and panic where that is what has gone.
+        .log_internal_errors(false)
         .with_writer(writer);
     match format {
         LogFormat::Text => Box::new(log.with_ansi(colour).finish()),

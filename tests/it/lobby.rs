@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::client::Client;
 use crate::http::post;
@@ -342,19 +343,25 @@ async fn a_refusal_is_a_string_for_clients_of_engine_io_3() {
 async fn five_hundred_peers_signal_to_each_other() {
     const PEERS: usize = 500;
     let server = TestServer::start().await;
-    let mut peers = Vec::new();
-    for number in 0..PEERS {
-        let eio = if number % 3 == 0 { 3 } else { 4 };
-        peers.push((eio, Peer::come(&server, eio, "big").await));
-    }
-    let ids: Vec<_> = peers.iter().map(|(_, peer)| id_for(4, &peer.id)).collect();
-    let everybody = peers.into_iter().enumerate().map(|(own, (eio, mut peer))| {
-        let ids = ids.clone();
-        async move {
-            assert_eq!(peer.peers.len(), own);
-            for id in &ids[own + 1..] {
-                peer.hears("JOINED", id_for(eio, id)).await;
+    // All ids, once all have come; until then each hears who comes.
+    let (tell, told) = watch::channel(Vec::<String>::new());
+    let (mut ids, mut everybody) = (Vec::new(), Vec::new());
+    for own in 0..PEERS {
+        let eio = if own % 3 == 0 { 3 } else { 4 };
+        let mut peer = Peer::come(&server, eio, "big").await;
+        assert_eq!(peer.peers.len(), own);
+        ids.push(id_for(4, &peer.id));
+        let mut told = told.clone();
+        everybody.push(tokio::spawn(async move {
+            let mut came = Vec::new();
+            for _ in own + 1..PEERS {
+                let [name, id] = event(&mut peer.client).await;
+                assert_eq!(name, "JOINED", "{id}");
+                came.push(id);
             }
+            let ids = told.wait_for(|ids| !ids.is_empty()).await.unwrap().clone();
+            let expected = ids[own + 1..].iter().map(|id| id_for(eio, id));
+            assert_eq!(came, expected.collect::<Vec<_>>());
             for (number, to) in ids.iter().enumerate().filter(|(n, _)| *n != own) {
                 let signal = json!({"to": to, "offer": [own, number]});
                 peer.client.emit("RTCSIGNAL", signal).await;
@@ -371,9 +378,10 @@ async fn five_hundred_peers_signal_to_each_other() {
                 assert!(!std::mem::replace(&mut heard[from], true), "twice");
             }
             peer
-        }
-    });
-    let everybody = join_all(everybody.map(tokio::spawn)).await;
+        }));
+    }
+    tell.send_replace(ids);
+    let everybody = join_all(everybody).await;
     let everybody: Vec<_> = everybody.into_iter().map(Result::unwrap).collect();
     drop(everybody);
     server.stop().await;

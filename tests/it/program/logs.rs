@@ -6,6 +6,7 @@ use super::{Program, command, run, taken};
 use crate::client::Client;
 use crate::http;
 use crate::server::song;
+use crate::source::Source;
 
 /// Whatever holds this is nobody's business but the sender's.
 const SECRET: &str = "hunter2";
@@ -131,4 +132,21 @@ async fn a_failed_start_is_logged_in_the_format() {
             assert_eq!(object(last)["level"], "ERROR");
         }
     }
+}
+
+/// As in `server 2>&1 | head`: nobody reads the log any more.
+#[tokio::test]
+async fn a_log_that_nobody_takes_stops_nothing() {
+    let mut program = Program::start(&[]).await;
+    program.lines.close();
+    let events = "/events/metadata/now-playing";
+    let mut source = Source::open(program.address, events, "").await;
+    assert_eq!(source.told().await.event, "joined");
+    for start in 1..=5 {
+        let title = format!("Song {start}");
+        program.feed(&song(start, &title)).await;
+        assert_eq!(source.told().await.data["message"]["track"], title);
+    }
+    program.signal("TERM").await;
+    assert_eq!(program.exit().await.code(), Some(0));
 }
