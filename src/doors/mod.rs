@@ -1,8 +1,10 @@
 //! The ways in for clients. Each door translates its protocol for the hub, and
 //! knows no other door. Before all of them stands `cors`. Here is what those that
-//! speak HTTP have in common: how they refuse, and the tags of what they answer.
+//! speak HTTP have in common: how they read a body, how they refuse, and the tags of
+//! what they answer.
 
 pub mod api;
+mod body;
 pub mod cors;
 mod etag;
 pub mod page;
@@ -14,6 +16,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use self::body::{Unread, read_body};
 use self::etag::{etag, is_known};
 use crate::core::error::Error;
 

@@ -2,8 +2,7 @@
 //! and `POST /bus-message/:room`. Who may is the hub's matter.
 
 use axum::Extension;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,13 +20,20 @@ use crate::core::event::Offset;
 use crate::core::hub::Outside;
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Publisher;
-use crate::doors::Problem;
+use crate::doors::{Problem, Unread, read_body};
 use crate::net::PeerAddr;
 use crate::net::peer::sender;
 use crate::nowplaying::{Change, Item, NAMESPACE, NEXT, NOW_PLAYING};
 
 /// The code of a body that is not what it should be.
 const UNREADABLE: &str = "invalid_request";
+
+/// The code of a body that did not come in time.
+const TOO_SLOW: &str = "too_slow";
+
+/// What a body may have beyond the biggest message, in bytes: the blanks around it,
+/// and what a track's names take when they are written with escapes.
+const BODY_SLACK: usize = 4 * 1024;
 
 /// How the description says what is needed to publish.
 pub(super) struct Bearer;
@@ -84,6 +90,7 @@ fn song() -> String {
         (status = 401, description = "No token"),
         (status = 403, description = "Not the token, or nobody publishes there over HTTP"),
         (status = 404, description = "No such namespace or room"),
+        (status = 408, description = "The body took too long"),
         (status = 413, description = "The message is too big"),
         (status = 503, description = "Busy, or stopping"),
     ),
@@ -92,12 +99,12 @@ pub(super) async fn to_room(
     State(api): State<Api>,
     Path((namespace, room)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
     let namespace = namespace_of(&namespace)?;
     api.hub.authorise(&namespace, bearer(&headers))?;
     let room = RoomName::parse(&room).map_err(Error::from)?;
-    let body = body_of(body)?;
+    let body = body_of(&api, &namespace, body).await?;
     if namespace.as_str() == NAMESPACE {
         return track(&api, &room, &body);
     }
@@ -123,7 +130,7 @@ pub(super) async fn to_bus(
     Extension(PeerAddr(peer)): Extension<PeerAddr>,
     Path(room): Path<String>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<&'static str, Problem> {
     let namespace = namespace_of("bus")?;
     let private = sender(peer, &headers, &api.trusted).is_private();
@@ -131,7 +138,8 @@ pub(super) async fn to_bus(
         api.hub.authorise(&namespace, bearer(&headers))?;
     }
     let room = RoomName::parse(&room).map_err(Error::from)?;
-    publish(&api, &namespace, &room, &body_of(body)?).await?;
+    let body = body_of(&api, &namespace, body).await?;
+    publish(&api, &namespace, &room, &body).await?;
     Ok("OK")
 }
 
@@ -140,14 +148,23 @@ fn namespace_of(name: &str) -> Result<NamespaceName, Problem> {
     Ok(NamespaceName::parse(&format!("/{name}")).map_err(unknown)?)
 }
 
-fn body_of(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
-    body.map_err(|rejected| {
-        let code = match rejected.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => "too_big",
-            _ => UNREADABLE,
-        };
-        Problem::new(rejected.status(), code, rejected.body_text())
+/// The body, of somebody who may publish: what is more than a message is not read.
+async fn body_of(api: &Api, namespace: &NamespaceName, body: Body) -> Result<Bytes, Problem> {
+    let most = message_most(api, namespace)?;
+    let read = read_body(body, most + BODY_SLACK).await;
+    read.map_err(|unread| match unread {
+        Unread::TooBig => Error::TooBig(most).into(),
+        Unread::Late => Problem::new(unread.status(), TOO_SLOW, unread),
+        Unread::Broken => Problem::new(unread.status(), UNREADABLE, unread),
     })
+}
+
+/// The biggest message of a namespace, in bytes.
+fn message_most(api: &Api, namespace: &NamespaceName) -> Result<usize, Error> {
+    let mut namespaces = api.hub.namespaces();
+    let found = namespaces.find(|found| found.name == *namespace);
+    let unknown = || Error::UnknownNamespace(namespace.to_string());
+    Ok(found.ok_or_else(unknown)?.limits.message_bytes)
 }
 
 fn unreadable(why: impl ToString) -> Problem {

@@ -5,25 +5,21 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::{Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as HttpBody, Incoming};
 use socketioxide::socket::Sid;
 use tokio::runtime::Handle;
-use tokio::time::timeout;
 use tower::BoxError;
 
 use super::front::PATH;
 use super::legacy;
 use super::link::Link;
 use super::payload::{Framing, counted, namespace_of, packets};
-
-/// How long the body of a request may take: as long as its head.
-const BODY_MOST: Duration = Duration::from_secs(10);
+use crate::doors::read_body;
 
 /// The answer to the request that opens a session, whose id stands in it.
 pub(super) async fn opened<F, B>(answer: F, link: Arc<Link>) -> Result<Response<Body>, Infallible>
@@ -147,13 +143,9 @@ where
 {
     let (head, body) = request.into_parts();
     // Once it is here, a slow client holds nothing of the engine.
-    let body = match timeout(BODY_MOST, Limited::new(body, bytes_most).collect()).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE));
-        }
-        Ok(Err(_)) => return Ok(refuse(StatusCode::BAD_REQUEST)),
-        Err(_) => return Ok(refuse(StatusCode::REQUEST_TIMEOUT)),
+    let body = match read_body(body, bytes_most).await {
+        Ok(body) => body,
+        Err(unread) => return Ok(refuse(unread.status())),
     };
     let is_text = head
         .headers
