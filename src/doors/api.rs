@@ -1,10 +1,12 @@
 //! HTTP for pages and backends: what is playing, what was played, and publishing.
 //! Translates only; what may be published, and by whom, is the hub's matter.
 
+mod accept;
 mod cached;
 mod history;
 mod now;
 mod publish;
+mod turn;
 
 use std::sync::Arc;
 
@@ -38,8 +40,8 @@ pub struct Api {
     pub readers: Arc<Semaphore>,
 }
 
-/// How many read the play log at once; the others wait. It has one connection,
-/// and each of them takes a thread.
+/// How many read the play log at once; the others wait a while. It has one
+/// connection, and each of them takes a thread.
 pub const READERS: usize = 4;
 
 /// The routes of this door.

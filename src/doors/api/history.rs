@@ -4,10 +4,11 @@
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use tokio::task::spawn_blocking;
 
 use super::Api;
+use super::accept::prefers_csv;
 use super::cached::cached;
+use super::turn::in_turn;
 use crate::doors::Problem;
 use crate::nowplaying::{Aired, Station, parse_time};
 use crate::store::Query;
@@ -47,6 +48,7 @@ struct Asked {
         )),
         (status = 304, description = "As before"),
         (status = 400, description = "Problem details (RFC 9457)"),
+        (status = 503, description = "Too many ask for it, likewise"),
     ),
 )]
 pub(super) async fn history(
@@ -58,12 +60,7 @@ pub(super) async fn history(
     let Asked { query, csv } = read.map_err(|why| Problem::bad_request("invalid_query", why))?;
     let all = query.all;
     let items = match api.store.clone() {
-        Some(store) => {
-            // Closed only with the process.
-            let _turn = api.readers.acquire().await;
-            let read = spawn_blocking(move || store.history(&query)).await;
-            read.unwrap_or_default()
-        }
+        Some(store) => in_turn(&api.readers, move || store.history(&query)).await?,
         None => Vec::new(),
     };
     let rows = items.iter().map(|item| Aired::new(item, &api.station, all));
@@ -97,9 +94,7 @@ pub(super) async fn history_of_old(
 }
 
 fn read(query: &str, headers: &HeaderMap, station: &Station) -> Result<Asked, String> {
-    let accept = headers.get(header::ACCEPT);
-    let accept = accept.and_then(|accept| accept.to_str().ok());
-    let mut csv = accept.is_some_and(prefers_csv);
+    let mut csv = prefers_csv(headers);
     let mut asked = Query {
         limit: Some(LIMIT),
         ..Query::default()
@@ -137,31 +132,4 @@ fn limit(value: &str) -> Result<usize, String> {
     number
         .filter(|number| (1..=LIMIT_MOST).contains(number))
         .ok_or_else(|| format!("`limit` is a number from 1 to {LIMIT_MOST}"))
-}
-
-/// Whether CSV stands before JSON in what is accepted.
-fn prefers_csv(accept: &str) -> bool {
-    let mut kinds = accept
-        .split(',')
-        .map(|kind| kind.split(';').next().unwrap_or(kind).trim());
-    kinds.find(|kind| matches!(*kind, "text/csv" | "application/json")) == Some("text/csv")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn csv_is_for_those_who_ask_for_it_first() {
-        for (accept, csv) in [
-            ("text/csv", true),
-            ("text/csv;q=0.9, */*", true),
-            ("text/html, text/csv, application/json", true),
-            ("application/json, text/csv", false),
-            ("*/*", false),
-            ("", false),
-        ] {
-            assert_eq!(prefers_csv(accept), csv, "{accept}");
-        }
-    }
 }
