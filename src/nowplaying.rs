@@ -34,6 +34,19 @@ pub const GRACE: Duration = Duration::minutes(1);
 /// Equal ids with starts this close are one airing: hot spares' clocks differ.
 pub const SAME_START: Duration = Duration::seconds(10);
 
+/// The longest that an item can be, in milliseconds: a day, as the log of a studio
+/// has it.
+pub const LENGTH_MOST: f64 = 86_400_000.0;
+
+/// How far ahead an item can start: what is later is no time of a clock that is
+/// anywhere near right.
+const AHEAD_MOST: Duration = Duration::days(1);
+
+/// Whether something on air can have this start, as it is told now.
+pub fn can_start(start: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    start > DateTime::UNIX_EPOCH && start - now < AHEAD_MOST
+}
+
 /// What a station has of its own.
 #[derive(Clone, Debug)]
 pub struct Station {
@@ -177,12 +190,13 @@ struct Track<'a> {
 
 impl<'a> Track<'a> {
     fn new(item: &'a Item, station: &'a Station) -> Self {
-        let local = item.start.with_timezone(&station.timezone);
+        let local = local_start(item, station);
         let length = rounded(item.length);
-        let ends_at = (length > 0.0).then(|| {
-            let end = local + Duration::milliseconds(length as i64);
-            end.to_rfc3339_opts(SecondsFormat::Secs, false)
-        });
+        // What ends beyond all calendars is of no known length.
+        let ends_at = Duration::try_milliseconds(length as i64)
+            .filter(|_| length > 0.0)
+            .and_then(|length| local.checked_add_signed(length))
+            .map(|end| end.to_rfc3339_opts(SecondsFormat::Secs, false));
         Self {
             track: &item.title,
             r#type: &item.kind,
@@ -239,8 +253,21 @@ fn timestamp_utc(item: &Item) -> String {
 /// The documented field of an existing contract: the station's wall clock, with
 /// a literal Z.
 fn timestamp_cst(item: &Item, station: &Station) -> String {
-    let local = item.start.with_timezone(&station.timezone);
+    let local = local_start(item, station);
     local.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The start by the station's clock. The first and the last day of all calendars
+/// have no time of every zone: what starts there is shown a day off.
+fn local_start(item: &Item, station: &Station) -> DateTime<Tz> {
+    let day = Duration::days(1);
+    let (first, last) = (
+        DateTime::<Utc>::MIN_UTC + day,
+        DateTime::<Utc>::MAX_UTC - day,
+    );
+    item.start
+        .clamp(first, last)
+        .with_timezone(&station.timezone)
 }
 
 /// To 0.1 ms; whatever is no length is 0.
@@ -343,6 +370,26 @@ mod tests {
             (254_833.94, 254_833.9),
         ] {
             assert_eq!(rounded(length), shown, "{length}");
+        }
+    }
+
+    #[test]
+    fn no_length_and_no_start_breaks_a_message() {
+        let usual = "2024-09-24T00:32:22Z".parse().unwrap();
+        for (length, start, ends) in [
+            (1e300, usual, false),
+            (f64::MAX, usual, false),
+            (f64::NEG_INFINITY, usual, false),
+            (1.0, DateTime::<Utc>::MIN_UTC, true),
+            (LENGTH_MOST, DateTime::<Utc>::MAX_UTC, true),
+        ] {
+            let item = Item {
+                length,
+                start,
+                ..item("SONG", "2024-09-24T00:32:22Z")
+            };
+            let message = item.message(&station());
+            assert_eq!(message.get().contains("endsAt"), ends, "{message}");
         }
     }
 }

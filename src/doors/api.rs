@@ -6,6 +6,7 @@ mod cached;
 mod history;
 mod now;
 mod publish;
+mod track;
 mod turn;
 
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use crate::store::Query;
 /// station's site shows.
 const LIMIT: usize = 25;
 
-/// The most that one answer holds: two days, 200 KiB. Who wants more asks again,
+/// The most that one answer holds: two days, some 200 KiB with titles as they are. Who wants more asks again,
 /// with the oldest start as `to`.
 const LIMIT_MOST: usize = 1_000;
 

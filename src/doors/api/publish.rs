@@ -6,15 +6,14 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
+use utoipa::Modify;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, ToSchema};
 
 use super::Api;
+use super::track;
 use crate::core::error::Error;
 use crate::core::event::Offset;
 use crate::core::hub::Outside;
@@ -23,7 +22,7 @@ use crate::core::namespace::Publisher;
 use crate::doors::{Problem, Unread, read_body};
 use crate::net::PeerAddr;
 use crate::net::peer::sender;
-use crate::nowplaying::{Change, Item, NAMESPACE, NEXT, NOW_PLAYING};
+use crate::nowplaying::NAMESPACE;
 
 /// The code of a body that is not what it should be.
 const UNREADABLE: &str = "invalid_request";
@@ -44,31 +43,6 @@ impl Modify for Bearer {
         let components = description.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
     }
-}
-
-/// A track of a backend, in the rooms of `/metadata`.
-#[derive(Deserialize, ToSchema)]
-struct Track {
-    /// The title.
-    track: String,
-    #[serde(default)]
-    artist: String,
-    #[serde(default)]
-    album: String,
-    /// In milliseconds; 0 where unknown.
-    #[serde(default)]
-    length: f64,
-    /// `SONG` if it is missing; everything else is shown as `LINK`.
-    #[serde(default = "song")]
-    r#type: String,
-    /// When it started; now if it is missing.
-    #[serde(default, rename = "timestampUTC")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    start: Option<DateTime<Utc>>,
-}
-
-fn song() -> String {
-    Item::SONG.to_owned()
 }
 
 /// Publishes in a room, with the token of its namespace.
@@ -106,7 +80,10 @@ pub(super) async fn to_room(
     let room = RoomName::parse(&room).map_err(Error::from)?;
     let body = body_of(&api, &namespace, body).await?;
     if namespace.as_str() == NAMESPACE {
-        return track(&api, &room, &body);
+        let most = message_most(&api, &namespace)?;
+        track::tell(&api, &room, &body, most)?;
+        let accepted = axum::Json(json!({ "status": "ok", "room": room }));
+        return Ok((StatusCode::ACCEPTED, accepted).into_response());
     }
     let offset = publish(&api, &namespace, &room, &body).await?;
     let done = json!({ "status": "ok", "room": room, "offset": offset });
@@ -167,7 +144,8 @@ fn message_most(api: &Api, namespace: &NamespaceName) -> Result<usize, Error> {
     Ok(found.ok_or_else(unknown)?.limits.message_bytes)
 }
 
-fn unreadable(why: impl ToString) -> Problem {
+/// What was sent is not what it should be.
+pub(super) fn unreadable(why: impl ToString) -> Problem {
     Problem::bad_request(UNREADABLE, why)
 }
 
@@ -205,35 +183,4 @@ async fn publish(
         // The broker has dropped it: it is stopping.
         Err(_) => Err(Error::Closing.into()),
     }
-}
-
-/// A track goes the way of the feed's: masked, logged, and taken back in time.
-fn track(api: &Api, room: &RoomName, body: &[u8]) -> Result<Response, Problem> {
-    let track: Track = serde_json::from_slice(body).map_err(unreadable)?;
-    if !track.length.is_finite() || track.length < 0.0 {
-        return Err(unreadable(
-            "`length` is a number of milliseconds, 0 or more",
-        ));
-    }
-    let item = Item {
-        id: String::new(),
-        kind: track.r#type,
-        title: track.track,
-        artist: track.artist,
-        album: track.album,
-        length: track.length,
-        start: track.start.unwrap_or_else(Utc::now),
-    };
-    let change = match room.as_str() {
-        NOW_PLAYING => Change::Current(item),
-        NEXT => Change::Next(item),
-        _ => {
-            let known = format!("{NOW_PLAYING}, {NEXT}");
-            let room = room.to_string();
-            return Err(Error::UnknownRoom { room, known }.into());
-        }
-    };
-    (api.tracks)(change);
-    let accepted = axum::Json(json!({ "status": "ok", "room": room }));
-    Ok((StatusCode::ACCEPTED, accepted).into_response())
 }

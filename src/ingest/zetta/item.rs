@@ -1,13 +1,10 @@
 //! From a log event to an item: its type, its length, its start. Pure.
 //! Knows how studios write numbers and times, not which item is on.
 
-use chrono::{DateTime, Duration, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::xml::{Asset, LogEvent};
-use crate::nowplaying::Item;
-
-/// A start further ahead than this is no time of a studio's clock at all.
-const ABSURD: Duration = Duration::days(1);
+use crate::nowplaying::{Item, LENGTH_MOST, can_start};
 
 /// The item of a log event that starts, or is to start, at `start`.
 pub(super) fn item(event: &LogEvent, asset: &Asset, start: DateTime<Utc>) -> Item {
@@ -57,7 +54,9 @@ fn parse_seconds(text: &str) -> Option<f64> {
         let part: f64 = part.parse().ok().filter(|_| plain)?;
         seconds = seconds * 60.0 + part;
     }
-    (0.0..=86_400.0).contains(&seconds).then_some(seconds)
+    (0.0..=LENGTH_MOST / 1000.0)
+        .contains(&seconds)
+        .then_some(seconds)
 }
 
 /// A start in ISO 8601; without zone it is UTC. Nothing for what can't be one.
@@ -69,8 +68,10 @@ pub(super) fn parse_start(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc
             .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
             .map(|time| time.and_utc())
     };
-    let start = zoned.ok().or_else(naive)?;
-    (start > DateTime::UNIX_EPOCH && start - now < ABSURD).then_some(start)
+    zoned
+        .ok()
+        .or_else(naive)
+        .filter(|start| can_start(*start, now))
 }
 
 #[cfg(test)]

@@ -274,15 +274,25 @@ async fn a_backend_plays_tracks() {
     );
     let list = json_of(&server, "/api/now-playing/history").await;
     assert_eq!(titles(&list), ["One"]);
+    let later = r#"{"track":"T","timestampUTC":"2099-01-01T00:00:00Z"}"#;
+    // It fits into the body's limit, and not into that of a message.
+    let big = json!({"track": "x".repeat(65_400)}).to_string();
     for (body, status, code) in [
         ("1", 400, "invalid_request"),
         (r#"{"artist":"A"}"#, 400, "invalid_request"),
         (r#"{"track":"T","length":-1}"#, 400, "invalid_request"),
         (r#"{"track":"T","length":1e999}"#, 400, "invalid_request"),
+        (r#"{"track":"T","length":86400001}"#, 400, "invalid_request"),
         (r#"{"track":null}"#, 400, "invalid_request"),
+        (later, 400, "invalid_request"),
+        (big.as_str(), 413, "too_big"),
     ] {
         is_problem(&post(&server, target, BEARER, body).await, status, code);
     }
+    // What was refused was not aired.
+    let all = json_of(&server, "/api/now-playing/history?all=1").await;
+    let text = "You are listening to college radio";
+    assert_eq!(titles(&all), [text, "One"]);
     let elsewhere = post(&server, "/api/metadata/elsewhere", BEARER, song).await;
     is_problem(&elsewhere, 404, "unknown_room");
     drop(listener);

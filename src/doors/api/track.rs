@@ -1,0 +1,115 @@
+//! A backend's track: what it may say, and what it is to the rest of the server.
+//! Knows no room's rules but how big a message may be.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::Api;
+use super::publish::unreadable;
+use crate::core::error::Error;
+use crate::core::name::RoomName;
+use crate::doors::Problem;
+use crate::nowplaying::{Change, Item, LENGTH_MOST, NEXT, NOW_PLAYING, can_start};
+
+/// A track of a backend, in the rooms of `/metadata`.
+#[derive(Deserialize, ToSchema)]
+struct Track {
+    /// The title.
+    track: String,
+    #[serde(default)]
+    artist: String,
+    #[serde(default)]
+    album: String,
+    /// In milliseconds, at most a day; 0 where unknown.
+    #[serde(default)]
+    length: f64,
+    /// `SONG` if it is missing; everything else is shown as `LINK`.
+    #[serde(default = "song")]
+    r#type: String,
+    /// When it started; now if it is missing. At most a day ahead.
+    #[serde(default, rename = "timestampUTC")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    start: Option<DateTime<Utc>>,
+}
+
+fn song() -> String {
+    Item::SONG.to_owned()
+}
+
+/// A track goes the way of the feed's: masked, logged, and taken back in time.
+///
+/// What the room would refuse later is refused here, before anything is told:
+/// nobody would hear of it, and the play log would say that it was on.
+pub(super) fn tell(
+    api: &Api,
+    room: &RoomName,
+    body: &[u8],
+    message_most: usize,
+) -> Result<(), Problem> {
+    let item = item(body, Utc::now())?;
+    if item.message(&api.station).get().len() > message_most {
+        return Err(Error::TooBig(message_most).into());
+    }
+    let change = match room.as_str() {
+        NOW_PLAYING => Change::Current(item),
+        NEXT => Change::Next(item),
+        _ => {
+            let known = format!("{NOW_PLAYING}, {NEXT}");
+            let room = room.to_string();
+            return Err(Error::UnknownRoom { room, known }.into());
+        }
+    };
+    (api.tracks)(change);
+    Ok(())
+}
+
+fn item(body: &[u8], now: DateTime<Utc>) -> Result<Item, Problem> {
+    let track: Track = serde_json::from_slice(body).map_err(unreadable)?;
+    if !(0.0..=LENGTH_MOST).contains(&track.length) {
+        let why = format!("`length` is a number of milliseconds from 0 to {LENGTH_MOST}");
+        return Err(unreadable(why));
+    }
+    let start = track.start.unwrap_or(now);
+    if !can_start(start, now) {
+        let why = "`timestampUTC` is when it started: after 1970, and at most a day ahead";
+        return Err(unreadable(why));
+    }
+    Ok(Item {
+        id: String::new(),
+        kind: track.r#type,
+        title: track.track,
+        artist: track.artist,
+        album: track.album,
+        length: track.length,
+        start,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_and_a_length_are_what_can_be() {
+        let now = "2026-03-01T01:00:00Z".parse().unwrap();
+        for (more, taken) in [
+            ("", true),
+            (r#", "length": 86400000"#, true),
+            (r#", "length": 86400001"#, false),
+            (r#", "length": 1e300"#, false),
+            (r#", "length": -1"#, false),
+            (r#", "timestampUTC": null"#, true),
+            (r#", "timestampUTC": "2026-03-02T00:59:59Z""#, true),
+            (r#", "timestampUTC": "2026-03-02T01:00:01Z""#, false),
+            (r#", "timestampUTC": "1970-01-02T00:00:00Z""#, true),
+            (r#", "timestampUTC": "1969-12-31T23:59:59Z""#, false),
+            (r#", "timestampUTC": "+262142-12-31T00:00:00Z""#, false),
+            (r#", "timestampUTC": "-262143-01-01T00:00:00Z""#, false),
+            (r#", "timestampUTC": "yesterday""#, false),
+        ] {
+            let body = format!(r#"{{"track": "T"{more}}}"#);
+            assert_eq!(item(body.as_bytes(), now).is_ok(), taken, "{body}");
+        }
+    }
+}
