@@ -4,14 +4,15 @@
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use chrono::{Duration, SubsecRound};
 
 use super::Api;
 use super::accept::prefers_csv;
 use super::cached::cached;
 use super::turn::in_turn;
 use crate::doors::Problem;
-use crate::nowplaying::{Aired, Station, parse_time};
-use crate::store::Query;
+use crate::nowplaying::{Aired, Item, Station, parse_time};
+use crate::store::{Query, Store};
 
 /// How many items there are if nothing else is asked for: as many as the
 /// station's site shows.
@@ -35,7 +36,7 @@ struct Asked {
     get,
     path = "/api/now-playing/history",
     params(
-        ("limit" = Option<usize>, Query, description = "1 to 1000; by default 25. Also as `q`"),
+        ("limit" = Option<usize>, Query, description = "1 to 1000; by default 25. What started in the same second as the last is added, so that its `timestampUTC` as `to` gives what comes behind it. Also as `q`"),
         ("from" = Option<String>, Query, description = "What started then or later: RFC 3339, or a date of the station's clock"),
         ("to" = Option<String>, Query, description = "What started before, likewise"),
         ("all" = Option<bool>, Query, description = "1: also what was no song"),
@@ -60,7 +61,7 @@ pub(super) async fn history(
     let Asked { query, csv } = read.map_err(|why| Problem::bad_request("invalid_query", why))?;
     let all = query.all;
     let items = match api.store.clone() {
-        Some(store) => in_turn(&api.readers, move || store.history(&query)).await?,
+        Some(store) => in_turn(&api.readers, move || page(&store, query)).await?,
         None => Vec::new(),
     };
     let rows = items.iter().map(|item| Aired::new(item, &api.station, all));
@@ -91,6 +92,30 @@ pub(super) async fn history_of_old(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     history(state, query, headers).await
+}
+
+/// What is asked for, and what else started in the second of the oldest.
+///
+/// Starts are shown in whole seconds. Who goes on with the oldest of them as `to`
+/// would lose what of its second did not fit, if an answer ended within one.
+fn page(store: &Store, query: Query) -> Vec<Item> {
+    let limit = query.limit.unwrap_or(LIMIT);
+    let mut items = store.history(&query);
+    let Some(oldest) = items.last().filter(|_| items.len() == limit) else {
+        return items;
+    };
+    let second = oldest.start.trunc_subsecs(0);
+    let end = second + Duration::seconds(1);
+    let whole = Query {
+        from: query.from.max(Some(second)),
+        to: Some(query.to.map_or(end, |to| to.min(end))),
+        // Nothing plays as many in a second.
+        limit: Some(LIMIT_MOST),
+        ..query
+    };
+    items.retain(|item| item.start >= end);
+    items.extend(store.history(&whole));
+    items
 }
 
 fn read(query: &str, headers: &HeaderMap, station: &Station) -> Result<Asked, String> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{BEARER, is_problem, open_to_backends, post};
+use super::is_problem;
 use crate::client::SOON;
 use crate::http::{Answer, get};
 use crate::server::{TestServer, play, song};
@@ -38,13 +38,13 @@ async fn played(server: &TestServer, documents: &[String]) {
     }
 }
 
-async fn json_of(server: &TestServer, target: &str) -> Value {
+pub async fn json_of(server: &TestServer, target: &str) -> Value {
     let answer = get(server.address, target, "").await;
     assert_eq!(answer.status, 200, "{target}: {}", answer.body);
     serde_json::from_str(&answer.body).unwrap()
 }
 
-fn titles(list: &Value) -> Vec<&str> {
+pub fn titles(list: &Value) -> Vec<&str> {
     let rows = list.as_array().unwrap().iter();
     rows.map(|row| row["track"].as_str().unwrap()).collect()
 }
@@ -248,53 +248,5 @@ async fn what_can_not_be_asked_for_is_refused() {
         let name = if name == "q" { "limit" } else { name };
         assert!(answer.body.contains(name), "{}", answer.body);
     }
-    server.stop().await;
-}
-
-/// A station without a Zetta: what a backend plays goes the way of the feed.
-#[tokio::test]
-async fn a_backend_plays_tracks() {
-    let server = open_to_backends().await;
-    let mut listener = Source::open(server.address, "/events/metadata/now-playing", "").await;
-    assert_eq!(listener.told().await.event, "joined");
-    let target = "/api/metadata/now-playing";
-    let song =
-        r#"{"track":"One","artist":"A","length":1000,"timestampUTC":"2026-03-01T01:00:00Z"}"#;
-    assert_eq!(post(&server, target, BEARER, song).await.status, 202);
-    let heard = listener.told().await.data["message"].take();
-    assert_eq!(heard["track"], "One");
-    assert_eq!(heard["type"], "SONG");
-    assert_eq!(heard["endsAt"], "2026-02-28T19:00:01-06:00");
-    let spot = r#"{"track":"Buy this","artist":"An advertiser","type":"SPOT"}"#;
-    assert_eq!(post(&server, target, BEARER, spot).await.status, 202);
-    let heard = listener.told().await.data["message"].take();
-    assert_eq!(
-        (&heard["type"], &heard["artist"]),
-        (&json!("LINK"), &json!(""))
-    );
-    let list = json_of(&server, "/api/now-playing/history").await;
-    assert_eq!(titles(&list), ["One"]);
-    let later = r#"{"track":"T","timestampUTC":"2099-01-01T00:00:00Z"}"#;
-    // It fits into the body's limit, and not into that of a message.
-    let big = json!({"track": "x".repeat(65_400)}).to_string();
-    for (body, status, code) in [
-        ("1", 400, "invalid_request"),
-        (r#"{"artist":"A"}"#, 400, "invalid_request"),
-        (r#"{"track":"T","length":-1}"#, 400, "invalid_request"),
-        (r#"{"track":"T","length":1e999}"#, 400, "invalid_request"),
-        (r#"{"track":"T","length":86400001}"#, 400, "invalid_request"),
-        (r#"{"track":null}"#, 400, "invalid_request"),
-        (later, 400, "invalid_request"),
-        (big.as_str(), 413, "too_big"),
-    ] {
-        is_problem(&post(&server, target, BEARER, body).await, status, code);
-    }
-    // What was refused was not aired.
-    let all = json_of(&server, "/api/now-playing/history?all=1").await;
-    let text = "You are listening to college radio";
-    assert_eq!(titles(&all), [text, "One"]);
-    let elsewhere = post(&server, "/api/metadata/elsewhere", BEARER, song).await;
-    is_problem(&elsewhere, 404, "unknown_room");
-    drop(listener);
     server.stop().await;
 }
