@@ -5,7 +5,9 @@ use std::hash::{DefaultHasher, Hasher};
 
 use axum::http::{HeaderMap, header};
 
-/// The same for the same content on every node.
+/// The same for the same content, as long as the server is of the same build: the
+/// hash may be another one in the next. That costs an answer that was known
+/// already, and never gives a wrong one.
 pub(super) fn etag(body: &str) -> String {
     let mut hasher = DefaultHasher::new();
     hasher.write(body.as_bytes());

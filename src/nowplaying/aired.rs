@@ -1,6 +1,8 @@
 //! A row of the play log as reports show it, in JSON and in CSV.
 //! Knows no table and no request.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -45,7 +47,7 @@ impl<'a> Aired<'a> {
         }
     }
 
-    /// All rows as CSV (RFC 4180), below a line with the names.
+    /// All rows as CSV (RFC 4180), below a line with the names, for spreadsheets.
     pub fn csv(rows: impl Iterator<Item = Self>, typed: bool) -> String {
         let mut csv = csv::WriterBuilder::new()
             .has_headers(false)
@@ -62,12 +64,62 @@ impl<'a> Aired<'a> {
         let names = if typed { &names[..] } else { &names[..6] };
         let written = csv.write_record(names).and_then(|()| {
             for row in rows {
-                csv.serialize(row)?;
+                let (track, album, artist) = (cell(row.track), cell(row.album), cell(row.artist));
+                csv.serialize(Aired {
+                    track: &track,
+                    album: &album,
+                    artist: &artist,
+                    ..row
+                })?;
             }
             Ok(())
         });
         written.expect("a list in memory takes all that is written");
         let bytes = csv.into_inner().expect("a list in memory is never full");
         String::from_utf8(bytes).expect("strings make a string")
+    }
+}
+
+/// A text as a spreadsheet is to take it: as one.
+///
+/// What begins like a formula is run when the file is opened, and titles come from
+/// anybody who can publish; OWASP's advice ("CSV Injection") is a quote before it.
+/// Programs that want the text as it is read JSON.
+fn cell(text: &str) -> Cow<'_, str> {
+    match text.as_bytes() {
+        [b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r', ..] => Cow::Owned(format!("'{text}")),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        let station = Station {
+            timezone: chrono_tz::America::Chicago,
+            text: "The station".into(),
+        };
+        for (text, shown) in [
+            ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+            ("+44", "'+44"),
+            ("-M-", "'-M-"),
+            ("@home", "'@home"),
+            ("\tx", "'\tx"),
+            ("A=B", "A=B"),
+            ("", ""),
+        ] {
+            let item = Item {
+                title: text.into(),
+                artist: text.into(),
+                album: text.into(),
+                ..Item::default()
+            };
+            let csv = Aired::csv([Aired::new(&item, &station, false)].into_iter(), false);
+            let row = format!("{shown},{shown},{shown},0.0,1970");
+            assert!(csv.lines().nth(1).unwrap().starts_with(&row), "{csv}");
+        }
     }
 }
