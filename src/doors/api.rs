@@ -12,15 +12,16 @@ mod turn;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use utoipa::OpenApi;
 
 use self::publish::Bearer;
 use crate::core::hub::Hub;
+use crate::doors::Problem;
 use crate::nowplaying::{Publish, Station};
 use crate::store::Store;
 
@@ -45,16 +46,37 @@ pub struct Api {
 /// connection, and each of them takes a thread.
 pub const READERS: usize = 4;
 
+/// What there is not: all other paths below `/api/`. Not by a fallback, which would
+/// be one for all doors; and a path behind `/api/` at once would hide the rooms.
+const UNKNOWN: [&str; 4] = [
+    "/api/{a}",
+    "/api/{a}/",
+    "/api/{a}/{b}/",
+    "/api/{a}/{b}/{*c}",
+];
+
 /// The routes of this door.
 pub fn router(api: Api) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/api/now-playing", get(now::now_playing))
         .route("/api/now-playing/history", get(history::history))
         .route("/api/now-playing.php", get(history::history_of_old))
         .route("/api/openapi.json", get(description))
         .route("/api/{namespace}/{room}", post(publish::to_room))
         .route("/bus-message/{room}", post(publish::to_bus))
-        .with_state(api)
+        .method_not_allowed_fallback(other_method);
+    let add = |router: Router<Api>, path| router.route(path, any(unknown));
+    UNKNOWN.into_iter().fold(router, add).with_state(api)
+}
+
+async fn unknown() -> Problem {
+    let why = "there is nothing here; /api/openapi.json says what there is";
+    Problem::new(StatusCode::NOT_FOUND, "not_found", why)
+}
+
+async fn other_method() -> Problem {
+    let why = "this takes other methods, which `Allow` names";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", why)
 }
 
 /// The description of all of it (OpenAPI 3.1), made from the code.

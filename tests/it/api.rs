@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::client::Client;
-use crate::http::{Answer, ask, get};
+use crate::http::{Answer, ask, get, header};
 use crate::server::{TestServer, config};
 
 const TOKEN: &str = "0123456789abcdef";
@@ -196,6 +196,55 @@ async fn the_description_describes_what_there_is() {
                 "{method} {path}: {status}"
             );
         }
+    }
+    server.stop().await;
+}
+
+/// Whoever speaks to the API by mistake is told in its words. Other doors answer
+/// in theirs.
+#[tokio::test]
+async fn what_there_is_not_is_a_problem_as_well() {
+    let server = TestServer::start().await;
+    for (method, target, status, code, allow) in [
+        ("GET", "/api/nothing", 404, "not_found", None),
+        ("POST", "/api/nothing", 404, "not_found", None),
+        ("GET", "/api/now-playing/", 404, "not_found", None),
+        ("GET", "/api/a/b/c", 404, "not_found", None),
+        ("DELETE", "/api/a/b/c/d", 404, "not_found", None),
+        (
+            "POST",
+            "/api/now-playing",
+            405,
+            "method_not_allowed",
+            Some("GET,HEAD"),
+        ),
+        ("GET", "/api/bus/r", 405, "method_not_allowed", Some("POST")),
+        (
+            "GET",
+            "/bus-message/r",
+            405,
+            "method_not_allowed",
+            Some("POST"),
+        ),
+    ] {
+        let request = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        let answer = ask(stream, &request).await;
+        is_problem(&answer, status, code);
+        assert_eq!(header(&answer, "allow"), allow, "{method} {target}");
+    }
+    for (target, status) in [
+        ("/api/?target=metadata", 426),
+        ("/api/", 400),
+        ("/nothing", 404),
+    ] {
+        let answer = get(server.address, target, "").await;
+        assert_eq!(answer.status, status, "{target}");
+        assert!(
+            !answer.head.contains("problem+json"),
+            "{target}: {}",
+            answer.head
+        );
     }
     server.stop().await;
 }
