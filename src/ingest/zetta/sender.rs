@@ -201,8 +201,11 @@ impl<'a> Sender<'a> {
             }
         };
         self.port.usual(what, || {
+            // Logs are passed on as reports are: advertisers stay out of both.
             let song = item.is_song();
-            info!(song, title = item.title, artist = item.artist, start = %item.start, "{what}")
+            let title = song.then_some(item.title.as_str());
+            let artist = song.then_some(item.artist.as_str());
+            info!(song, title, artist, start = %item.start, "{what}")
         });
     }
 }

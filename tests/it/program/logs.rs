@@ -51,6 +51,9 @@ async fn used(options: &[&str]) -> Vec<String> {
     let path = format!(r#"<Asset File="\\studio\{SECRET}.wav" "#);
     let document = song(0, "A").replace("<Asset ", &path);
     assert!(document.contains(SECRET));
+    let advertiser = song(9, SECRET)
+        .replace("SONG", "SPOT")
+        .replace("The Smiths", SECRET);
     let unreadable = document.replace("</LogEvent>", "</Wrong>");
     let declared = document.replace(
         "<ZettaLite",
@@ -62,7 +65,15 @@ async fn used(options: &[&str]) -> Vec<String> {
         document.len()
     );
     let asked = format!("GET /?{SECRET} HTTP/1.1\r\n{credentials}\r\n");
-    for text in [&document, &unreadable, &declared, cut, &posted, &asked] {
+    for text in [
+        &document,
+        &advertiser,
+        &unreadable,
+        &declared,
+        cut,
+        &posted,
+        &asked,
+    ] {
         program.feed(text).await;
     }
     program.signal("TERM").await;
