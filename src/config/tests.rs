@@ -343,6 +343,26 @@ fn tokens_come_from_the_environment_or_from_files_and_are_not_repeated() {
 }
 
 #[test]
+fn a_namespace_has_one_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "fedcba9876543210\n").unwrap();
+    let variables = ["ROOMCAST_TOKEN_BUS", "ROOMCAST_TOKEN_BUS_FILE"];
+    let env = [
+        (variables[0], "0123456789abcdef"),
+        (variables[1], file.to_str().unwrap()),
+    ];
+    let error = load(&[], &env).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    let said = error.to_string();
+    for name in variables {
+        // The one is a part of the other.
+        let mut words = said.split([' ', ':']);
+        assert!(words.any(|word| word == name), "{name} is not in: {said}");
+    }
+}
+
+#[test]
 fn the_help_names_every_variable_and_default() {
     let (help, code) = fails(&["--help"], &[]);
     assert_eq!(code, 0);

@@ -29,6 +29,7 @@ impl Layers {
     /// The tokens by namespace; what is wrong is noted, and never repeated.
     pub(super) fn tokens(&mut self) -> BTreeMap<NamespaceName, Token> {
         let mut tokens = BTreeMap::new();
+        let mut named: BTreeMap<NamespaceName, String> = BTreeMap::new();
         let found: Vec<_> = self
             .environment()
             .filter(|(name, _)| is_one(name))
@@ -36,7 +37,18 @@ impl Layers {
             .collect();
         for (name, read) in found {
             match read {
-                Ok((namespace, token)) => drop(tokens.insert(namespace, token)),
+                Ok((namespace, token)) => {
+                    // Neither goes before the other: whoever changes the one that
+                    // does not count would not see that nothing has changed.
+                    if let Some(other) = named.get(&namespace) {
+                        let why =
+                            format!("{namespace} has its token from {other}: set one of them");
+                        self.note(Origin::Variable(name), Fault::WrongOption(why));
+                        continue;
+                    }
+                    named.insert(namespace.clone(), name);
+                    tokens.insert(namespace, token);
+                }
                 Err(why) => self.note(Origin::Variable(name), Fault::WrongOption(why)),
             }
         }
