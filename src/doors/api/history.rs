@@ -62,7 +62,7 @@ pub(super) async fn history(
             // Closed only with the process.
             let _turn = api.readers.acquire().await;
             let read = spawn_blocking(move || store.history(&query)).await;
-            read.unwrap_or_default()
+            read.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_default()
         }
         None => Vec::new(),
     };
