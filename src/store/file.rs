@@ -194,10 +194,12 @@ impl File {
 /// What is to be made of rooms, by how the life before ended.
 fn judge(folder: &Path, all: &mut [Snapshot], before: Option<Before>, noted: Option<Life>) {
     let Some(before) = before else { return };
-    if noted != Some(before.life) && noted != before.its_before {
-        warn!("the state is an older copy: rooms begin another epoch, as offsets were given since");
+    let last = given::last(folder);
+    let has_left = noted == Some(before.life) || noted == before.its_before;
+    if !has_left || last.is_some_and(|(life, _)| life != before.life) {
+        warn!("the state is not what the server left: rooms begin another epoch");
         all.iter_mut().for_each(|room| room.epoch = Epoch::random());
-    } else if !before.clean && given::in_life(folder, before.life) != Some(before.given) {
+    } else if !before.clean && last != Some((before.life, before.given)) {
         warn!("the server did not end by itself, and events may be lost that were not written");
         all.iter_mut()
             .for_each(|room| room.contents.hole = room.head);

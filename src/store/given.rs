@@ -75,8 +75,8 @@ impl Given {
     }
 }
 
-/// How many were given out in that life, if that is known.
-pub(super) fn in_life(folder: &Path, life: Life) -> Option<u64> {
+/// The last life, and how many were given out in it, if that is known.
+pub(super) fn last(folder: &Path) -> Option<(Life, u64)> {
     let mut note = [0; 16];
     File::open(path(folder)?)
         .ok()?
@@ -86,7 +86,7 @@ pub(super) fn in_life(folder: &Path, life: Life) -> Option<u64> {
         let number = note[at..at + 8].try_into();
         u64::from_le_bytes(number.expect("eight bytes are eight"))
     });
-    (noted == life).then_some(total)
+    Some((noted, total))
 }
 
 /// The note of a state folder, whoever runs the server.
@@ -105,20 +105,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_given_is_known_to_the_next_life_and_of_no_other() {
-        let folder = tempfile::tempdir().unwrap();
+    fn the_next_life_knows_what_was_given_in_the_last() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        assert_eq!(last(folder.path()), None);
         let mut given = Given::begin(folder.path(), 7);
-        assert_eq!(in_life(folder.path(), 7), Some(0));
+        assert_eq!(last(folder.path()), Some((7, 0)));
         given.one_more();
         given.one_more();
         assert_eq!(given.total(), 2);
         drop(given);
-        assert_eq!(in_life(folder.path(), 7), Some(2));
-        assert_eq!(in_life(folder.path(), 8), None);
-        let other = tempfile::tempdir().unwrap();
-        assert_eq!(in_life(other.path(), 7), None);
+        assert_eq!(last(folder.path()), Some((7, 2)));
+        assert_eq!(last(other.path()), None);
         drop(Given::begin(folder.path(), 8));
-        assert_eq!(in_life(folder.path(), 8), Some(0));
+        assert_eq!(last(folder.path()), Some((8, 0)));
         std::fs::remove_file(path(folder.path()).unwrap()).unwrap();
     }
 }

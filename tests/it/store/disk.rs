@@ -133,8 +133,9 @@ async fn comes_back_after(change: impl FnOnce(&Path, &Path)) -> (bool, Vec<Strin
     let mut since = String::new();
     for start in 1..=3 {
         if start == 2 {
-            let from = state.path().join("roomcast.db");
-            std::fs::copy(from, copy.path().join("roomcast.db")).unwrap();
+            for name in ["roomcast.db", "lock"] {
+                std::fs::copy(state.path().join(name), copy.path().join(name)).unwrap();
+            }
         }
         let server = TestServer::start_in(state.path(), &[]).await;
         let mut zetta = server.zetta().await;
@@ -170,15 +171,18 @@ async fn an_older_copy_that_is_put_back_begins_another_epoch() {
     assert_eq!(heard, ["Song 2", "Song 3", "Live"]);
     let (before, after) = epochs.split_once(' ').unwrap();
     assert_eq!(before, after);
-    let back = |state: &Path, copy: &Path| {
-        let name = "roomcast.db";
-        std::fs::copy(copy.join(name), state.join(name)).unwrap();
-    };
-    let (recovered, heard, epochs) = comes_back_after(back).await;
-    assert!(!recovered);
-    assert_eq!(heard, ["Song 1", "Live"], "what there is");
-    let (before, after) = epochs.split_once(' ').unwrap();
-    assert_ne!(before, after);
+    for names in [&["roomcast.db"][..], &["roomcast.db", "lock"]] {
+        let back = |state: &Path, copy: &Path| {
+            for name in names {
+                std::fs::copy(copy.join(name), state.join(name)).unwrap();
+            }
+        };
+        let (recovered, heard, epochs) = comes_back_after(back).await;
+        assert!(!recovered);
+        assert_eq!(heard, ["Song 1", "Live"], "what there is");
+        let (before, after) = epochs.split_once(' ').unwrap();
+        assert_ne!(before, after);
+    }
 }
 
 /// Somebody tidies up; the server goes on, and writes all there is anew.
