@@ -6,29 +6,34 @@
 //! once the disk takes it again; health, log and metrics say so.
 
 mod file;
+mod given;
+mod lock;
+mod pending;
 mod plays;
 mod rooms;
+mod schema;
 mod writer;
 
-use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
-use tracing::{debug, error, info};
+use tracing::{error, info};
 
 use crate::core::durable::{Keeper, Snapshot};
 use crate::core::name::{NamespaceName, RoomName};
 use crate::nowplaying::Item;
-use file::{File, Locked};
+use file::File;
+use given::Given;
+use pending::Pending;
 pub use writer::Writing;
 
-/// How many items wait in memory for a disk that refuses them: two days of a
-/// station that plays one every three minutes.
-const PLAYS_MOST: usize = 1_000;
+/// A writing that takes longer hangs, as one over a network does: a slow card
+/// takes a second.
+const HANGS_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a folder can't be the store's. A disk that refuses is no reason.
 #[derive(Debug, thiserror::Error)]
@@ -91,33 +96,14 @@ struct Shared {
     wake: Condvar,
     /// Whether the disk took what it was last given.
     ok: AtomicBool,
+    /// Guards since when something is being written; held to set or read it.
+    writing_since: Mutex<Option<Instant>>,
     /// For how long items stay in the play log.
     keep: Duration,
     /// Guards the connection of those who read; held while one of them does.
     reader: Mutex<Option<Connection>>,
     /// Guards what the writer begins with; taken once.
     file: Mutex<Option<File>>,
-    /// Held as long as the store is: nobody else may have the folder.
-    _locked: Option<Locked>,
-}
-
-#[derive(Default)]
-struct Pending {
-    rooms: BTreeSet<(NamespaceName, RoomName)>,
-    /// At most [`PLAYS_MOST`]; the oldest are lost where there are more.
-    plays: VecDeque<Item>,
-    /// What the writer has and has not written yet.
-    writing: Vec<Item>,
-    stop: Option<Stop>,
-}
-
-/// How the writer is to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    /// Nothing is published any more: what there is, is all.
-    Clean,
-    /// At once.
-    Abandoned,
 }
 
 impl Store {
@@ -128,22 +114,21 @@ impl Store {
     /// # Errors
     /// The folder is another's.
     pub fn open(folder: &Path, keep: Duration) -> Result<Opened, StoreError> {
-        let locked = file::lock(folder)?;
         let mut file = File::new(folder);
         let (rooms, failed) = match file.load() {
             Ok(rooms) => (rooms, None),
-            Err(file::LoadError::Refused(error)) => return Err(error),
-            Err(file::LoadError::Failed(error)) => (file.load_as_it_is(), Some(error)),
+            Err(file::OpenError::Refused(error)) => return Err(error),
+            Err(error) => (file.load_as_it_is(), Some(error)),
         };
         let store = Self(Arc::new(Shared {
             folder: folder.to_owned(),
-            pending: Mutex::default(),
+            pending: Mutex::new(Pending::new(Given::begin(folder, file.life()))),
             wake: Condvar::new(),
             ok: AtomicBool::new(true),
+            writing_since: Mutex::default(),
             keep,
             reader: Mutex::default(),
             file: Mutex::new(Some(file)),
-            _locked: locked,
         }));
         if let Some(error) = failed {
             store.0.failed(&error);
@@ -151,9 +136,10 @@ impl Store {
         Ok(Opened { store, rooms })
     }
 
-    /// Whether what is to outlive the process is on disk, or soon will be.
+    /// Whether the disk took all that it was given, and hangs at nothing.
     pub fn is_ok(&self) -> bool {
-        self.0.ok.load(Ordering::Relaxed)
+        let since = *self.0.writing_since();
+        self.0.ok.load(Ordering::Relaxed) && since.is_none_or(|at| at.elapsed() < HANGS_AFTER)
     }
 
     /// Who is to be told of the changes of durable rooms.
@@ -164,29 +150,18 @@ impl Store {
     /// An item was on air, or is: a row of the play log, or the same corrected.
     /// Never blocks.
     pub fn aired(&self, item: Item) {
-        let mut pending = self.0.lock();
-        pending.plays.push_back(item);
-        if pending.plays.len() > PLAYS_MOST {
-            pending.plays.pop_front();
-            metrics::counter!("roomcast_store_lost_plays_total").increment(1);
-        }
-        drop(pending);
+        self.0.lock().aired(item);
         self.0.wake.notify_one();
     }
 
     /// The play log, newest first. Blocks while it reads.
     ///
-    /// What the disk does not give is missing, as health says by then.
-    pub fn history(&self, query: &Query) -> Vec<Item> {
-        let waiting: Vec<Item> = {
-            let pending = self.0.lock();
-            pending
-                .writing
-                .iter()
-                .chain(&pending.plays)
-                .cloned()
-                .collect()
-        };
+    /// Where the store is in memory only, that is what is there.
+    ///
+    /// # Errors
+    /// The play log can't be read.
+    pub fn history(&self, query: &Query) -> Result<Vec<Item>, StoreError> {
+        let waiting = self.0.lock().waiting();
         let mut reader = self
             .0
             .reader
@@ -194,12 +169,13 @@ impl Store {
             .expect("no code panics under this lock");
         let read = file::read_only(&self.0.folder, &mut reader, |db| plays::read(db, query));
         drop(reader);
-        let mut rows = read.unwrap_or_else(|error| {
-            debug!(%error, "the play log can't be read");
-            Vec::new()
-        });
+        let mut rows = match read {
+            Ok(rows) => rows,
+            Err(_) if !self.is_ok() => Vec::new(),
+            Err(error) => return Err(unreadable(&self.0.folder, &error)),
+        };
         plays::merge(&mut rows, waiting, query);
-        rows
+        Ok(rows)
     }
 }
 
@@ -209,24 +185,37 @@ impl Store {
 /// There is none, or it can't be read.
 pub fn history(folder: &Path, query: &Query) -> Result<Vec<Item>, StoreError> {
     let read = file::read_only(folder, &mut None, |db| plays::read(db, query));
-    read.map_err(|error| StoreError::Unreadable {
+    read.map_err(|error| unreadable(folder, &error))
+}
+
+fn unreadable(folder: &Path, error: &rusqlite::Error) -> StoreError {
+    StoreError::Unreadable {
         file: file::path(folder),
         error: error.to_string(),
-    })
+    }
 }
 
 impl Keeper for Shared {
-    fn changed(&self, namespace: &NamespaceName, room: &RoomName) {
-        let room = (namespace.clone(), room.clone());
-        if self.lock().rooms.insert(room) {
-            self.wake.notify_one();
-        }
+    fn publishes(&self, namespace: &NamespaceName, room: &RoomName) {
+        self.lock().publishes(namespace, room);
+        self.wake.notify_one();
+    }
+
+    fn gave_up(&self, namespace: &NamespaceName, room: &RoomName) {
+        self.lock().changed(namespace, room);
+        self.wake.notify_one();
     }
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().expect("no code panics under this lock")
+    }
+
+    fn writing_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.writing_since
+            .lock()
+            .expect("no code panics under this lock")
     }
 
     /// The disk has refused; said once until it works again.

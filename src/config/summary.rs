@@ -56,6 +56,7 @@ impl Config {
             ("zetta", zetta),
             ("time zone", self.timezone.name().to_owned()),
             ("station text", self.station_text.clone()),
+            ("stale after", format!("{:?}", self.stale_after)),
             (
                 "state",
                 format!(

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio_util::task::TaskTracker;
 
-use super::durable::{Keeper, Snapshot};
+use super::durable::{Keeper, Keeping, Snapshot};
 use super::error::Error;
 use super::event::{Offset, Publication};
 use super::kept::Budget;
-use super::name::{NamespaceName, RoomName};
+use super::name::RoomName;
 use super::namespace::{Namespace, Rooms};
 use super::room::{PEERS_MOST, Refused, Room};
 
@@ -45,18 +45,6 @@ struct Open {
     keeping: Option<Arc<Keeping>>,
 }
 
-/// Who is to know which rooms of a namespace change.
-struct Keeping {
-    namespace: NamespaceName,
-    keeper: Arc<dyn Keeper>,
-}
-
-impl Keeping {
-    fn changed(&self, room: &Room) {
-        self.keeper.changed(&self.namespace, &room.name);
-    }
-}
-
 struct Known {
     room: Arc<Room>,
     /// Its place among the idle ones, if it has one.
@@ -80,10 +68,8 @@ impl Turn {
 
 impl Area {
     pub(super) fn new(spec: Namespace, keeper: &Arc<dyn Keeper>) -> Self {
-        let keeping = spec.durable.then(|| Keeping {
-            namespace: spec.name.clone(),
-            keeper: keeper.clone(),
-        });
+        let keeping = || Keeping::new(spec.name.clone(), keeper.clone());
+        let keeping = spec.durable.then(keeping);
         let keeping = keeping.map(Arc::new);
         let rooms = Open {
             keeping: keeping.clone(),
@@ -101,19 +87,13 @@ impl Area {
     /// Takes a room that a store had, unless the namespace has no such room any
     /// more, or is full.
     pub(super) fn restore(&self, snapshot: Snapshot) {
-        if self.check_known(&snapshot.room).is_err() {
+        let Ok(room) = self.open(&snapshot.room) else {
             return;
+        };
+        room.restore(snapshot, &self.spec);
+        if room.is_empty() {
+            self.emptied(&room);
         }
-        let (shards, budget) = (self.shards, self.budget.clone());
-        let room = Arc::new(Room::restored(snapshot, &self.spec, shards, budget));
-        {
-            let mut open = self.lock();
-            if open.by_name.len() >= ROOMS_MOST {
-                return;
-            }
-            open.add(&room);
-        }
-        self.emptied(&room);
     }
 
     /// The rooms that outlive the process.
@@ -143,6 +123,7 @@ impl Area {
             &self.spec,
             self.shards,
             self.budget.clone(),
+            self.keeping.clone(),
         ));
         open.add(&room);
         Ok(room)
@@ -218,9 +199,6 @@ impl Area {
     }
 
     fn published_in(&self, room: &Arc<Room>) {
-        if let Some(keeping) = &self.keeping {
-            keeping.changed(room);
-        }
         if room.is_empty() {
             self.emptied(room);
         }
@@ -254,7 +232,14 @@ impl Area {
         }
         let mut open = self.lock();
         open.set_idle(room);
-        while open.idle.len() > IDLE_MOST && open.give_up_next().is_some() {}
+        // A durable one stays until its place is needed: its members may be away
+        // for as long as the server was.
+        let most = if self.spec.durable {
+            ROOMS_MOST
+        } else {
+            IDLE_MOST
+        };
+        while open.idle.len() > most && open.give_up_next().is_some() {}
     }
 }
 
@@ -311,7 +296,7 @@ impl Open {
         if given_up {
             self.by_name.remove(&room.name);
             if let Some(keeping) = &self.keeping {
-                keeping.changed(&room);
+                keeping.gave_up(&room.name);
             }
         } else if let Some(known) = self.by_name.get_mut(&room.name) {
             known.turn = None;

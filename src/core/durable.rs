@@ -12,12 +12,34 @@ use super::name::{NamespaceName, RoomName};
 /// is still time. What is not used of it is left out after an unclean end.
 pub const BLOCK: u64 = 10_000;
 
-/// Who is told that a durable room is another than before.
+/// Who is told that a durable room is another than before, and asks the hub for
+/// what there is now when it gets to it. Never blocks, and never calls the hub.
 pub trait Keeper: Send + Sync + 'static {
-    /// Something was published in the room, or it was given up.
-    ///
-    /// Never blocks. Asks the hub for what there is now when it gets to it.
-    fn changed(&self, namespace: &NamespaceName, room: &RoomName);
+    /// An event is about to be given out; nobody has heard of it yet.
+    fn publishes(&self, namespace: &NamespaceName, room: &RoomName);
+
+    /// The room was given up.
+    fn gave_up(&self, namespace: &NamespaceName, room: &RoomName);
+}
+
+/// Who is to know which rooms of a namespace change.
+pub(super) struct Keeping {
+    namespace: NamespaceName,
+    keeper: Arc<dyn Keeper>,
+}
+
+impl Keeping {
+    pub(super) fn new(namespace: NamespaceName, keeper: Arc<dyn Keeper>) -> Self {
+        Self { namespace, keeper }
+    }
+
+    pub(super) fn publishes(&self, room: &RoomName) {
+        self.keeper.publishes(&self.namespace, room);
+    }
+
+    pub(super) fn gave_up(&self, room: &RoomName) {
+        self.keeper.gave_up(&self.namespace, room);
+    }
 }
 
 /// Nothing outlives the process.
@@ -25,7 +47,9 @@ pub trait Keeper: Send + Sync + 'static {
 pub struct Forgetful;
 
 impl Keeper for Forgetful {
-    fn changed(&self, _: &NamespaceName, _: &RoomName) {}
+    fn publishes(&self, _: &NamespaceName, _: &RoomName) {}
+
+    fn gave_up(&self, _: &NamespaceName, _: &RoomName) {}
 }
 
 /// A durable room, as a store writes it and gives it back.
@@ -49,8 +73,11 @@ pub struct Snapshot {
 /// What a room keeps for those who come later.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
-    /// All events behind this number are in the history.
+    /// All events behind this number are in the history, but for what a hole has.
     pub floor: u64,
+    /// Below this number something was given out that nobody has any more; 0 where
+    /// nothing was lost.
+    pub hole: u64,
     /// The history, oldest first.
     pub history: Vec<Arc<Event>>,
     /// The retained events by their keys.

@@ -99,18 +99,30 @@ impl Hub {
     ) -> Arc<Self> {
         let area = |spec: Namespace| (spec.name.clone(), Arc::new(Area::new(spec, &keeper)));
         let areas: BTreeMap<_, _> = namespaces.into_iter().map(area).collect();
-        for snapshot in stored {
-            let area = areas.get(&snapshot.namespace);
-            if let Some(area) = area.filter(|area| area.spec.durable) {
-                area.restore(snapshot);
-            }
-        }
-        Arc::new(Self {
+        let hub = Self {
             areas,
             broker: Box::new(broker),
             tasks: TaskTracker::new(),
             roster: Roster::default(),
-        })
+        };
+        hub.restore(stored);
+        Arc::new(hub)
+    }
+
+    /// Takes what a store had, but of rooms in which something was published since.
+    pub fn restore(&self, stored: Vec<Snapshot>) {
+        for snapshot in stored {
+            let area = self.areas.get(&snapshot.namespace);
+            if let Some(area) = area.filter(|area| area.spec.durable) {
+                area.restore(snapshot);
+            }
+        }
+    }
+
+    /// Whether the rooms of a namespace outlive the process.
+    pub fn is_durable(&self, namespace: &NamespaceName) -> bool {
+        let area = self.areas.get(namespace);
+        area.is_some_and(|area| area.spec.durable)
     }
 
     /// The rooms that outlive the process.

@@ -53,8 +53,10 @@ pub(super) struct Kept {
     retained: Vec<(String, Arc<Event>)>,
     history: VecDeque<Arc<Event>>,
     history_bytes: usize,
-    /// All events behind this number are in the history.
+    /// All events behind this number are in the history, but for what was lost.
     floor: u64,
+    /// Below this number something was given out that nobody has any more.
+    hole: u64,
     budget: Arc<Budget>,
 }
 
@@ -65,6 +67,7 @@ impl Kept {
             history: VecDeque::new(),
             history_bytes: 0,
             floor: 0,
+            hole: 0,
             budget,
         }
     }
@@ -96,6 +99,7 @@ impl Kept {
     /// Takes what a store had, as far as the namespace still wants it.
     pub(super) fn restore(&mut self, stored: Contents, spec: &Namespace) {
         self.floor = stored.floor;
+        self.hole = stored.hole;
         for (key, event) in stored.retained {
             if spec.retain.contains(&key) {
                 self.retain(&key, &event);
@@ -110,6 +114,7 @@ impl Kept {
     pub(super) fn contents(&self) -> Contents {
         Contents {
             floor: self.floor,
+            hole: self.hole,
             history: self.history.iter().cloned().collect(),
             retained: self.retained.clone(),
         }
@@ -170,9 +175,13 @@ impl Kept {
 
     /// Whether the history holds all that came behind this number.
     ///
-    /// A number that nothing is known of (it was given before an unclean end, and
-    /// not written down) is no place to go on from.
+    /// A number that nothing is known of (it was left out, or given before an
+    /// unclean end and not written down) is no place to go on from, and none is
+    /// from which something was lost.
     pub(super) fn reaches(&self, number: u64) -> bool {
+        if number < self.hole {
+            return false;
+        }
         let holds = |number: &u64| {
             let place = |event: &Arc<Event>| event.offset.number;
             self.history.binary_search_by_key(number, place).is_ok()

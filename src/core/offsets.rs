@@ -38,11 +38,10 @@ impl Offsets {
         self.offset(self.head)
     }
 
-    /// The offset of the next event, which [`Offsets::give`] then gives.
-    ///
-    /// Where the store has reserved no more it is of another epoch: so that no
-    /// offset is given twice, whatever the store still gets to know.
-    pub(super) fn next(&mut self) -> Offset {
+    /// Begins another epoch where the store has reserved no more, so that no offset
+    /// is given twice, whatever the store still gets to know; the offset that
+    /// [`Offsets::give`] then gives.
+    pub(super) fn prepare(&mut self) -> Offset {
         let number = self.head + 1;
         if self.limit.is_some_and(|limit| number >= limit) {
             self.epoch = Epoch::random();
@@ -53,7 +52,7 @@ impl Offsets {
 
     /// Gives the next offset.
     pub(super) fn give(&mut self) -> Offset {
-        let offset = self.next();
+        let offset = self.prepare();
         self.head = offset.number;
         offset
     }

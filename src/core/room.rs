@@ -10,7 +10,7 @@ use chrono::Utc;
 use tokio_util::task::TaskTracker;
 
 use super::client::{Client, ClientKey};
-use super::durable::Snapshot;
+use super::durable::{Keeping, Snapshot};
 use super::event::{Epoch, Event, Offset, Publication};
 use super::kept::{Budget, Kept};
 use super::name::{NamespaceName, Nickname, RoomName};
@@ -65,6 +65,8 @@ pub(super) struct Room {
     /// Of a lobby, its namespace: the members are peers, who are told of each
     /// other and can be written to one by one.
     lobby: Option<NamespaceName>,
+    /// Of a durable namespace: who is told before an event is given out.
+    keeping: Option<Arc<Keeping>>,
     shards: Box<[Arc<Shard>]>,
     /// Guards offsets, history and membership, so that each event is either in
     /// a joining client's backlog or in its shard's queue, never in both.
@@ -93,11 +95,13 @@ impl Room {
         spec: &Namespace,
         shards: usize,
         budget: Arc<Budget>,
+        keeping: Option<Arc<Keeping>>,
     ) -> Self {
         let is_lobby = spec.protocol == Protocol::Lobby;
         Self {
             name,
             lobby: is_lobby.then(|| spec.name.clone()),
+            keeping,
             shards: (0..shards).map(|_| Arc::default()).collect(),
             state: Mutex::new(State {
                 offsets: Offsets::new(),
@@ -109,19 +113,13 @@ impl Room {
         }
     }
 
-    /// The room as a store had it.
-    pub(super) fn restored(
-        snapshot: Snapshot,
-        spec: &Namespace,
-        shards: usize,
-        budget: Arc<Budget>,
-    ) -> Self {
-        let room = Self::new(snapshot.room, spec, shards, budget);
-        let mut state = room.lock();
-        state.offsets = Offsets::of(snapshot.epoch, snapshot.head, snapshot.limit);
-        state.kept.restore(snapshot.contents, spec);
-        drop(state);
-        room
+    /// Takes what a store had of it, unless something was published meanwhile.
+    pub(super) fn restore(&self, snapshot: Snapshot, spec: &Namespace) {
+        let mut state = self.lock();
+        if state.offsets.last().number == 0 {
+            state.offsets = Offsets::of(snapshot.epoch, snapshot.head, snapshot.limit);
+            state.kept.restore(snapshot.contents, spec);
+        }
     }
 
     /// The room as a store is to write it.
@@ -287,10 +285,13 @@ impl Room {
         if !self.takes_events() {
             return Err((Refused::Busy, publication.into()));
         }
-        let offset = state.offsets.next();
+        let offset = state.offsets.prepare();
         let event = Event::new(publication, offset, Utc::now());
         if !state.kept.may_retain(&event, spec) {
             return Err((Refused::Full, event.publication.into()));
+        }
+        if let Some(keeping) = &self.keeping {
+            keeping.publishes(&self.name);
         }
         let event = Arc::new(event);
         state.offsets.give();

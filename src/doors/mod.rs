@@ -42,6 +42,11 @@ impl Problem {
     fn bad_request(code: &'static str, why: impl ToString) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, why)
     }
+
+    /// It can't be answered now.
+    fn unavailable(code: &'static str, why: impl ToString) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, why)
+    }
 }
 
 impl From<Error> for Problem {

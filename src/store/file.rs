@@ -1,109 +1,31 @@
-//! The file of the store: whose it is, how it is opened, and its schema.
-//! Knows SQLite and the folder; not what the tables are for.
+//! The file of the store: whose it is, how it is opened, and what is known of the
+//! life before. Knows SQLite and the folder; not what the tables are for.
 
-use std::fs::{self, DirBuilder, TryLockError};
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use tracing::warn;
+use uuid::Uuid;
 
-use super::{StoreError, rooms};
+use super::given::{self, Life};
+use super::lock::Lock;
+use super::rooms::Before;
+use super::{StoreError, rooms, schema};
 use crate::core::durable::Snapshot;
+use crate::core::event::Epoch;
 
 /// The file in the folder.
 const NAME: &str = "roomcast.db";
-
-/// The file that is locked as long as a server uses the folder.
-const LOCK: &str = "lock";
-
-/// Marks the file as ours (SQLite, "Application ID"): "room".
-const APPLICATION: i64 = 0x726f_6f6d;
-
-/// The schema of this version. With another one comes a step in [`migrate`].
-const SCHEMA: i64 = 1;
 
 /// For how long one waits for another who has the file, as a person with a shell
 /// may; then it counts as refused, and is tried again.
 const BUSY: Duration = Duration::from_secs(1);
 
-const TABLES: &str = "
-    CREATE TABLE rooms (
-        id        INTEGER PRIMARY KEY,
-        namespace TEXT NOT NULL,
-        room      TEXT NOT NULL,
-        epoch     TEXT NOT NULL,
-        -- The numbers below it may have been given; after a clean end the last one.
-        reserved  INTEGER NOT NULL,
-        -- All events behind it are the history.
-        floor     INTEGER NOT NULL,
-        UNIQUE (namespace, room)
-    );
-    CREATE TABLE events (
-        room    INTEGER NOT NULL REFERENCES rooms ON DELETE CASCADE,
-        number  INTEGER NOT NULL,
-        epoch   TEXT NOT NULL,
-        time    INTEGER NOT NULL, -- ms since 1970
-        sender  TEXT NOT NULL,
-        message TEXT NOT NULL,    -- JSON, as it came
-        PRIMARY KEY (room, number)
-    ) WITHOUT ROWID;
-    CREATE TABLE retained (
-        room   INTEGER NOT NULL REFERENCES rooms ON DELETE CASCADE,
-        key    TEXT NOT NULL,
-        number INTEGER NOT NULL,
-        PRIMARY KEY (room, key)
-    ) WITHOUT ROWID;
-    CREATE TABLE plays (
-        id      INTEGER PRIMARY KEY,
-        item    TEXT NOT NULL,    -- the feed's id of it, or empty
-        started INTEGER NOT NULL, -- ms since 1970
-        type    TEXT NOT NULL,
-        title   TEXT NOT NULL,
-        artist  TEXT NOT NULL,
-        album   TEXT NOT NULL,
-        length  REAL NOT NULL     -- ms, 0 where unknown
-    );
-    CREATE INDEX plays_by_start ON plays (started);
-";
-
-/// The folder is ours as long as this is there.
-pub(super) struct Locked(
-    // Closing the file ends the lock.
-    #[expect(dead_code)] fs::File,
-);
-
-/// Takes the folder for this process; nothing where the disk does not let us.
-pub(super) fn lock(folder: &Path) -> Result<Option<Locked>, StoreError> {
-    let lock = make(folder).and_then(|()| fs::File::create(folder.join(LOCK)));
-    // What is wrong with the disk shows again when the file is opened.
-    let Ok(lock) = lock else { return Ok(None) };
-    match lock.try_lock() {
-        Ok(()) => Ok(Some(Locked(lock))),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Taken(folder.to_owned())),
-        Err(TryLockError::Error(_)) => Ok(None),
-    }
-}
-
-/// For us alone: what people say in rooms is nobody else's.
-fn make(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-pub(super) fn path(folder: &Path) -> PathBuf {
-    folder.join(NAME)
-}
-
-/// Why nothing was loaded.
-pub(super) enum LoadError {
-    /// It is not ours to use.
-    Refused(StoreError),
-    /// The disk, or what is on it.
-    Failed(OpenError),
-}
-
-/// What keeps the file from being opened.
+/// What keeps the file from being opened, or written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenError {
     #[error(transparent)]
@@ -117,60 +39,180 @@ pub(super) enum OpenError {
 /// The file, opened when needed, and anew after a failure.
 pub(super) struct File {
     folder: PathBuf,
-    db: Option<Connection>,
+    /// Which run of the server this is.
+    life: Life,
+    lock: Option<Lock>,
+    /// The connection, and which file it is.
+    db: Option<(Connection, Identity)>,
+    /// Whether what the file had is still to be read, since the disk refused.
+    unread: bool,
+}
+
+/// Which file a path leads to: another one may be put in its place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Identity(u64, u64);
+
+impl Identity {
+    fn of(path: &Path) -> io::Result<Self> {
+        let about = fs::metadata(path)?;
+        Ok(Self(about.dev(), about.ino()))
+    }
 }
 
 impl File {
     pub(super) fn new(folder: &Path) -> Self {
-        let folder = folder.to_owned();
-        Self { folder, db: None }
+        Self {
+            folder: folder.to_owned(),
+            // Half of the numbers: SQLite's are signed.
+            life: Uuid::new_v4().as_u128() as u64 >> 1,
+            lock: None,
+            db: None,
+            unread: false,
+        }
     }
 
-    /// Does something with the file; after a failure it is opened anew.
+    /// Which run of the server this is.
+    pub(super) fn life(&self) -> Life {
+        self.life
+    }
+
+    /// Opens the file where it is not open, or was exchanged; whether that was so.
+    ///
+    /// `restore` is given what was not read at the start.
+    pub(super) fn open(&mut self, restore: impl FnOnce(Vec<Snapshot>)) -> Result<bool, OpenError> {
+        if self.is_open() {
+            return Ok(false);
+        }
+        self.connect()?;
+        if self.unread {
+            restore(self.read()?);
+        }
+        Ok(true)
+    }
+
+    /// Does something with the open file; after a failure it is opened anew.
     pub(super) fn with<T>(
         &mut self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, OpenError> {
-        let mut db = match self.db.take() {
-            Some(db) => db,
-            None => open(&self.folder)?,
+        let (mut db, identity) = match self.db.take() {
+            Some(open) => open,
+            None => return Err(io::Error::other("the file is not open").into()),
         };
         let done = work(&mut db)?;
-        self.db = Some(db);
+        self.db = Some((db, identity));
+        if let Some(lock) = &mut self.lock {
+            lock.note(self.life)?;
+        }
         Ok(done)
     }
 
     /// The rooms, with numbers reserved for each of them.
-    pub(super) fn load(&mut self) -> Result<Vec<Snapshot>, LoadError> {
-        self.with(|db| {
-            let transaction = db.transaction()?;
-            let mut all = rooms::load(&transaction)?;
-            rooms::reserve(&transaction, &mut all)?;
-            transaction.commit()?;
-            Ok(all)
-        })
-        .map_err(|error| match error {
-            OpenError::Refused(error) => LoadError::Refused(error),
-            error => LoadError::Failed(error),
-        })
+    pub(super) fn load(&mut self) -> Result<Vec<Snapshot>, OpenError> {
+        self.unread = true;
+        self.connect()?;
+        self.read()
     }
 
     /// The rooms of a disk that takes nothing, with nothing reserved; none where
-    /// they can't be read either.
-    pub(super) fn load_as_it_is(&self) -> Vec<Snapshot> {
-        let as_file_system_allows = || read_only(&self.folder, &mut None, rooms::load);
-        let untouched = || {
-            // No lock and no index of the log is written; without the log, what
-            // came last may be missing.
+    /// they can't be read either, and then they are read once that is possible.
+    pub(super) fn load_as_it_is(&mut self) -> Vec<Snapshot> {
+        let load = |db: &Connection| Ok((rooms::load(db)?, rooms::before(db)?));
+        let untouched = |_| {
+            // SQLite's own log holds what came last; without one this is all.
+            let log = self.folder.join(format!("{NAME}-wal"));
+            if fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+                return Err(rusqlite::Error::QueryReturnedNoRows);
+            }
             let path = percent_encoded(&path(&self.folder));
             let uri = format!("file:{path}?immutable=1");
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-            rooms::load(&Connection::open_with_flags(uri, flags)?)
+            load(&Connection::open_with_flags(uri, flags)?)
         };
-        as_file_system_allows()
-            .or_else(|_| untouched())
-            .unwrap_or_default()
+        match read_only(&self.folder, &mut None, load).or_else(untouched) {
+            Ok((mut all, before)) => {
+                self.unread = false;
+                let noted = Lock::noted(&self.folder);
+                judge(&self.folder, &mut all, before, noted);
+                all
+            }
+            Err(_) => Vec::new(),
+        }
     }
+
+    /// What was read is not there any more: all is another than in the file.
+    fn is_open(&mut self) -> bool {
+        let path = path(&self.folder);
+        let now = Identity::of(&path).ok();
+        let same = matches!(&self.db, Some((_, identity)) if Some(*identity) == now);
+        if !same {
+            self.db = None;
+        }
+        same
+    }
+
+    fn connect(&mut self) -> Result<(), OpenError> {
+        make(&self.folder)?;
+        if !self
+            .lock
+            .as_ref()
+            .is_some_and(|lock| lock.is_there(&self.folder))
+        {
+            self.lock = Some(Lock::take(&self.folder)?);
+        }
+        let path = path(&self.folder);
+        let mut db = Connection::open(&path)?;
+        db.busy_timeout(BUSY)?;
+        schema::check(&db, &path)?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        // What is reserved has to outlive also a power cut, else it is given twice.
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update(None, "foreign_keys", true)?;
+        schema::migrate(&mut db)?;
+        self.db = Some((db, Identity::of(&path)?));
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<Vec<Snapshot>, OpenError> {
+        let (folder, life) = (self.folder.clone(), self.life);
+        let noted = self.lock.as_ref().and_then(Lock::found);
+        let all = self.with(|db| {
+            let transaction = db.transaction()?;
+            let mut all = rooms::load(&transaction)?;
+            let before = rooms::before(&transaction)?;
+            judge(&folder, &mut all, before, noted);
+            rooms::reserve(&transaction, &mut all)?;
+            rooms::lives(&transaction, life, 0, false)?;
+            transaction.commit()?;
+            Ok(all)
+        })?;
+        self.unread = false;
+        Ok(all)
+    }
+}
+
+/// What is to be made of rooms, by how the life before ended.
+fn judge(folder: &Path, all: &mut [Snapshot], before: Option<Before>, noted: Option<Life>) {
+    let Some(before) = before else { return };
+    let last = given::last(folder);
+    let has_left = noted == Some(before.life) || noted == before.its_before;
+    if !has_left || last.is_some_and(|(life, _)| life != before.life) {
+        warn!("the state is not what the server left: rooms begin another epoch");
+        all.iter_mut().for_each(|room| room.epoch = Epoch::random());
+    } else if !before.clean && last != Some((before.life, before.given)) {
+        warn!("the server did not end by itself, and events may be lost that were not written");
+        all.iter_mut()
+            .for_each(|room| room.contents.hole = room.head);
+    }
+}
+
+/// For us alone: what people say in rooms is nobody else's.
+fn make(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+pub(super) fn path(folder: &Path) -> PathBuf {
+    folder.join(NAME)
 }
 
 /// Reads from the file with a connection that is kept while it works.
@@ -190,49 +232,6 @@ pub(super) fn read_only<T>(
     let rows = read(&db)?;
     *reader = Some(db);
     Ok(rows)
-}
-
-fn open(folder: &Path) -> Result<Connection, OpenError> {
-    make(folder)?;
-    let path = path(folder);
-    let mut db = Connection::open(&path)?;
-    db.busy_timeout(BUSY)?;
-    check(&db, &path)?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
-    // What is reserved has to outlive also a power cut, else it is given twice.
-    db.pragma_update(None, "synchronous", "FULL")?;
-    db.pragma_update(None, "foreign_keys", true)?;
-    migrate(&mut db)?;
-    Ok(db)
-}
-
-fn check(db: &Connection, path: &Path) -> Result<(), OpenError> {
-    let application = number(db, "application_id")?;
-    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application != APPLICATION && tables > 0 {
-        return Err(StoreError::Foreign(path.to_owned()).into());
-    }
-    let found = number(db, "user_version")?;
-    if found > SCHEMA {
-        let (file, known) = (path.to_owned(), SCHEMA);
-        return Err(StoreError::Newer { file, found, known }.into());
-    }
-    Ok(())
-}
-
-fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
-    if number(db, "user_version")? == SCHEMA {
-        return Ok(());
-    }
-    let transaction = db.transaction()?;
-    transaction.execute_batch(TABLES)?;
-    transaction.pragma_update(None, "application_id", APPLICATION)?;
-    transaction.pragma_update(None, "user_version", SCHEMA)?;
-    transaction.commit()
-}
-
-fn number(db: &Connection, pragma: &str) -> rusqlite::Result<i64> {
-    db.pragma_query_value(None, pragma, |row| row.get(0))
 }
 
 /// A path in a URI (SQLite, "URI Filenames").

@@ -20,7 +20,8 @@ pub(super) fn record(db: &Transaction<'_>, item: &Item) -> rusqlite::Result<()> 
          WHERE item = ?1 AND started BETWEEN ?2 AND ?3 ORDER BY started DESC"
     );
     let mut near = db.prepare_cached(&near)?;
-    let (from, to) = (item.start - LONGEST, item.start + LONGEST);
+    let from = item.start.checked_sub_signed(LONGEST).unwrap_or(item.start);
+    let to = item.start.checked_add_signed(LONGEST).unwrap_or(item.start);
     let mut rows = near.query(params![
         item.id,
         from.timestamp_millis(),

@@ -9,69 +9,138 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde_json::value::RawValue;
 use tracing::warn;
 
+use super::given::Life;
 use crate::core::durable::{BLOCK, Contents, Snapshot};
 use crate::core::event::{Epoch, Event, Kind, Offset, Publication};
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 
+/// Which room: its namespace and its name.
+pub(super) type Name = (NamespaceName, RoomName);
+
+/// What the run of the server says of itself that wrote last.
+#[derive(Clone, Copy)]
+pub(super) struct Before {
+    pub(super) life: Life,
+    /// The run before that one.
+    pub(super) its_before: Option<Life>,
+    /// How many events it had given out when it wrote.
+    pub(super) given: u64,
+    /// Whether that was its end.
+    pub(super) clean: bool,
+}
+
+/// The run that wrote last, if there was one.
+pub(super) fn before(db: &Connection) -> rusqlite::Result<Option<Before>> {
+    db.query_row("SELECT id, prior, given, clean FROM life", [], |row| {
+        Ok(Before {
+            life: row.get(0)?,
+            its_before: row.get(1)?,
+            given: row.get(2)?,
+            clean: row.get(3)?,
+        })
+    })
+    .optional()
+}
+
+/// This run has given out so many events when it wrote.
+pub(super) fn lives(
+    db: &Transaction<'_>,
+    life: Life,
+    given: u64,
+    clean: bool,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO life (one, id, given, clean) VALUES (1, ?1, ?2, ?3)
+         ON CONFLICT (one) DO UPDATE SET
+         prior = iif(id = ?1, prior, id), id = ?1, given = ?2, clean = ?3",
+    )?
+    .execute(params![life, given, clean])?;
+    Ok(())
+}
+
+/// The names of all rooms that can be read.
+pub(super) fn names(db: &Connection) -> rusqlite::Result<Vec<Name>> {
+    let mut names = db.prepare_cached("SELECT namespace, room FROM rooms")?;
+    let names = names.query_map([], name)?;
+    names.filter_map(of_us).collect()
+}
+
 /// All rooms, as they were. Nothing is reserved for them: the first event of one
 /// begins another epoch.
 pub(super) fn load(db: &Connection) -> rusqlite::Result<Vec<Snapshot>> {
-    let mut rooms = db.prepare("SELECT id, namespace, room, epoch, reserved, floor FROM rooms")?;
+    let sql = "SELECT namespace, room, epoch, reserved, floor, hole, id FROM rooms";
+    let mut rooms = db.prepare(sql)?;
     let rooms = rooms.query_map([], |row| {
-        let id: i64 = row.get(0)?;
-        let head: u64 = row.get(4)?;
-        let snapshot = Snapshot {
-            namespace: NamespaceName::parse(&row.get::<_, String>(1)?).map_err(unreadable)?,
-            room: RoomName::parse(&row.get::<_, String>(2)?).map_err(unreadable)?,
-            epoch: epoch(row, 3)?,
+        let (namespace, room) = name(row)?;
+        let head: u64 = row.get(3)?;
+        let mut snapshot = Snapshot {
+            namespace,
+            room,
+            epoch: epoch(row, 2)?,
             head,
             limit: head + 1,
             contents: Contents {
-                floor: row.get(5)?,
+                floor: row.get(4)?,
+                hole: row.get(5)?,
                 ..Contents::default()
             },
         };
-        Ok((id, snapshot))
+        fill(db, row.get(6)?, &mut snapshot)?;
+        Ok(snapshot)
     })?;
-    let mut all = Vec::new();
-    for room in rooms {
-        let loaded = room.and_then(|(id, mut snapshot)| {
-            fill(db, id, &mut snapshot)?;
-            Ok(snapshot)
-        });
-        match loaded {
-            Ok(snapshot) => all.push(snapshot),
-            // Written by nobody of us: it costs this room and no other.
-            Err(rusqlite::Error::FromSqlConversionFailure(_, _, error)) => {
-                warn!(%error, "a stored room can't be read and begins anew");
-            }
-            Err(error) => return Err(error),
+    rooms.filter_map(of_us).collect()
+}
+
+fn name(row: &Row<'_>) -> rusqlite::Result<Name> {
+    Ok((
+        NamespaceName::parse(&row.get::<_, String>(0)?).map_err(unreadable)?,
+        RoomName::parse(&row.get::<_, String>(1)?).map_err(unreadable)?,
+    ))
+}
+
+/// What was written by nobody of us costs its room, and no other.
+fn of_us<T>(read: rusqlite::Result<T>) -> Option<rusqlite::Result<T>> {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    match read {
+        Err(
+            error @ (FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)),
+        ) => {
+            warn!(%error, "a stored room can't be read and begins anew");
+            None
         }
+        read => Some(read),
     }
-    Ok(all)
 }
 
 /// Reserves numbers for rooms that were just read, as they would ask for soon.
 pub(super) fn reserve(db: &Connection, rooms: &mut [Snapshot]) -> rusqlite::Result<()> {
+    let mut update = db.prepare_cached(
+        "UPDATE rooms SET reserved = ?3, epoch = ?4, hole = ?5
+         WHERE namespace = ?1 AND room = ?2",
+    )?;
     for room in rooms {
         room.limit = room.head + BLOCK;
-        set_reserved(db, room, room.limit)?;
+        update.execute(params![
+            room.namespace.as_str(),
+            room.room.as_str(),
+            room.limit,
+            room.epoch.to_string(),
+            room.contents.hole,
+        ])?;
     }
     Ok(())
 }
 
 /// The room's numbers end here: nothing was given behind its last one.
 pub(super) fn ended(db: &Connection, room: &Snapshot) -> rusqlite::Result<()> {
-    set_reserved(db, room, room.head)
-}
-
-fn set_reserved(db: &Connection, room: &Snapshot, reserved: u64) -> rusqlite::Result<()> {
     let sql = "UPDATE rooms SET reserved = ?3 WHERE namespace = ?1 AND room = ?2";
     let mut update = db.prepare_cached(sql)?;
     update.execute(params![
         room.namespace.as_str(),
         room.room.as_str(),
-        reserved
+        room.head
     ])?;
     Ok(())
 }
@@ -90,13 +159,20 @@ pub(super) fn save(db: &Transaction<'_>, room: &Snapshot) -> rusqlite::Result<()
     }
     let id: i64 = db
         .prepare_cached(
-            "INSERT INTO rooms (namespace, room, epoch, reserved, floor)
-             VALUES (?1, ?2, ?3, ?4, ?5)
+            "INSERT INTO rooms (namespace, room, epoch, reserved, floor, hole)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (namespace, room) DO UPDATE SET reserved = ?4, floor = ?5
              RETURNING id",
         )?
         .query_row(
-            params![namespace, name, epoch, room.limit, room.contents.floor],
+            params![
+                namespace,
+                name,
+                epoch,
+                room.limit,
+                room.contents.floor,
+                room.contents.hole
+            ],
             |row| row.get(0),
         )?;
     let last: Option<u64> = db

@@ -1,21 +1,21 @@
 //! The thread that writes what has changed, and tries again where it can't.
 //! Knows when something is written; what is, stands in `rooms` and `plays`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
+use rusqlite::Transaction;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::file::{File, OpenError};
-use super::{PLAYS_MOST, Shared, Stop, Store, plays, rooms};
+use super::pending::{Changed, Stop, Work};
+use super::{HANGS_AFTER, Shared, Store, plays, rooms};
+use crate::core::durable::Snapshot;
 use crate::core::hub::Hub;
-use crate::core::name::{NamespaceName, RoomName};
-use crate::nowplaying::Item;
 
 /// After how long what the disk refused is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -30,12 +30,6 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 pub struct Writing {
     shared: Arc<Shared>,
     ended: oneshot::Receiver<()>,
-}
-
-struct Work {
-    rooms: BTreeSet<(NamespaceName, RoomName)>,
-    plays: Vec<Item>,
-    stop: Option<Stop>,
 }
 
 impl Store {
@@ -61,7 +55,9 @@ impl Store {
         thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
+                let noticed = Noticed(writer.shared.clone());
                 writer.run();
+                drop(noticed);
                 // Whoever waits may have given up.
                 let _ = end.send(());
             })?;
@@ -73,8 +69,9 @@ impl Writing {
     /// Writes what is left, once nothing is published any more.
     pub async fn close(mut self) {
         self.shared.stop(Stop::Clean);
-        if timeout(STOP_LIMIT, &mut self.ended).await.is_err() {
-            warn!("the state could not be written in time; what came last may be lost");
+        let ended = timeout(STOP_LIMIT, &mut self.ended).await;
+        if !matches!(ended, Ok(Ok(()))) || !self.shared.is_written() {
+            warn!("the state could not be written at the end; what came last may be lost");
         }
     }
 }
@@ -82,6 +79,17 @@ impl Writing {
 impl Drop for Writing {
     fn drop(&mut self) {
         self.shared.stop(Stop::Abandoned);
+    }
+}
+
+/// Nobody writes any more: where that is not the end of the server, it is known.
+struct Noticed(Arc<Shared>);
+
+impl Drop for Noticed {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.failed(&"the thread that writes has ended by a bug");
+        }
     }
 }
 
@@ -95,26 +103,30 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
-        let mut refused = !self.shared.ok.load(std::sync::atomic::Ordering::Relaxed);
-        if refused {
-            // What the disk has is older than what there is: all is to be written.
-            self.shared.lock().rooms.extend(self.hub.durable_rooms());
-        }
+        let mut refused = !self.shared.is_written();
         loop {
             let work = self.shared.take(refused);
             if work.stop == Some(Stop::Abandoned) {
                 return;
             }
             let stop = work.stop.is_some();
-            match self.write(&work) {
+            *self.shared.writing_since() = Some(Instant::now());
+            let written = self.write(&work);
+            let took = self.shared.writing_since().take();
+            let took = took.map(|since| since.elapsed()).unwrap_or_default();
+            if took >= HANGS_AFTER {
+                warn!(?took, "the disk has taken long to write the state");
+            }
+            match written {
                 Ok(()) => {
                     refused = false;
-                    self.shared.written();
+                    self.shared.lock().written();
+                    self.shared.works();
                 }
                 Err(error) => {
                     refused = true;
                     self.shared.failed(&error);
-                    self.shared.put_back(work);
+                    self.shared.lock().put_back(work);
                 }
             }
             if stop {
@@ -125,28 +137,37 @@ impl Writer {
 
     fn write(&mut self, work: &Work) -> Result<(), OpenError> {
         let hub = &self.hub;
-        let mut all = work.rooms.clone();
-        if work.stop.is_some() {
-            all.extend(hub.durable_rooms());
-        }
+        // A file that was just opened, and not by us before, may be another one.
+        let is_new = self.file.open(|unread| hub.restore(unread))?;
+        let clean = work.stop == Some(Stop::Clean);
         let due = self
             .expired
             .is_none_or(|last| last.elapsed() >= EXPIRE_EVERY);
         let oldest = Utc::now() - self.shared.keep;
+        let life = self.file.life();
         let written = self.file.with(|db| {
             let transaction = db.transaction()?;
-            let mut written = Vec::new();
-            for (namespace, room) in &all {
-                let Some(snapshot) = hub.snapshot(namespace, room) else {
-                    rooms::forget(&transaction, namespace, room)?;
-                    continue;
-                };
-                rooms::save(&transaction, &snapshot)?;
-                if work.stop == Some(Stop::Clean) {
-                    rooms::ended(&transaction, &snapshot)?;
+            let written = match &work.changed {
+                Changed::Some(rooms) if !is_new && !clean => {
+                    let rooms = rooms.iter().cloned().collect();
+                    save(&transaction, hub, rooms)?
                 }
-                written.push(snapshot);
+                _ => {
+                    let mut all = hub.durable_rooms();
+                    // Those too that are to be removed.
+                    let known = rooms::names(&transaction)?.into_iter();
+                    all.extend(known.filter(|(namespace, _)| hub.is_durable(namespace)));
+                    all.sort();
+                    all.dedup();
+                    save(&transaction, hub, all)?
+                }
+            };
+            if clean {
+                for snapshot in &written {
+                    rooms::ended(&transaction, snapshot)?;
+                }
             }
+            rooms::lives(&transaction, life, work.given, clean)?;
             for item in &work.plays {
                 plays::record(&transaction, item)?;
             }
@@ -165,10 +186,34 @@ impl Writer {
     }
 }
 
+/// Writes these rooms as they are now, and removes those that are not there.
+fn save(
+    db: &Transaction<'_>,
+    hub: &Hub,
+    rooms: Vec<rooms::Name>,
+) -> rusqlite::Result<Vec<Snapshot>> {
+    let mut written = Vec::new();
+    for (namespace, room) in &rooms {
+        match hub.snapshot(namespace, room) {
+            Some(snapshot) => {
+                rooms::save(db, &snapshot)?;
+                written.push(snapshot);
+            }
+            None => rooms::forget(db, namespace, room)?,
+        }
+    }
+    Ok(written)
+}
+
 impl Shared {
     fn stop(&self, stop: Stop) {
-        self.lock().stop.get_or_insert(stop);
+        self.lock().stop(stop);
         self.wake.notify_one();
+    }
+
+    /// Whether the last that was tried to write is written.
+    fn is_written(&self) -> bool {
+        self.ok.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Waits for something to write; where the disk has refused, for a while.
@@ -178,38 +223,12 @@ impl Shared {
         let until = Instant::now() + wait;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let is_idle = pending.rooms.is_empty() && pending.plays.is_empty();
-            if pending.stop.is_some() || left.is_zero() || !(is_idle || refused) {
-                break;
+            let has_work = !pending.is_empty() && !refused;
+            if pending.stops() || left.is_zero() || has_work {
+                return pending.take();
             }
             let waited = self.wake.wait_timeout(pending, left);
             pending = waited.expect("no code panics under this lock").0;
-        }
-        let plays: Vec<_> = pending.plays.drain(..).collect();
-        pending.writing.clone_from(&plays);
-        Work {
-            rooms: std::mem::take(&mut pending.rooms),
-            plays,
-            stop: pending.stop,
-        }
-    }
-
-    fn written(&self) {
-        self.lock().writing.clear();
-        self.works();
-    }
-
-    /// What the disk refused waits on, before what has come since.
-    fn put_back(&self, work: Work) {
-        let mut pending = self.lock();
-        pending.rooms.extend(work.rooms);
-        pending.writing.clear();
-        for item in work.plays.into_iter().rev() {
-            if pending.plays.len() < PLAYS_MOST {
-                pending.plays.push_front(item);
-            } else {
-                metrics::counter!("roomcast_store_lost_plays_total").increment(1);
-            }
         }
     }
 }

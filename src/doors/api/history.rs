@@ -5,6 +5,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{Duration, SubsecRound};
+use tracing::debug;
 
 use super::Api;
 use super::accept::prefers_csv;
@@ -12,7 +13,7 @@ use super::cached::cached;
 use super::turn::in_turn;
 use crate::doors::Problem;
 use crate::nowplaying::{Aired, Item, Station, parse_time};
-use crate::store::{Query, Store};
+use crate::store::{Query, Store, StoreError};
 
 /// How many items there are if nothing else is asked for: as many as the
 /// station's site shows.
@@ -24,6 +25,9 @@ const LIMIT_MOST: usize = 1_000;
 
 /// How long an answer may be kept, in seconds: a list of what was may be that late.
 const MAX_AGE: u32 = 5;
+
+/// The code of a play log that can't be read.
+const UNREADABLE: &str = "unreadable";
 
 /// What was asked for.
 struct Asked {
@@ -49,7 +53,7 @@ struct Asked {
         )),
         (status = 304, description = "As before"),
         (status = 400, description = "Problem details (RFC 9457)"),
-        (status = 503, description = "Too many ask for it, likewise"),
+        (status = 503, description = "It can't be read, or too many ask for it; likewise"),
     ),
 )]
 pub(super) async fn history(
@@ -61,7 +65,14 @@ pub(super) async fn history(
     let Asked { query, csv } = read.map_err(|why| Problem::bad_request("invalid_query", why))?;
     let all = query.all;
     let items = match api.store.clone() {
-        Some(store) => in_turn(&api.readers, move || page(&store, query)).await?,
+        Some(store) => {
+            let read = in_turn(&api.readers, move || page(&store, query)).await?;
+            // Not an empty list, which a CDN would keep and a report believe.
+            read.map_err(|error| {
+                debug!(%error, "the play log is asked for");
+                Problem::unavailable(UNREADABLE, "the play log can't be read; try again later")
+            })?
+        }
         None => Vec::new(),
     };
     let rows = items.iter().map(|item| Aired::new(item, &api.station, all));
@@ -98,11 +109,11 @@ pub(super) async fn history_of_old(
 ///
 /// Starts are shown in whole seconds. Who goes on with the oldest of them as `to`
 /// would lose what of its second did not fit, if an answer ended within one.
-fn page(store: &Store, query: Query) -> Vec<Item> {
+fn page(store: &Store, query: Query) -> Result<Vec<Item>, StoreError> {
     let limit = query.limit.unwrap_or(LIMIT);
-    let mut items = store.history(&query);
+    let mut items = store.history(&query)?;
     let Some(oldest) = items.last().filter(|_| items.len() == limit) else {
-        return items;
+        return Ok(items);
     };
     let second = oldest.start.trunc_subsecs(0);
     let end = second + Duration::seconds(1);
@@ -114,8 +125,8 @@ fn page(store: &Store, query: Query) -> Vec<Item> {
         ..query
     };
     items.retain(|item| item.start >= end);
-    items.extend(store.history(&whole));
-    items
+    items.extend(store.history(&whole)?);
+    Ok(items)
 }
 
 fn read(query: &str, headers: &HeaderMap, station: &Station) -> Result<Asked, String> {

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -24,19 +23,15 @@ pub(super) async fn in_turn<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
     let turn = timeout(WAIT_MOST, turns.clone().acquire_owned()).await;
-    let busy = |_| unavailable("busy", "too many ask for this; try again later");
+    let busy = |_| Problem::unavailable("busy", "too many ask for this; try again later");
     let turn = turn.map_err(busy)?.expect("nobody closes the turns");
     let done = spawn_blocking(move || {
         let _turn = turn;
         work()
     });
     // It has panicked, or the server was stopping before it began.
-    let failed = |_| unavailable("failed", "this can't be answered now; try again later");
+    let failed = |_| Problem::unavailable("failed", "this can't be answered now; try again later");
     done.await.map_err(failed)
-}
-
-fn unavailable(code: &'static str, why: &str) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, why)
 }
 
 #[cfg(test)]
@@ -44,6 +39,8 @@ mod tests {
     use std::pin::pin;
     use std::sync::mpsc;
     use std::task::{Context, Waker};
+
+    use axum::http::StatusCode;
 
     use super::*;
 

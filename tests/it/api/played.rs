@@ -7,6 +7,7 @@ use crate::client::SOON;
 use crate::http::{Answer, get};
 use crate::server::{TestServer, play, song};
 use crate::source::Source;
+use crate::store::database;
 
 /// A document with what is on, and what comes next where there is something.
 fn document(items: &[(&str, u32, &str, &str)]) -> String {
@@ -248,5 +249,20 @@ async fn what_can_not_be_asked_for_is_refused() {
         let name = if name == "q" { "limit" } else { name };
         assert!(answer.body.contains(name), "{}", answer.body);
     }
+    server.stop().await;
+}
+
+/// An empty list would say that nothing was played.
+#[tokio::test]
+async fn a_play_log_that_can_not_be_read_is_no_empty_one() {
+    let state = tempfile::tempdir().unwrap();
+    let server = TestServer::start_in(state.path(), &[]).await;
+    let target = "/api/now-playing/history";
+    assert_eq!(titles(&json_of(&server, target).await), [""; 0]);
+    let db = database(state.path());
+    db.execute("ALTER TABLE plays RENAME TO elsewhere", [])
+        .unwrap();
+    let answer = get(server.address, target, "").await;
+    is_problem(&answer, 503, "unreadable");
     server.stop().await;
 }

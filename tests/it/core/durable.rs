@@ -12,8 +12,12 @@ use super::*;
 struct Asked(Mutex<BTreeSet<String>>);
 
 impl Keeper for Asked {
-    fn changed(&self, _: &NamespaceName, room: &RoomName) {
+    fn publishes(&self, _: &NamespaceName, room: &RoomName) {
         self.0.lock().unwrap().insert(room.to_string());
+    }
+
+    fn gave_up(&self, namespace: &NamespaceName, room: &RoomName) {
+        self.publishes(namespace, room);
     }
 }
 
@@ -145,8 +149,8 @@ async fn a_store_hears_of_every_room_that_changed_and_of_those_given_up() {
     let listener = connect(&hub);
     join_in(&hub, &listener, "c", None).await;
     assert_eq!(asked.rooms(), [] as [&str; 0], "a join is no change");
-    // A thousand empty rooms are kept; then the one goes that is empty longest.
-    for number in 0..999 {
+    // All are kept that have a place; then the one goes that is empty longest.
+    for number in 0..9_998 {
         let name = format!("n{number}");
         publish_in(&hub, &name, to_raw_value(&1).unwrap(), &[]).unwrap();
     }
@@ -191,4 +195,85 @@ async fn a_namespace_takes_back_what_it_still_wants() {
         let (_, told) = comes_back(&hub, &stored, 1).await;
         assert_eq!(told, missed, "{case}");
     }
+}
+
+/// 1 to 5 were given, and the store has 1 to 3 of them: who saw 2 missed 4 and 5.
+#[tokio::test]
+async fn who_missed_what_was_lost_is_not_told_that_this_is_all() {
+    let (first, _) = durable(Vec::new());
+    for number in 1..=3 {
+        publish(&first, number);
+    }
+    let written = snapshot(&first);
+    let mut unclean = Snapshot {
+        head: written.limit,
+        limit: written.limit + 100,
+        ..written.clone()
+    };
+    unclean.contents.hole = unclean.head;
+    let (hub, _) = durable(vec![unclean.clone()]);
+    assert_eq!(
+        comes_back(&hub, &unclean, 2).await,
+        (false, vec!["3".into()])
+    );
+    assert_eq!(comes_back(&hub, &unclean, 3).await, (false, vec![]));
+    // Whoever has come since has missed nothing.
+    assert_eq!(
+        comes_back(&hub, &unclean, unclean.head).await,
+        (true, vec![])
+    );
+    publish(&hub, 6);
+    assert_eq!(
+        comes_back(&hub, &unclean, 3).await,
+        (false, vec!["6".into()])
+    );
+    let since = comes_back(&hub, &unclean, unclean.head).await;
+    assert_eq!(since, (true, vec!["6".into()]));
+    // It stays so across a clean restart.
+    let (hub, _) = durable(vec![snapshot(&hub)]);
+    assert!(!comes_back(&hub, &unclean, 3).await.0);
+}
+
+/// As many rooms as there may be: their members come back one by one.
+#[tokio::test]
+async fn rooms_that_were_in_use_are_there_after_a_restart() {
+    let (first, _) = durable(Vec::new());
+    publish(&first, 1);
+    let one = snapshot(&first);
+    let all = (0..10_000).map(|number| Snapshot {
+        room: room(&number.to_string()),
+        ..one.clone()
+    });
+    let (hub, asked) = durable(all.collect());
+    let listener = connect(&hub);
+    join_in(&hub, &listener, "7", None).await;
+    hub.disconnect(&listener.client);
+    assert_eq!(asked.rooms(), [] as [&str; 0], "given up, and so deleted");
+    assert_eq!(hub.durable_rooms().len(), 10_000);
+}
+
+/// A disk that could not be read at the start is read later.
+#[tokio::test]
+async fn what_is_read_late_stands_behind_what_was_published_since() {
+    let (first, _) = durable(Vec::new());
+    for (name, number) in [("r", 1), ("r", 2), ("other", 3)] {
+        publish_in(&first, name, to_raw_value(&number).unwrap(), &[]).unwrap();
+    }
+    let namespace = NamespaceName::parse("/n").unwrap();
+    let stored = ["r", "other"].map(|name| first.snapshot(&namespace, &room(name)).unwrap());
+    let (hub, _) = durable(Vec::new());
+    let mut member = connect(&hub);
+    join(&hub, &member, None).await;
+    publish_in(&hub, "other", to_raw_value(&9).unwrap(), &[]).unwrap();
+    hub.restore(stored.to_vec());
+    let epoch = stored[0].epoch;
+    assert_eq!(publish(&hub, 4), Offset { epoch, number: 3 });
+    assert_eq!(member.messages(1).await, ["4"]);
+    assert_eq!(
+        comes_back(&hub, &stored[0], 1).await,
+        (true, vec!["2".into(), "4".into()])
+    );
+    let mut newcomer = connect(&hub);
+    join_in(&hub, &newcomer, "other", None).await;
+    assert_eq!(newcomer.messages(1).await, ["9"]);
 }

@@ -126,3 +126,132 @@ async fn what_is_not_ours_to_use_is_refused_with_the_reason() {
         database(state.path()).execute_batch(undo).unwrap();
     }
 }
+
+/// What `change` does to the file or the folder while no server runs.
+async fn comes_back_after(change: impl FnOnce(&Path, &Path)) -> (bool, Vec<String>, String) {
+    let (state, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut since = String::new();
+    for start in 1..=3 {
+        if start == 2 {
+            for name in ["roomcast.db", "lock"] {
+                std::fs::copy(state.path().join(name), copy.path().join(name)).unwrap();
+            }
+        }
+        let server = TestServer::start_in(state.path(), &[]).await;
+        let mut zetta = server.zetta().await;
+        let (mut source, _) = listener(&server, "").await;
+        play(&mut zetta, &song(start, &format!("Song {start}"))).await;
+        while track(&mut source).await != format!("Song {start}") {}
+        if start == 1 {
+            since.clone_from(&source.last_id);
+        }
+        drop((source, zetta));
+        server.stop().await;
+    }
+    change(state.path(), copy.path());
+    let server = TestServer::start_in(state.path(), &[]).await;
+    let (mut source, recovered) = listener(&server, &since).await;
+    let mut zetta = server.zetta().await;
+    play(&mut zetta, &song(9, "Live")).await;
+    let mut heard = Vec::new();
+    while heard.last().is_none_or(|title| title != "Live") {
+        heard.push(track(&mut source).await);
+    }
+    let id = source.last_id.clone();
+    drop((source, zetta));
+    server.stop().await;
+    (recovered, heard, format!("{} {}", &since[..12], &id[..12]))
+}
+
+/// Offsets that were given since an older copy was made are not given again.
+#[tokio::test]
+async fn an_older_copy_that_is_put_back_begins_another_epoch() {
+    let (recovered, heard, epochs) = comes_back_after(|_, _| ()).await;
+    assert!(recovered);
+    assert_eq!(heard, ["Song 2", "Song 3", "Live"]);
+    let (before, after) = epochs.split_once(' ').unwrap();
+    assert_eq!(before, after);
+    for names in [&["roomcast.db"][..], &["roomcast.db", "lock"]] {
+        let back = |state: &Path, copy: &Path| {
+            for name in names {
+                std::fs::copy(copy.join(name), state.join(name)).unwrap();
+            }
+        };
+        let (recovered, heard, epochs) = comes_back_after(back).await;
+        assert!(!recovered);
+        assert_eq!(heard, ["Song 1", "Live"], "what there is");
+        let (before, after) = epochs.split_once(' ').unwrap();
+        assert_ne!(before, after);
+    }
+}
+
+/// Somebody tidies up; the server goes on, and writes all there is anew.
+#[tokio::test]
+async fn a_folder_that_is_removed_is_made_again_with_all_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (state, notes) = (
+        folder.path().join("state"),
+        folder.path().join("notes.toml"),
+    );
+    let text = "protocol = \"room\"\nverbs = [\"JOIN\"]\npublishers = [\"http\"]\nretain = [\"last\"]\ndurable = true";
+    std::fs::write(notes, text).unwrap();
+    let options = ["--namespaces", folder.path().to_str().unwrap()];
+    let server = TestServer::start_in(&state, &options).await;
+    for room in ["a", "b"] {
+        server.publish("/notes", room, json!(room));
+    }
+    let rooms = || {
+        let db = database(&state);
+        let sql = "SELECT count(*) FROM events";
+        db.query_row(sql, [], |row| row.get::<_, u32>(0))
+            .unwrap_or(0)
+    };
+    let written = async |expected: u32| {
+        let mut look = interval(Duration::from_millis(5));
+        let written = async {
+            while !state.join("roomcast.db").exists() || rooms() < expected {
+                look.tick().await;
+            }
+        };
+        timeout(SOON, written).await.expect("it is not written");
+    };
+    written(2).await;
+    std::fs::remove_dir_all(&state).unwrap();
+    server.publish("/notes", "b", json!("again"));
+    written(3).await;
+    let options = ["--state", state.to_str().unwrap()];
+    let second = Server::bind(config(&options)).await;
+    assert!(second.is_err(), "the new folder is taken as well");
+    health(&server, true).await;
+    server.stop().await;
+}
+
+/// What can't be read at the start, and can later, is not written over.
+#[tokio::test]
+async fn what_was_not_read_at_the_start_is_read_later() {
+    let state = tempfile::tempdir().unwrap();
+    let server = TestServer::start_in(state.path(), &[]).await;
+    let mut zetta = server.zetta().await;
+    let (mut source, _) = listener(&server, "").await;
+    play(&mut zetta, &song(1, "One")).await;
+    track(&mut source).await;
+    drop((source, zetta));
+    server.stop().await;
+    let file = state.path().join("roomcast.db");
+    let away = state.path().join("away");
+    std::fs::rename(&file, &away).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let server = TestServer::start_in(state.path(), &[]).await;
+    health(&server, false).await;
+    let (mut source, _) = listener(&server, "").await;
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&away, &file).unwrap();
+    health(&server, true).await;
+    let (mut newcomer, _) = listener(&server, "").await;
+    assert_eq!(track(&mut newcomer).await, "One");
+    let mut zetta = server.zetta().await;
+    play(&mut zetta, &song(2, "Two")).await;
+    assert_eq!(track(&mut source).await, "Two");
+    drop((source, newcomer, zetta));
+    server.stop().await;
+}

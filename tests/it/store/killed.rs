@@ -96,3 +96,32 @@ async fn no_offset_is_given_twice() {
     }
     assert_eq!(given.len(), 24);
 }
+
+/// The disk took the first song only: who missed the others is told that this is
+/// not all.
+#[tokio::test]
+async fn what_was_never_written_is_known_to_be_lost() {
+    let program = Program::start(&[]).await;
+    let (mut source, _) = listener(&program, "").await;
+    program.feed(&song(1, "Song 1")).await;
+    track(&mut source).await;
+    let first = source.last_id.clone();
+    let state = program.folder.path().join("state");
+    written(&state, 1).await;
+    let db = database(&state);
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for start in 2..=3 {
+        program.feed(&song(start, &format!("Song {start}"))).await;
+        track(&mut source).await;
+    }
+    let last = source.last_id.clone();
+    let folder = kill(program).await;
+    drop(db);
+    let program = Program::start_in(folder, &[]).await;
+    for since in [&first, &last] {
+        let (_, recovered) = listener(&program, since).await;
+        assert!(!recovered, "{since}");
+    }
+    let (mut newcomer, _) = listener(&program, "").await;
+    assert_eq!(track(&mut newcomer).await, "Song 1", "what there is");
+}

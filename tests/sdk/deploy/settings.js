@@ -90,7 +90,7 @@ test('the image has what the program asks for', async () => {
   const said = await called(['check'], imageEnv());
   assert.match(said, new RegExp(`^clients +http://0\\.0\\.0\\.0:${port},`, 'm'));
   assert.match(said, new RegExp(`^zetta +tcp://0\\.0\\.0\\.0:${zetta} `, 'm'));
-  assert.match(said, /^state +\/var\/lib\/roomcast /m);
+  assert.match(said, /^state +\/var\/lib\/roomcast,/m);
   const tls = await called(['check'], { ...imageEnv(), ROOMCAST_HTTPS: 'true' });
   assert.match(tls, /^certificate +self-signed, in \/var\/lib\/roomcast\/certs$/m);
 });

@@ -58,7 +58,7 @@ test('the state is where the service may write', async () => {
   const env = pairs.map(([, name, value]) => [name, value.replace('%S', '/var/lib')]);
   const said = await called(['check', '--https'], Object.fromEntries(env));
   const [, owned] = /^StateDirectory=(.*)$/m.exec(text);
-  assert.match(said, new RegExp(`^state +/var/lib/${owned} `, 'm'));
+  assert.match(said, new RegExp(`^state +/var/lib/${owned},`, 'm'));
   assert.match(said, new RegExp(`^certificate .*/var/lib/${owned}/`, 'm'));
 });
 

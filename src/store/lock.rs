@@ -1,0 +1,74 @@
+//! The folder is one process's at a time: a locked file, which also says whose
+//! file the one beside it has to be. Knows no SQLite.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+use super::StoreError;
+use super::file::OpenError;
+use super::given::Life;
+
+/// The file that is locked as long as a server uses the folder.
+const NAME: &str = "lock";
+
+/// The folder is ours as long as this is there: closing the file ends the lock.
+pub(super) struct Lock {
+    file: File,
+    /// The life that wrote last, when the lock was taken.
+    found: Option<Life>,
+    noted: bool,
+}
+
+impl Lock {
+    /// Takes the folder for this process.
+    pub(super) fn take(folder: &Path) -> Result<Self, OpenError> {
+        let mut options = File::options();
+        options.create(true).truncate(false).read(true).write(true);
+        let file = options.open(folder.join(NAME))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self {
+                found: read(&file),
+                file,
+                noted: false,
+            }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Taken(folder.to_owned()).into()),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+
+    /// The life that wrote last, of a folder that can't be locked.
+    pub(super) fn noted(folder: &Path) -> Option<Life> {
+        read(&File::open(folder.join(NAME)).ok()?)
+    }
+
+    /// The life that wrote last, when the lock was taken.
+    pub(super) fn found(&self) -> Option<Life> {
+        self.found
+    }
+
+    /// Whether it is still the folder's lock, and not one that was removed.
+    pub(super) fn is_there(&self, folder: &Path) -> bool {
+        let held = self.file.metadata().map(|about| (about.dev(), about.ino()));
+        let there = fs::metadata(folder.join(NAME)).map(|about| (about.dev(), about.ino()));
+        matches!((held, there), (Ok(held), Ok(there)) if held == there)
+    }
+
+    /// Notes that this life has written: from now on no older copy fits.
+    pub(super) fn note(&mut self, life: Life) -> io::Result<()> {
+        if !self.noted {
+            self.file
+                .write_all_at(format!("{life:016x}\n").as_bytes(), 0)?;
+            self.file.sync_data()?;
+            self.noted = true;
+        }
+        Ok(())
+    }
+}
+
+fn read(file: &File) -> Option<Life> {
+    let mut note = [0; 16];
+    file.read_exact_at(&mut note, 0).ok()?;
+    Life::from_str_radix(std::str::from_utf8(&note).ok()?, 16).ok()
+}

@@ -1,0 +1,206 @@
+//! What is to be written, until the disk has it: which rooms, and items of the
+//! play log. Knows no disk; bounded, whatever one does.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::given::Given;
+use crate::core::name::{NamespaceName, RoomName};
+use crate::nowplaying::Item;
+
+/// How many items wait in memory for a disk that refuses them: two days of a
+/// station that plays one every three minutes.
+const PLAYS_MOST: usize = 1_000;
+
+/// How many rooms wait by name: more than a namespace has, so that usually none
+/// is looked at in vain. Beyond it all there are are compared with the file.
+const ROOMS_MOST: usize = 20_000;
+
+/// How the writer is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Nothing is published any more: what there is, is all.
+    Clean,
+    /// At once.
+    Abandoned,
+}
+
+/// Which rooms are another than in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Changed {
+    /// These, at most [`ROOMS_MOST`].
+    Some(BTreeSet<(NamespaceName, RoomName)>),
+    /// Nobody knows which.
+    All,
+}
+
+/// What the writer takes at once.
+pub(super) struct Work {
+    pub(super) changed: Changed,
+    pub(super) plays: Vec<Item>,
+    pub(super) stop: Option<Stop>,
+    /// How many events were given out until here.
+    pub(super) given: u64,
+}
+
+/// What is to be written.
+pub(super) struct Pending {
+    changed: Changed,
+    /// At most [`PLAYS_MOST`]; the oldest are lost where there are more.
+    plays: VecDeque<Item>,
+    /// What the writer has and has not written yet.
+    writing: Vec<Item>,
+    stop: Option<Stop>,
+    given: Given,
+}
+
+impl Changed {
+    fn none() -> Self {
+        Self::Some(BTreeSet::new())
+    }
+}
+
+impl Pending {
+    pub(super) fn new(given: Given) -> Self {
+        Self {
+            changed: Changed::none(),
+            plays: VecDeque::new(),
+            writing: Vec::new(),
+            stop: None,
+            given,
+        }
+    }
+
+    /// Whether there is nothing to write.
+    pub(super) fn is_empty(&self) -> bool {
+        self.plays.is_empty() && self.changed == Changed::none()
+    }
+
+    pub(super) fn stop(&mut self, stop: Stop) {
+        self.stop.get_or_insert(stop);
+    }
+
+    pub(super) fn stops(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// An event of the room is about to be given out.
+    pub(super) fn publishes(&mut self, namespace: &NamespaceName, room: &RoomName) {
+        self.given.one_more();
+        self.changed(namespace, room);
+    }
+
+    pub(super) fn changed(&mut self, namespace: &NamespaceName, room: &RoomName) {
+        let Changed::Some(rooms) = &mut self.changed else {
+            return;
+        };
+        rooms.insert((namespace.clone(), room.clone()));
+        if rooms.len() > ROOMS_MOST {
+            self.changed = Changed::All;
+        }
+    }
+
+    pub(super) fn aired(&mut self, item: Item) {
+        self.plays.push_back(item);
+        if self.plays.len() > PLAYS_MOST {
+            self.plays.pop_front();
+            metrics::counter!("roomcast_store_lost_plays_total").increment(1);
+        }
+    }
+
+    /// The items that are not in the file yet, oldest first.
+    pub(super) fn waiting(&self) -> Vec<Item> {
+        self.writing.iter().chain(&self.plays).cloned().collect()
+    }
+
+    pub(super) fn take(&mut self) -> Work {
+        let plays: Vec<_> = self.plays.drain(..).collect();
+        self.writing.clone_from(&plays);
+        Work {
+            changed: std::mem::replace(&mut self.changed, Changed::none()),
+            plays,
+            stop: self.stop,
+            given: self.given.total(),
+        }
+    }
+
+    pub(super) fn written(&mut self) {
+        self.writing.clear();
+    }
+
+    /// What the disk refused waits on, before what has come since.
+    pub(super) fn put_back(&mut self, work: Work) {
+        self.writing.clear();
+        let newer = std::mem::take(&mut self.plays);
+        self.plays = VecDeque::with_capacity(work.plays.len() + newer.len());
+        work.plays
+            .into_iter()
+            .chain(newer)
+            .for_each(|item| self.aired(item));
+        match work.changed {
+            Changed::All => self.changed = Changed::All,
+            Changed::Some(rooms) => {
+                for (namespace, room) in &rooms {
+                    self.changed(namespace, room);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending() -> Pending {
+        Pending::new(Given::begin(std::path::Path::new("/nowhere"), 0))
+    }
+
+    fn change(pending: &mut Pending, rooms: std::ops::Range<usize>) {
+        let namespace = NamespaceName::parse("/n").unwrap();
+        for number in rooms {
+            let room = RoomName::parse(&number.to_string()).unwrap();
+            pending.changed(&namespace, &room);
+        }
+    }
+
+    fn names(changed: &Changed) -> usize {
+        match changed {
+            Changed::Some(rooms) => rooms.len(),
+            Changed::All => usize::MAX,
+        }
+    }
+
+    #[test]
+    fn rooms_that_come_and_go_while_a_disk_refuses_are_bounded() {
+        let mut pending = pending();
+        change(&mut pending, 0..ROOMS_MOST);
+        let work = pending.take();
+        assert_eq!(names(&work.changed), ROOMS_MOST);
+        change(&mut pending, 0..10);
+        pending.put_back(work);
+        assert_eq!(names(&pending.changed), ROOMS_MOST);
+        change(&mut pending, ROOMS_MOST..ROOMS_MOST + 1);
+        assert_eq!(pending.changed, Changed::All);
+        let work = pending.take();
+        assert!(pending.is_empty());
+        pending.put_back(work);
+        assert_eq!(pending.changed, Changed::All);
+    }
+
+    #[test]
+    fn of_too_many_items_the_oldest_are_lost() {
+        let mut pending = pending();
+        let item = |number: usize| Item {
+            id: number.to_string(),
+            ..Item::default()
+        };
+        (0..600).for_each(|number| pending.aired(item(number)));
+        let work = pending.take();
+        assert_eq!(pending.waiting().len(), 600, "until they are written");
+        (600..1_100).for_each(|number| pending.aired(item(number)));
+        pending.put_back(work);
+        let ids: Vec<_> = pending.waiting().into_iter().map(|item| item.id).collect();
+        let expected: Vec<_> = (100..1_100).map(|number| number.to_string()).collect();
+        assert_eq!(ids, expected);
+    }
+}

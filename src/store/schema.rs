@@ -1,0 +1,95 @@
+//! The schema of the file, and whose a file is. Knows SQL, and no room.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::StoreError;
+use super::file::OpenError;
+
+/// Marks the file as ours (SQLite, "Application ID"): "room".
+const APPLICATION: i64 = 0x726f_6f6d;
+
+/// The schema of this version. With another one comes a step in [`migrate`].
+const SCHEMA: i64 = 1;
+
+const TABLES: &str = "
+    -- The run of the server that wrote last: one row.
+    CREATE TABLE life (
+        one   INTEGER PRIMARY KEY CHECK (one = 1),
+        id    INTEGER NOT NULL,
+        prior INTEGER,          -- the run before it
+        given INTEGER NOT NULL, -- how many events it gave out until it wrote
+        clean INTEGER NOT NULL  -- whether that was at its end
+    );
+    CREATE TABLE rooms (
+        id        INTEGER PRIMARY KEY,
+        namespace TEXT NOT NULL,
+        room      TEXT NOT NULL,
+        epoch     TEXT NOT NULL,
+        -- The numbers below it may have been given; after a clean end the last one.
+        reserved  INTEGER NOT NULL,
+        -- All events behind it are the history, but for what a hole has.
+        floor     INTEGER NOT NULL,
+        -- Below it something was given out that is lost.
+        hole      INTEGER NOT NULL,
+        UNIQUE (namespace, room)
+    );
+    CREATE TABLE events (
+        room    INTEGER NOT NULL REFERENCES rooms ON DELETE CASCADE,
+        number  INTEGER NOT NULL,
+        epoch   TEXT NOT NULL,
+        time    INTEGER NOT NULL, -- ms since 1970
+        sender  TEXT NOT NULL,
+        message TEXT NOT NULL,    -- JSON, as it came
+        PRIMARY KEY (room, number)
+    ) WITHOUT ROWID;
+    CREATE TABLE retained (
+        room   INTEGER NOT NULL REFERENCES rooms ON DELETE CASCADE,
+        key    TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        PRIMARY KEY (room, key)
+    ) WITHOUT ROWID;
+    CREATE TABLE plays (
+        id      INTEGER PRIMARY KEY,
+        item    TEXT NOT NULL,    -- the feed's id of it, or empty
+        started INTEGER NOT NULL, -- ms since 1970
+        type    TEXT NOT NULL,
+        title   TEXT NOT NULL,
+        artist  TEXT NOT NULL,
+        album   TEXT NOT NULL,
+        length  REAL NOT NULL     -- ms, 0 where unknown
+    );
+    CREATE INDEX plays_by_start ON plays (started);
+";
+
+/// Whether a file is ours, or nobody's yet.
+pub(super) fn check(db: &Connection, path: &Path) -> Result<(), OpenError> {
+    let application = number(db, "application_id")?;
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION && tables > 0 {
+        return Err(StoreError::Foreign(path.to_owned()).into());
+    }
+    let found = number(db, "user_version")?;
+    if found > SCHEMA {
+        let (file, known) = (path.to_owned(), SCHEMA);
+        return Err(StoreError::Newer { file, found, known }.into());
+    }
+    Ok(())
+}
+
+/// Makes the tables where there are none.
+pub(super) fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
+    if number(db, "user_version")? == SCHEMA {
+        return Ok(());
+    }
+    let transaction = db.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", SCHEMA)?;
+    transaction.commit()
+}
+
+fn number(db: &Connection, pragma: &str) -> rusqlite::Result<i64> {
+    db.pragma_query_value(None, pragma, |row| row.get(0))
+}
