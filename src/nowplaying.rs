@@ -3,6 +3,7 @@
 
 mod aired;
 pub mod feed;
+mod went_on;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 pub use aired::Aired;
+pub use went_on::WentOn;
 
 /// The type that everything which is not a song is shown as.
 const MASKED: &str = "LINK";
@@ -142,6 +144,16 @@ impl Item {
         }
     }
 
+    /// Whether listeners can't tell one from the other, but by their starts: both
+    /// are the same song, or no songs and of the same length.
+    pub fn looks_like(&self, other: &Self) -> bool {
+        if self.is_song() && other.is_song() {
+            (&self.title, &self.artist) == (&other.title, &other.artist)
+        } else {
+            self.is_song() == other.is_song() && rounded(self.length) == rounded(other.length)
+        }
+    }
+
     /// Whether both are the same time that the same item is on: told twice,
     /// corrected, or told again to a server that was started anew.
     pub fn is_airing_of(&self, other: &Self) -> bool {
@@ -216,8 +228,6 @@ pub fn nothing_known(station: &Station, now: DateTime<Utc>) -> Box<RawValue> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Deserialize)]
 #[serde(default)]
 pub struct Validity {
-    /// What is played of the item, in milliseconds; 0 where unknown.
-    pub length: f64,
     /// Whether it says that nothing is known.
     pub stale: bool,
     /// When it started.

@@ -109,16 +109,21 @@ impl Rooms {
 
     /// The event that says what is on.
     pub fn current(&self) -> Option<Arc<Event>> {
-        self.retained(&self.now_playing.room)
+        self.retained(&self.now_playing.room, CURRENT_KEY)
+    }
+
+    /// The event that says which song was the last.
+    pub fn song(&self) -> Option<Arc<Event>> {
+        self.retained(&self.now_playing.room, SONG_KEY)
     }
 
     /// The event that says what comes next.
     pub fn next(&self) -> Option<Arc<Event>> {
-        self.retained(&self.next.room)
+        self.retained(&self.next.room, CURRENT_KEY)
     }
 
-    fn retained(&self, room: &RoomName) -> Option<Arc<Event>> {
-        self.hub.retained(&self.namespace, room, CURRENT_KEY)
+    fn retained(&self, room: &RoomName, key: &str) -> Option<Arc<Event>> {
+        self.hub.retained(&self.namespace, room, key)
     }
 
     /// Tries again what was refused, as long as it runs; then that is lost.

@@ -123,6 +123,57 @@ fn what_is_on_by_what_is_told() {
     }
 }
 
+/// What a room has kept has no id, is to the second, and of what is no song it
+/// has no name.
+#[test]
+fn what_went_on_is_known_again() {
+    let kept = |kind: &str, title: &str| WentOn {
+        item: Item {
+            kind: kind.into(),
+            title: title.into(),
+            length: 200_000.0,
+            start: time(100),
+            ..Item::default()
+        },
+        received: time(100),
+    };
+    let [song, link] = [kept("SONG", "A"), kept("LINK", "The station")];
+    let spot = |event| LogEvent {
+        kind: "SPOT".into(),
+        ..event
+    };
+    let shorter = |mut event: LogEvent| {
+        event.asset.as_mut().unwrap().total = "30".into();
+        event
+    };
+    let at = |start| told("1", Some(start), "A");
+    for (kept, told, expected) in [
+        (&song, at(100), "corrected A"),
+        (&song, at(92), "corrected A"),
+        (&song, told("", None, "A"), ""),
+        (&song, at(89), "aired A"),
+        (&song, at(111), "on A"),
+        (&song, told("1", Some(100), "B"), "on B"),
+        (&song, spot(at(101)), "on A"),
+        (&link, spot(at(101)), "corrected A"),
+        (&link, spot(told("0", None, "A")), "corrected A"),
+        (&link, spot(at(89)), "aired A"),
+        (&link, spot(at(111)), "on A"),
+        (&link, shorter(spot(at(101))), "on A"),
+        (&link, at(101), "on A"),
+    ] {
+        let mut on_air = OnAir::new(Some(kept.clone()));
+        let changes = on_air.take(std::slice::from_ref(&told), time(150));
+        let changes: String = changes.into_iter().map(shown).collect();
+        assert_eq!(changes, expected, "{told:?}");
+        // From then on it is known by its id.
+        let again = on_air.take(&[told], time(160));
+        if !expected.starts_with("aired") {
+            assert_eq!(again, [], "{expected}");
+        }
+    }
+}
+
 #[test]
 fn what_comes_next_is_told_once() {
     let mut on_air = OnAir::default();
