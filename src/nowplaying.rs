@@ -72,6 +72,8 @@ pub enum Change {
     Current(Item),
     /// What is on was told wrong before.
     Corrected(Item),
+    /// What is on was told again, and nothing new of it.
+    Again(Item),
     /// Another item comes next.
     Next(Item),
     /// The item was on, but something newer is: for the play log only.

@@ -22,7 +22,9 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// What becomes of the changes of all feeds.
 ///
 /// An item counts from its receipt for its length, a minute and `stale_after`;
-/// a correction is no new receipt, nor is what is told again behind a restart.
+/// a correction is no new receipt, nor is a repeat. So what was taken back stays
+/// that when it is told again: it can't be on any more. Only an item without a
+/// length, as a long talk, is on again.
 pub struct Programme {
     rooms: Arc<Rooms>,
     store: Option<Store>,
@@ -110,47 +112,55 @@ impl Programme {
     }
 
     fn take(&self, change: Change) {
-        if let Some((slot, item)) = Slot::of(&change) {
-            let message = item.message(&self.station);
-            match slot {
-                Slot::Current { .. } => self.is_on(&change, slot, item.length, message),
-                Slot::Next => self.comes(slot, message),
+        match &change {
+            Change::Current(item) | Change::Corrected(item) | Change::Again(item) => {
+                self.is_on(&change, item);
             }
+            Change::Next(item) => self.comes(item),
+            Change::Aired(_) => {}
         }
         if let (Some(store), Some(item)) = (&self.store, aired(change)) {
             store.aired(item.shown(&self.station));
         }
     }
 
-    fn is_on(&self, change: &Change, slot: Slot, length: f64, message: Box<RawValue>) {
+    fn is_on(&self, change: &Change, item: &Item) {
+        let message = item.message(&self.station);
         let now = Instant::now();
         let mut told = self.lock();
         let before = told.current.as_ref();
-        let before = before.filter(|_| matches!(change, Change::Corrected(_)));
-        let received = before.map_or(now, |before| before.received);
-        let until = received + lasting(length, self.stale_after);
+        let before = before.filter(|_| !matches!(change, Change::Current(_)));
+        // Studios repeat what is on every few seconds.
+        let is_repeat = matches!(change, Change::Again(_));
+        if is_repeat && before.is_none_or(|before| !before.over) {
+            return;
+        }
+        let received = before.and_then(|before| before.counts_from(item));
+        let until = received.unwrap_or(now) + lasting(item.length, self.stale_after);
         if before.is_some_and(|before| before.over && until <= now) {
             return;
         }
         let is_shown = before.is_some_and(|before| before.shows(&message));
         told.current = Some(OnAir {
             message: message.clone(),
-            received,
+            received: received.unwrap_or(now),
             until,
             over: false,
         });
         if !is_shown {
-            self.rooms.publish(slot, message);
+            let song = item.is_song();
+            self.rooms.publish(Slot::Current { song }, message);
         }
         self.changed.notify_one();
     }
 
-    fn comes(&self, slot: Slot, message: Box<RawValue>) {
+    fn comes(&self, item: &Item) {
+        let message = item.message(&self.station);
         let mut told = self.lock();
         let shown = told.next.as_ref().map(|next| next.get());
         if shown != Some(message.get()) {
             told.next = Some(message.clone());
-            self.rooms.publish(slot, message);
+            self.rooms.publish(Slot::Next, message);
         }
     }
 
@@ -177,6 +187,14 @@ impl Told {
 }
 
 impl OnAir {
+    /// Since when an item counts that is not new; nothing: from now on.
+    ///
+    /// Where its length is not known, nothing speaks against a feed that says it is
+    /// still on. Where it is, the feed hangs.
+    fn counts_from(&self, item: &Item) -> Option<Instant> {
+        (!self.over || item.length > 0.0).then_some(self.received)
+    }
+
     fn shows(&self, message: &RawValue) -> bool {
         !self.over && self.message.get() == message.get()
     }
@@ -216,7 +234,7 @@ fn lasting(length: f64, stale_after: Duration) -> Duration {
 fn aired(change: Change) -> Option<Item> {
     match change {
         Change::Current(item) | Change::Corrected(item) | Change::Aired(item) => Some(item),
-        Change::Next(_) => None,
+        Change::Again(_) | Change::Next(_) => None,
     }
 }
 

@@ -34,7 +34,7 @@ pub enum Slot {
 }
 
 impl Slot {
-    /// Where a change goes, with its item; nowhere if it is for the log only.
+    /// Where a change goes, with its item; nowhere if listeners need not hear of it.
     pub fn of(change: &Change) -> Option<(Self, &Item)> {
         match change {
             Change::Current(item) | Change::Corrected(item) => {
@@ -42,7 +42,7 @@ impl Slot {
                 Some((Self::Current { song }, item))
             }
             Change::Next(item) => Some((Self::Next, item)),
-            Change::Aired(_) => None,
+            Change::Again(_) | Change::Aired(_) => None,
         }
     }
 }

@@ -113,6 +113,54 @@ async fn it_runs_out_across_a_restart() {
     }
 }
 
+/// What has a length can't be on ten minutes after its end, whoever repeats it:
+/// that sender hangs. Of what has none, nobody else knows the end.
+#[tokio::test]
+async fn what_is_told_again_after_it_ran_out_is_on_only_without_a_length() {
+    let state = tempfile::tempdir().unwrap();
+    let mut server = TestServer::start_in(state.path(), &[]).await;
+    let [one, two] = [(1, "One"), (3_000, "Two")].map(|(start, title)| song(start, title));
+    let endless = song(2_000, "Endless").replace("347.9", "0");
+    let mut source = Source::open(server.address, EVENTS, "").await;
+    feed(server.zetta, &one).await;
+    assert_eq!(heard(&mut source).await["track"], "One");
+    pass(347 + 60 + 610).await;
+    assert_eq!(heard(&mut source).await["stale"], true);
+    feed(server.zetta, &one).await;
+    feed(server.zetta, &one.replace("One", "Corrected")).await;
+    assert_eq!(now_playing(&server).await["stale"], true);
+    feed(server.zetta, &endless).await;
+    assert_eq!(heard(&mut source).await["track"], "Endless");
+    for _ in 0..2 {
+        // Nor does a repeat make it new: it is taken back in its time.
+        pass(600).await;
+        feed(server.zetta, &endless).await;
+        pass(70).await;
+        assert_eq!(heard(&mut source).await["stale"], true);
+        feed(server.zetta, &endless).await;
+        assert_eq!(heard(&mut source).await["track"], "Endless");
+    }
+    feed(server.zetta, &two).await;
+    assert_eq!(heard(&mut source).await["track"], "Two");
+    pass(347 + 60 + 610).await;
+    assert_eq!(heard(&mut source).await["stale"], true);
+    drop(source);
+    server.stop().await;
+    let db = super::store::database(state.path());
+    db.execute("UPDATE events SET time = time - 1017000", [])
+        .unwrap();
+    // A restart does not make it new either.
+    server = TestServer::start_in(state.path(), &[]).await;
+    feed(server.zetta, &two).await;
+    feed(server.zetta, &two).await;
+    let shown = now_playing(&server).await;
+    assert_eq!(
+        (&shown["stale"], &shown["song"]["track"]),
+        (&json!(true), &json!("Two"))
+    );
+    server.stop().await;
+}
+
 /// A studio repeats what is on to a server that was started anew: that is the
 /// receipt of before, and no new one.
 #[tokio::test]

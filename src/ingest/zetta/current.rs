@@ -55,30 +55,33 @@ impl OnAir {
         let start = parse_start(&event.start, now);
         let change = self.on(Known::new(event, asset, start, now));
         // What follows an item that is over is no news.
-        let is_late = matches!(change, Some(Change::Aired(_)));
+        let is_late = matches!(change, Change::Aired(_));
         let next = next_of(events, event, now).filter(|_| !is_late);
         let next = next.and_then(|next| self.comes(next));
-        change.into_iter().chain(next).collect()
+        [Some(change), next].into_iter().flatten().collect()
     }
 
-    fn on(&mut self, mut told: Known) -> Option<Change> {
+    fn on(&mut self, mut told: Known) -> Change {
         if let Some(current) = &mut self.current {
             if current.is_same(&told) {
-                return current.correct(told).map(Change::Corrected);
+                return match current.correct(told) {
+                    Some(corrected) => Change::Corrected(corrected),
+                    None => Change::Again(current.item.clone()),
+                };
             }
             // A repeat is no newer than the first time that it was told.
             if let Some(before) = self.recent.iter().find(|before| told.repeats(before)) {
                 told.order = before.order;
             }
             if told.order < current.order && told.received < current.ends() {
-                return Some(Change::Aired(told.item));
+                return Change::Aired(told.item);
             }
         }
         let change = Change::Current(told.item.clone());
         if let Some(before) = self.current.replace(told) {
             self.remember(before);
         }
-        Some(change)
+        change
     }
 
     fn comes(&mut self, told: Known) -> Option<Change> {
