@@ -2,6 +2,7 @@
 //! Knows neither the feed that it came from nor the rooms that it goes to.
 
 mod aired;
+mod airing;
 pub mod feed;
 mod went_on;
 
@@ -135,38 +136,6 @@ impl Item {
     pub fn message(&self, station: &Station) -> Box<RawValue> {
         let shown = self.clone().shown(station);
         to_raw_value(&Track::new(&shown, station)).expect("strings and numbers always serialize")
-    }
-
-    /// Whether both are the same item, by its id; what has none, by its name.
-    pub fn is_same(&self, other: &Self) -> bool {
-        if self.id.is_empty() || other.id.is_empty() {
-            (&self.id, &self.title, &self.artist) == (&other.id, &other.title, &other.artist)
-        } else {
-            self.id == other.id
-        }
-    }
-
-    /// Whether listeners can't tell one from the other, but by their starts: both
-    /// are the same song, or no songs and of the same length.
-    pub fn looks_like(&self, other: &Self) -> bool {
-        if self.is_song() && other.is_song() {
-            (&self.title, &self.artist) == (&other.title, &other.artist)
-        } else {
-            self.is_song() == other.is_song() && rounded(self.length) == rounded(other.length)
-        }
-    }
-
-    /// Whether both are the same time that the same item is on: told twice,
-    /// corrected, or told again to a server that was started anew.
-    pub fn is_airing_of(&self, other: &Self) -> bool {
-        let earlier = if self.start <= other.start {
-            self
-        } else {
-            other
-        };
-        let apart = (self.start - other.start).abs();
-        self.is_same(other)
-            && apart <= SAME_START.max(Duration::milliseconds(earlier.length as i64))
     }
 }
 
