@@ -248,6 +248,7 @@ impl Server {
             tasks.spawn(zetta::run(
                 listener,
                 config,
+                programme.went_on(),
                 publish,
                 feed,
                 shutdown.clone(),

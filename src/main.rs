@@ -87,8 +87,19 @@ async fn healthcheck(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::main]
-async fn serve(config: Config) -> anyhow::Result<()> {
+/// Runs the server, and leaves behind what still hangs when it has stopped: a
+/// disk that does not answer would hold up the threads that read from it, and
+/// they the end of the process.
+fn serve(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(run(config));
+    runtime.shutdown_background();
+    done
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
     logging::start(config.log_format, config.verbose)?;
     for warning in &config.warnings {
         warn!("{warning}");

@@ -2,7 +2,9 @@
 //! Knows neither the feed that it came from nor the rooms that it goes to.
 
 mod aired;
+mod airing;
 pub mod feed;
+mod went_on;
 
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 pub use aired::Aired;
+pub use went_on::WentOn;
 
 /// The type that everything which is not a song is shown as.
 const MASKED: &str = "LINK";
@@ -83,6 +86,8 @@ pub enum Change {
     Current(Item),
     /// What is on was told wrong before.
     Corrected(Item),
+    /// What is on was told again, and nothing new of it.
+    Again(Item),
     /// Another item comes next.
     Next(Item),
     /// The item was on, but something newer is: for the play log only.
@@ -144,28 +149,6 @@ impl Item {
     pub fn message(&self, station: &Station) -> Box<RawValue> {
         let shown = self.clone().shown(station);
         to_raw_value(&Track::new(&shown, station)).expect("strings and numbers always serialize")
-    }
-
-    /// Whether both are the same item, by its id; what has none, by its name.
-    pub fn is_same(&self, other: &Self) -> bool {
-        if self.id.is_empty() || other.id.is_empty() {
-            (&self.id, &self.title, &self.artist) == (&other.id, &other.title, &other.artist)
-        } else {
-            self.id == other.id
-        }
-    }
-
-    /// Whether both are the same time that the same item is on: told twice,
-    /// corrected, or told again to a server that was started anew.
-    pub fn is_airing_of(&self, other: &Self) -> bool {
-        let earlier = if self.start <= other.start {
-            self
-        } else {
-            other
-        };
-        let apart = (self.start - other.start).abs();
-        self.is_same(other)
-            && apart <= SAME_START.max(Duration::milliseconds(earlier.length as i64))
     }
 }
 
@@ -230,8 +213,6 @@ pub fn nothing_known(station: &Station, now: DateTime<Utc>) -> Box<RawValue> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Deserialize)]
 #[serde(default)]
 pub struct Validity {
-    /// What is played of the item, in milliseconds; 0 where unknown.
-    pub length: f64,
     /// Whether it says that nothing is known.
     pub stale: bool,
     /// When it started.

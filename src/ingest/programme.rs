@@ -13,36 +13,45 @@ use tracing::info;
 
 use super::rooms::{Rooms, Slot};
 use crate::core::event::Event;
-use crate::nowplaying::{self, Change, GRACE, Item, Publish, Station, Validity};
+use crate::nowplaying::{self, Change, GRACE, Item, Publish, Station, WentOn};
 use crate::store::Store;
 
+/// No item is longer than a day, whatever a feed says.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What becomes of the changes of all feeds.
+///
+/// An item counts from its receipt for its length, a minute and `stale_after`;
+/// a correction is no new receipt, nor is a repeat. So what was taken back stays
+/// that when it is told again: it can't be on any more. Only an item without a
+/// length, as a long talk, is on again.
 pub struct Programme {
     rooms: Arc<Rooms>,
     store: Option<Store>,
     station: Station,
     /// How long what has run out still counts as what was on last.
     stale_after: Duration,
-    /// Guards until when what is on counts; held to read or set it.
-    on_air: Mutex<Option<OnAir>>,
-    /// Guards what the rooms showed when the server was stopped, until a feed says
-    /// more: studios repeat what is on to a server that was started anew.
-    before: Mutex<Before>,
+    went_on: Option<WentOn>,
+    /// Guards what listeners were told; held to decide and while that is published,
+    /// so that nothing is taken back which came meanwhile. Publishing never blocks.
+    told: Mutex<Told>,
     /// Wakes [`Programme::run`].
     changed: Notify,
 }
 
-#[derive(Default)]
-struct Before {
-    current: Option<Arc<Event>>,
-    next: Option<Arc<Event>>,
+/// What listeners were told last; at first, what the rooms have kept of that.
+struct Told {
+    current: Option<OnAir>,
+    next: Option<Box<RawValue>>,
 }
 
-#[derive(Clone, Copy)]
 struct OnAir {
+    message: Box<RawValue>,
     received: Instant,
     /// From then on nothing is known.
     until: Instant,
+    /// Whether it was taken back.
+    over: bool,
 }
 
 impl Programme {
@@ -53,21 +62,24 @@ impl Programme {
         station: Station,
         stale_after: Duration,
     ) -> Arc<Self> {
-        let before = Before {
-            current: rooms.current(),
-            next: rooms.next(),
-        };
-        let programme = Self {
-            before: Mutex::new(before),
+        let (went_on, current) = kept(&rooms, stale_after).unzip();
+        let next = rooms.next().map(|event| event.publication.message.clone());
+        let told = Told { current, next };
+        Arc::new(Self {
             rooms,
             store,
             station,
             stale_after,
-            on_air: Mutex::default(),
+            went_on,
+            told: Mutex::new(told),
             changed: Notify::new(),
-        };
-        *programme.lock() = programme.went_on();
-        Arc::new(programme)
+        })
+    }
+
+    /// What was on when the server was stopped; a feed that knows of it does not
+    /// take for new what it is told again.
+    pub fn went_on(&self) -> Option<WentOn> {
+        self.went_on.clone()
     }
 
     /// What a feed publishes with.
@@ -81,7 +93,7 @@ impl Programme {
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
         let expire = async {
             loop {
-                let until = self.lock().map(|on_air| on_air.until);
+                let until = self.lock().until();
                 tokio::select! {
                     () = expiry(until) => self.expire(),
                     () = self.changed.notified() => {}
@@ -95,81 +107,134 @@ impl Programme {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<OnAir>> {
-        self.on_air.lock().expect("no code panics under this lock")
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().expect("no code panics under this lock")
     }
 
     fn take(&self, change: Change) {
-        if let Some((slot, item)) = Slot::of(&change) {
-            let message = item.message(&self.station);
-            if !self.was_shown_before(slot, &message) {
-                self.rooms.publish(slot, message);
-            }
-        }
         match &change {
-            Change::Current(item) => self.lasts(item.length, None),
-            Change::Corrected(item) => {
-                let received = self.lock().map(|on_air| on_air.received);
-                self.lasts(item.length, received);
+            Change::Current(item) | Change::Corrected(item) | Change::Again(item) => {
+                self.is_on(&change, item);
             }
-            Change::Next(_) | Change::Aired(_) => {}
+            Change::Next(item) => self.comes(item),
+            Change::Aired(_) => {}
         }
         if let (Some(store), Some(item)) = (&self.store, aired(change)) {
             store.aired(item.shown(&self.station));
         }
     }
 
-    fn was_shown_before(&self, slot: Slot, message: &RawValue) -> bool {
-        let mut before = self.before.lock().expect("no code panics under this lock");
-        let before = match slot {
-            Slot::Current { .. } => before.current.take(),
-            Slot::Next => before.next.take(),
-        };
-        before.is_some_and(|event| event.publication.message.get() == message.get())
-    }
-
-    /// What was received (now, unless it was before) counts for its length, in
-    /// milliseconds, and for a while longer.
-    fn lasts(&self, length: f64, received: Option<Instant>) {
-        let received = received.unwrap_or_else(Instant::now);
-        let until = received + self.lasting(length);
-        *self.lock() = Some(OnAir { received, until });
+    fn is_on(&self, change: &Change, item: &Item) {
+        let message = item.message(&self.station);
+        let now = Instant::now();
+        let mut told = self.lock();
+        let before = told.current.as_ref();
+        let before = before.filter(|_| !matches!(change, Change::Current(_)));
+        // Studios repeat what is on every few seconds.
+        let is_repeat = matches!(change, Change::Again(_));
+        if is_repeat && before.is_none_or(|before| !before.over) {
+            return;
+        }
+        let received = before.and_then(|before| before.counts_from(item));
+        let until = received.unwrap_or(now) + lasting(item.length, self.stale_after);
+        if before.is_some_and(|before| before.over && until <= now) {
+            return;
+        }
+        let is_shown = before.is_some_and(|before| before.shows(&message));
+        told.current = Some(OnAir {
+            message: message.clone(),
+            received: received.unwrap_or(now),
+            until,
+            over: false,
+        });
+        if !is_shown {
+            let song = item.is_song();
+            self.rooms.publish(Slot::Current { song }, message);
+        }
         self.changed.notify_one();
     }
 
-    fn lasting(&self, length: f64) -> Duration {
-        let grace = GRACE.to_std().expect("a minute is not negative");
-        Duration::from_millis(length as u64) + grace + self.stale_after
+    fn comes(&self, item: &Item) {
+        let message = item.message(&self.station);
+        let mut told = self.lock();
+        let shown = told.next.as_ref().map(|next| next.get());
+        if shown != Some(message.get()) {
+            told.next = Some(message.clone());
+            self.rooms.publish(Slot::Next, message);
+        }
     }
 
-    /// What was on when the server was stopped.
-    fn went_on(&self) -> Option<OnAir> {
-        let event = self.rooms.current()?;
-        let validity = Validity::of(&event.publication.message)?;
-        let age = (Utc::now() - event.time).to_std().unwrap_or_default();
-        let now = Instant::now();
-        // This clock begins with the machine: what is older than that is over.
-        let received = now.checked_sub(age);
-        let until = received.map_or(now, |received| received + self.lasting(validity.length));
-        let received = received.unwrap_or(now);
-        (!validity.stale).then_some(OnAir { received, until })
-    }
-
+    /// Takes back what is on, unless that is something newer by now.
     fn expire(&self) {
-        *self.lock() = None;
-        // If it is told again, it is on again.
-        self.was_shown_before(Slot::Current { song: false }, RawValue::NULL);
+        let mut told = self.lock();
+        let has_run_out = |on_air: &&mut OnAir| !on_air.over && on_air.until <= Instant::now();
+        let Some(on_air) = told.current.as_mut().filter(has_run_out) else {
+            return;
+        };
+        on_air.over = true;
         info!("nothing new was heard for long: nothing is known to be on");
         let message = nowplaying::nothing_known(&self.station, Utc::now());
         self.rooms.publish(Slot::Current { song: false }, message);
     }
 }
 
+impl Told {
+    /// When what is on is to be taken back.
+    fn until(&self) -> Option<Instant> {
+        let current = self.current.as_ref().filter(|current| !current.over);
+        current.map(|current| current.until)
+    }
+}
+
+impl OnAir {
+    /// Since when an item counts that is not new; nothing: from now on.
+    ///
+    /// Where its length is not known, nothing speaks against a feed that says it is
+    /// still on. Where it is, the feed hangs.
+    fn counts_from(&self, item: &Item) -> Option<Instant> {
+        (!self.over || item.length > 0.0).then_some(self.received)
+    }
+
+    fn shows(&self, message: &RawValue) -> bool {
+        !self.over && self.message.get() == message.get()
+    }
+}
+
+/// What was on when the server was stopped. Where that had been taken back, it is
+/// the last song: repeating it does not make it new.
+fn kept(rooms: &Rooms, stale_after: Duration) -> Option<(WentOn, OnAir)> {
+    let read = |event: Arc<Event>| {
+        let message = event.publication.message.clone();
+        Some((WentOn::read(&message, event.time)?, message))
+    };
+    let current = rooms.current().and_then(read);
+    let over = current.is_none();
+    let (went_on, message) = current.or_else(|| rooms.song().and_then(read))?;
+    let age = (Utc::now() - went_on.received).to_std().unwrap_or_default();
+    let now = Instant::now();
+    let lasting = lasting(went_on.item.length, stale_after);
+    // This clock begins with the machine: what is older than that is over.
+    let received = now.checked_sub(age);
+    let on_air = OnAir {
+        message,
+        received: received.unwrap_or(now),
+        until: received.map_or(now, |received| received + lasting),
+        over,
+    };
+    Some((went_on, on_air))
+}
+
+/// For how long what was received counts, of a length in milliseconds.
+fn lasting(length: f64, stale_after: Duration) -> Duration {
+    let grace = GRACE.to_std().expect("a minute is not negative");
+    Duration::from_millis(length as u64).min(LONGEST) + grace + stale_after
+}
+
 /// The item of a change that was on air, or is.
 fn aired(change: Change) -> Option<Item> {
     match change {
         Change::Current(item) | Change::Corrected(item) | Change::Aired(item) => Some(item),
-        Change::Next(_) => None,
+        Change::Again(_) | Change::Next(_) => None,
     }
 }
 

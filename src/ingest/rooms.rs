@@ -34,7 +34,7 @@ pub enum Slot {
 }
 
 impl Slot {
-    /// Where a change goes, with its item; nowhere if it is for the log only.
+    /// Where a change goes, with its item; nowhere if listeners need not hear of it.
     pub fn of(change: &Change) -> Option<(Self, &Item)> {
         match change {
             Change::Current(item) | Change::Corrected(item) => {
@@ -42,7 +42,7 @@ impl Slot {
                 Some((Self::Current { song }, item))
             }
             Change::Next(item) => Some((Self::Next, item)),
-            Change::Aired(_) => None,
+            Change::Again(_) | Change::Aired(_) => None,
         }
     }
 }
@@ -109,16 +109,21 @@ impl Rooms {
 
     /// The event that says what is on.
     pub fn current(&self) -> Option<Arc<Event>> {
-        self.retained(&self.now_playing.room)
+        self.retained(&self.now_playing.room, CURRENT_KEY)
+    }
+
+    /// The event that says which song was the last.
+    pub fn song(&self) -> Option<Arc<Event>> {
+        self.retained(&self.now_playing.room, SONG_KEY)
     }
 
     /// The event that says what comes next.
     pub fn next(&self) -> Option<Arc<Event>> {
-        self.retained(&self.next.room)
+        self.retained(&self.next.room, CURRENT_KEY)
     }
 
-    fn retained(&self, room: &RoomName) -> Option<Arc<Event>> {
-        self.hub.retained(&self.namespace, room, CURRENT_KEY)
+    fn retained(&self, room: &RoomName, key: &str) -> Option<Arc<Event>> {
+        self.hub.retained(&self.namespace, room, key)
     }
 
     /// Tries again what was refused, as long as it runs; then that is lost.

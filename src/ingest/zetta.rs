@@ -23,8 +23,8 @@ use tracing::{debug, info, warn};
 use self::current::OnAir;
 use self::sender::Sender;
 use super::paced::Paced;
-use crate::nowplaying::Publish;
 use crate::nowplaying::feed::Feed;
+use crate::nowplaying::{Publish, WentOn};
 
 /// How many senders may be connected: a hot spare, some reconnects that the
 /// kernel has not noticed to be over, and a colleague who tests.
@@ -52,9 +52,12 @@ pub struct Config {
 }
 
 /// Takes senders until `shutdown`, then lets them go.
+///
+/// What they tell is held against what went on when the server was stopped.
 pub async fn run(
     listener: TcpListener,
     config: Config,
+    went_on: Option<WentOn>,
     publish: Publish,
     feed: Arc<Feed>,
     shutdown: CancellationToken,
@@ -63,7 +66,7 @@ pub async fn run(
         config,
         publish,
         feed,
-        on_air: Mutex::default(),
+        on_air: Mutex::new(OnAir::new(went_on)),
         troubles: Paced::new(TROUBLE_LINES),
         usual: Paced::new(USUAL_LINES),
     });

@@ -1,11 +1,24 @@
 //! What has run out is taken back, if nothing new comes.
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
+use chrono::Utc;
+use roomcast::core::broker::Memory;
+use roomcast::core::hub::Hub;
+use roomcast::ingest::programme::Programme;
+use roomcast::ingest::rooms::Rooms;
+use roomcast::namespaces;
+use roomcast::nowplaying::{Change, Item, Station};
 use serde_json::{Value, json};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
+use crate::client::SOON;
 use crate::http::get;
-use crate::server::{TestServer, play, song};
+use crate::server::{TestServer, feed, play, song};
 use crate::source::Source;
 
 const EVENTS: &str = "/events/metadata/now-playing";
@@ -98,5 +111,154 @@ async fn it_runs_out_across_a_restart() {
             drop(source);
             server.stop().await;
         }
+    }
+}
+
+/// What has a length can't be on ten minutes after its end, whoever repeats it:
+/// that sender hangs. Of what has none, nobody else knows the end.
+#[tokio::test]
+async fn what_is_told_again_after_it_ran_out_is_on_only_without_a_length() {
+    let state = tempfile::tempdir().unwrap();
+    let mut server = TestServer::start_in(state.path(), &[]).await;
+    let [one, two] = [(1, "One"), (3_000, "Two")].map(|(start, title)| song(start, title));
+    let endless = song(2_000, "Endless").replace("347.9", "0");
+    let mut source = Source::open(server.address, EVENTS, "").await;
+    feed(server.zetta, &one).await;
+    assert_eq!(heard(&mut source).await["track"], "One");
+    pass(347 + 60 + 610).await;
+    assert_eq!(heard(&mut source).await["stale"], true);
+    feed(server.zetta, &one).await;
+    feed(server.zetta, &one.replace("One", "Corrected")).await;
+    assert_eq!(now_playing(&server).await["stale"], true);
+    feed(server.zetta, &endless).await;
+    assert_eq!(heard(&mut source).await["track"], "Endless");
+    for _ in 0..2 {
+        // Nor does a repeat make it new: it is taken back in its time.
+        pass(600).await;
+        feed(server.zetta, &endless).await;
+        pass(70).await;
+        assert_eq!(heard(&mut source).await["stale"], true);
+        feed(server.zetta, &endless).await;
+        assert_eq!(heard(&mut source).await["track"], "Endless");
+    }
+    feed(server.zetta, &two).await;
+    assert_eq!(heard(&mut source).await["track"], "Two");
+    pass(347 + 60 + 610).await;
+    assert_eq!(heard(&mut source).await["stale"], true);
+    drop(source);
+    server.stop().await;
+    let db = super::store::database(state.path());
+    db.execute("UPDATE events SET time = time - 1017000", [])
+        .unwrap();
+    // A restart does not make it new either.
+    server = TestServer::start_in(state.path(), &[]).await;
+    feed(server.zetta, &two).await;
+    feed(server.zetta, &two).await;
+    let shown = now_playing(&server).await;
+    assert_eq!(
+        (&shown["stale"], &shown["song"]["track"]),
+        (&json!(true), &json!("Two"))
+    );
+    server.stop().await;
+}
+
+/// A studio repeats what is on to a server that was started anew: that is the
+/// receipt of before, and no new one.
+#[tokio::test]
+async fn a_repeat_behind_a_restart_is_no_new_receipt() {
+    let state = tempfile::tempdir().unwrap();
+    let document = song(1, "One").replace("347.9", "0");
+    let server = TestServer::start_in(state.path(), &[]).await;
+    let mut zetta = server.zetta().await;
+    let mut source = Source::open(server.address, EVENTS, "").await;
+    play(&mut zetta, &document).await;
+    assert_eq!(heard(&mut source).await["track"], "One");
+    drop((source, zetta));
+    server.stop().await;
+    let db = super::store::database(state.path());
+    db.execute("UPDATE events SET time = time - 62000", [])
+        .unwrap();
+    let server = TestServer::start_in(state.path(), &["--stale-after", "10s"]).await;
+    let mut source = Source::open(server.address, EVENTS, "").await;
+    assert_eq!(heard(&mut source).await["track"], "One");
+    feed(server.zetta, &document).await;
+    pass(12).await;
+    let told = timeout(SOON, heard(&mut source)).await;
+    assert_eq!(told.expect("it counts from the repeat")["stale"], true);
+    drop(source);
+    server.stop().await;
+}
+
+/// What the hot spare still says of before is as old as it was.
+#[tokio::test]
+async fn an_older_item_is_not_on_again_behind_a_restart() {
+    let [old, new, next] = [(1, "Old"), (100, "New"), (200, "Next")].map(|(s, t)| song(s, t));
+    // An advertiser's name is not kept: it is known by its start and its length.
+    let spot = |document: &str| document.replace("SONG", "SPOT");
+    let [old_spot, new_spot] = [&old, &new].map(|document| spot(document));
+    for (before, told, expected) in [
+        (&new, [&old, &new, &new], "New"),
+        (
+            &new_spot,
+            [&old, &new_spot, &old_spot],
+            "You are listening to college radio",
+        ),
+    ] {
+        let state = tempfile::tempdir().unwrap();
+        let server = TestServer::start_in(state.path(), &[]).await;
+        feed(server.zetta, before).await;
+        assert_eq!(now_playing(&server).await["now"]["track"], expected);
+        server.stop().await;
+        let server = TestServer::start_in(state.path(), &[]).await;
+        let mut source = Source::open(server.address, EVENTS, "").await;
+        while heard(&mut source).await["track"] != expected {}
+        for document in told {
+            feed(server.zetta, document).await;
+        }
+        feed(server.zetta, &next).await;
+        assert_eq!(
+            heard(&mut source).await["track"],
+            "Next",
+            "and nothing before"
+        );
+        drop(source);
+        server.stop().await;
+    }
+}
+
+/// The song comes in the moment in which what was on runs out.
+#[tokio::test(start_paused = true)]
+async fn a_new_song_is_not_taken_back_for_the_one_before() {
+    let song = |title: &str| {
+        Change::Current(Item {
+            id: title.into(),
+            kind: Item::SONG.into(),
+            title: title.into(),
+            length: 1_000.0,
+            start: Utc::now(),
+            ..Item::default()
+        })
+    };
+    // Which of two things that are ready is looked at first, is left to chance.
+    for round in 0..40 {
+        let rooms = Rooms::new(Hub::new(namespaces::load(None).unwrap(), Memory));
+        let station = Station {
+            timezone: chrono_tz::America::Chicago,
+            text: "The station".into(),
+        };
+        let programme = Programme::new(rooms.clone(), None, station, Duration::ZERO);
+        let publish = programme.publish();
+        publish(song("One"));
+        let mut run = pin!(programme.run(CancellationToken::new()));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(run.as_mut().poll(&mut context).is_pending());
+        tokio::time::advance(Duration::from_millis(61_005)).await;
+        publish(song("Two"));
+        for _ in 0..5 {
+            assert!(run.as_mut().poll(&mut context).is_pending());
+        }
+        let shown = rooms.current().unwrap();
+        let shown = shown.publication.message.get();
+        assert!(shown.contains("Two"), "round {round}: {shown}");
     }
 }

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use crate::client::SOON;
 use crate::http::{self, Answer};
 use crate::net::tls;
+use crate::server::feed;
 
 /// Ports that are free, on this machine only.
 const FREE: [&str; 6] = [
@@ -199,13 +200,6 @@ impl Program {
 
     /// Writes to the Zetta port, and waits until the server has taken it all.
     pub async fn feed(&self, text: &str) {
-        let mut zetta = TcpStream::connect(self.zetta).await.unwrap();
-        zetta.write_all(text.as_bytes()).await.unwrap();
-        zetta.shutdown().await.unwrap();
-        let mut answer = Vec::new();
-        // An intruder may be reset; that is an end as well.
-        let _ = timeout(SOON, zetta.read_to_end(&mut answer))
-            .await
-            .expect("the Zetta port goes on");
+        feed(self.zetta, text).await;
     }
 }

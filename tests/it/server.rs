@@ -11,10 +11,13 @@ use roomcast::core::namespace::Publisher;
 use roomcast::{Server, Stopped};
 use serde_json::value::to_raw_value;
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+use crate::client::SOON;
 
 pub struct TestServer {
     pub address: SocketAddr,
@@ -129,4 +132,16 @@ pub fn song(start: u32, title: &str) -> String {
 /// Writes a document to the Zetta port.
 pub async fn play(zetta: &mut TcpStream, document: &str) {
     zetta.write_all(document.as_bytes()).await.unwrap();
+}
+
+/// Writes to a Zetta port, and waits until the server has taken it all.
+pub async fn feed(zetta: SocketAddr, text: &str) {
+    let mut zetta = TcpStream::connect(zetta).await.unwrap();
+    zetta.write_all(text.as_bytes()).await.unwrap();
+    zetta.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    // An intruder may be reset; that is an end as well.
+    let _ = timeout(SOON, zetta.read_to_end(&mut answer))
+        .await
+        .expect("the Zetta port goes on");
 }

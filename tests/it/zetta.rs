@@ -89,7 +89,7 @@ impl Port {
             _counting: metrics::set_default_local_recorder(recorder),
             _logging: tracing::subscriber::set_default(subscriber),
         };
-        tokio::spawn(zetta::run(listener, config, publish, feed, shutdown));
+        tokio::spawn(zetta::run(listener, config, None, publish, feed, shutdown));
         port
     }
 

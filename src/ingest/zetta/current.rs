@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::item::{id_of, item, parse_start};
 use super::xml::{Asset, LogEvent};
-use crate::nowplaying::{Change, GRACE, Item, SAME_START};
+use crate::nowplaying::{Change, GRACE, Item, SAME_START, WentOn};
 
 /// A start further ahead than this is compared as the time of receipt.
 const AHEAD: Duration = Duration::minutes(1);
@@ -33,9 +33,20 @@ struct Known {
     /// The start that newer ones are compared with, and when it was first told.
     order: (DateTime<Utc>, DateTime<Utc>),
     received: DateTime<Utc>,
+    /// Whether it is from before a restart, and has not been told since: its id
+    /// is not known, nor its name if it is no song.
+    went_on: bool,
 }
 
 impl OnAir {
+    /// What is on when nothing was told yet.
+    pub fn new(went_on: Option<WentOn>) -> Self {
+        Self {
+            current: went_on.map(Known::went_on),
+            ..Self::default()
+        }
+    }
+
     /// Takes a document that was received at `now`; gives what it changes.
     pub fn take(&mut self, events: &[LogEvent], now: DateTime<Utc>) -> Vec<Change> {
         let Some((event, asset)) = current_of(events) else {
@@ -44,30 +55,33 @@ impl OnAir {
         let start = parse_start(&event.start, now);
         let change = self.on(Known::new(event, asset, start, now));
         // What follows an item that is over is no news.
-        let is_late = matches!(change, Some(Change::Aired(_)));
+        let is_late = matches!(change, Change::Aired(_));
         let next = next_of(events, event, now).filter(|_| !is_late);
         let next = next.and_then(|next| self.comes(next));
-        change.into_iter().chain(next).collect()
+        [Some(change), next].into_iter().flatten().collect()
     }
 
-    fn on(&mut self, mut told: Known) -> Option<Change> {
+    fn on(&mut self, mut told: Known) -> Change {
         if let Some(current) = &mut self.current {
             if current.is_same(&told) {
-                return current.correct(told).map(Change::Corrected);
+                return match current.correct(told) {
+                    Some(corrected) => Change::Corrected(corrected),
+                    None => Change::Again(current.item.clone()),
+                };
             }
             // A repeat is no newer than the first time that it was told.
             if let Some(before) = self.recent.iter().find(|before| told.repeats(before)) {
                 told.order = before.order;
             }
             if told.order < current.order && told.received < current.ends() {
-                return Some(Change::Aired(told.item));
+                return Change::Aired(told.item);
             }
         }
         let change = Change::Current(told.item.clone());
         if let Some(before) = self.current.replace(told) {
             self.remember(before);
         }
-        Some(change)
+        change
     }
 
     fn comes(&mut self, told: Known) -> Option<Change> {
@@ -99,12 +113,22 @@ impl Known {
         now: DateTime<Utc>,
     ) -> Self {
         let item = item(event, asset, start.unwrap_or(now));
-        let ahead = item.start - now > AHEAD;
         Self {
             timed: start.is_some(),
-            order: (if ahead { now } else { item.start }, now),
+            order: order(&item, now),
             received: now,
             item,
+            went_on: false,
+        }
+    }
+
+    fn went_on(WentOn { item, received }: WentOn) -> Self {
+        Self {
+            timed: true,
+            order: order(&item, received),
+            received,
+            item,
+            went_on: true,
         }
     }
 
@@ -116,6 +140,7 @@ impl Known {
             start: self.item.start,
             ..told.item
         };
+        self.went_on = false;
         if corrected == self.item {
             return None;
         }
@@ -133,13 +158,24 @@ impl Known {
     fn is_same(&self, other: &Self) -> bool {
         let both_timed = self.timed && other.timed;
         let apart = (self.item.start - other.item.start).abs();
-        self.item.is_same(&other.item) && (!both_timed || apart <= SAME_START)
+        let same_item = if self.went_on || other.went_on {
+            self.item.looks_like(&other.item)
+        } else {
+            self.item.is_same(&other.item)
+        };
+        same_item && (!both_timed || apart <= SAME_START)
     }
 
     /// Until when an older start can't be what is on.
     fn ends(&self) -> DateTime<Utc> {
         self.received + Duration::milliseconds(self.item.length as i64) + GRACE
     }
+}
+
+/// What tells which of two items is newer.
+fn order(item: &Item, received: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+    let ahead = item.start - received > AHEAD;
+    (if ahead { received } else { item.start }, received)
 }
 
 fn is_marked(event: &LogEvent) -> bool {

@@ -194,6 +194,8 @@ impl<'a> Sender<'a> {
             Change::Current(item) => ("on air", item),
             Change::Corrected(item) => ("corrected", item),
             Change::Next(item) => ("next", item),
+            // Every ten seconds.
+            Change::Again(_) => return,
             Change::Aired(item) => {
                 metrics::counter!("roomcast_zetta_late_total").increment(1);
                 debug!(start = %item.start, "an item that is over already");

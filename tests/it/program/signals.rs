@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::process::Command;
 
 use super::Program;
 use crate::client::Client;
@@ -43,6 +44,27 @@ async fn the_second_signal_exits_at_once() {
         assert_eq!(program.exit().await.code(), Some(1), "{first} {second}");
     }
 }
+
+/// A disk that does not answer holds up who reads from it, and not the end.
+#[tokio::test]
+async fn a_reader_that_hangs_keeps_no_process_alive() {
+    let mut program = Program::start(&[]).await;
+    // Whoever opens a FIFO to read waits until somebody writes: here for ever.
+    let file = program.folder.path().join("state").join("roomcast.db");
+    fs::remove_file(&file).unwrap();
+    let made = Command::new("mkfifo").arg(&file).status().await.unwrap();
+    assert!(made.success());
+    let mut reader = TcpStream::connect(program.address).await.unwrap();
+    reader.write_all(HISTORY.as_bytes()).await.unwrap();
+    // Connections are taken one after the other: by now that one was.
+    assert_eq!(program.get("/health").await.status, 200);
+    program.signal("TERM").await;
+    let last = program.line(r#""message":"stopped""#).await;
+    assert!(last.contains(r#""cut":1"#), "it has hung: {last}");
+    assert_eq!(program.exit().await.code(), Some(0));
+}
+
+const HISTORY: &str = "GET /api/now-playing/history HTTP/1.1\r\nHost: x\r\n\r\n";
 
 const UPGRADE: &str = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n\
     Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

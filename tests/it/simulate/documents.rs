@@ -104,7 +104,7 @@ async fn what_is_on_air_is_read_as_it_was_meant() {
                 for change in on_air.take(document, Utc::now()) {
                     match change {
                         Change::Current(item) => heard.push(item),
-                        Change::Next(_) => {}
+                        Change::Again(_) | Change::Next(_) => {}
                         other => panic!("{other:?}"),
                     }
                 }

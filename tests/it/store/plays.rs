@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{database, listener, track};
 use crate::http::get;
 use crate::program::{Program, command, run};
-use crate::server::{TestServer, config, play, song};
+use crate::server::{TestServer, config, feed, play, song};
 
 async fn titles(server: &TestServer) -> Vec<String> {
     let answer = get(server.address, "/api/now-playing/history", "").await;
@@ -49,6 +49,40 @@ async fn what_is_told_again_after_a_restart_has_its_row() {
     let all = ["Two", "By hand", "Corrected", "One"];
     assert_eq!(titles(&server).await, all, "without a word");
     server.stop().await;
+}
+
+/// What was started by hand may have neither id nor start nor length.
+#[tokio::test]
+async fn what_has_only_a_name_has_one_row_behind_a_restart() {
+    let state = tempfile::tempdir().unwrap();
+    let bare = song(1, "By hand")
+        .replace(r#"StartTime="2026-03-01T01:00:01Z""#, "")
+        .replace(r#"ZettaId="1001""#, "")
+        .replace("347.9", "0");
+    let spot = bare.replace("SONG", "SPOT");
+    for (document, title) in [
+        (bare, "By hand"),
+        (spot, "You are listening to college radio"),
+    ] {
+        let server = TestServer::start_in(state.path(), &[]).await;
+        feed(server.zetta, &document).await;
+        server.stop().await;
+        // A minute has passed.
+        let db = database(state.path());
+        let sql = "UPDATE plays SET started = started - 60000;
+            UPDATE events SET time = time - 60000, message =
+                json_set(message, '$.timestampUTC',
+                    strftime('%Y-%m-%dT%H:%M:%SZ', message ->> 'timestampUTC', '-60 seconds'))";
+        db.execute_batch(sql).unwrap();
+        drop(db);
+        let server = TestServer::start_in(state.path(), &[]).await;
+        feed(server.zetta, &document).await;
+        let answer = get(server.address, "/api/now-playing/history?all=1", "").await;
+        let rows: Vec<Value> = serde_json::from_str(&answer.body).unwrap();
+        let found = rows.iter().filter(|row| row["track"] == title).count();
+        assert_eq!(found, 1, "{}", answer.body);
+        server.stop().await;
+    }
 }
 
 #[tokio::test]
