@@ -215,11 +215,16 @@ async fn a_second_post_waits_for_the_answer_of_the_first() {
     let server = TestServer::start().await;
     let target = open(&server, 4).await;
     let mut first = TcpStream::connect(server.address).await.unwrap();
-    let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n40");
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\nExpect: 100-continue\r\n\r\n"
+    );
     first.write_all(head.as_bytes()).await.unwrap();
-    let refused = async { while post(server.address, &target, "3").await.status != 400 {} };
-    timeout(SOON, refused).await.expect("both are handled");
-    first.write_all(b"/bus,").await.unwrap();
+    // Said when the body is waited for.
+    let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+    first.read_exact(&mut go_on).await.unwrap();
+    assert!(go_on.starts_with(b"HTTP/1.1 100 "), "{go_on:?}");
+    assert_eq!(post(server.address, &target, "3").await.status, 400);
+    first.write_all(b"40/bus,").await.unwrap();
     let mut answer = [0; 12];
     first.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200");
