@@ -1,23 +1,24 @@
-//! What listeners are told of an item: the track, as JSON.
-//! Knows neither the feed that it came from nor the rooms that it goes to.
+//! What is on air, as feeds tell it and listeners hear it: the words that ingests,
+//! doors and the store share. Knows neither a feed nor the rooms.
 
 mod aired;
 mod airing;
 pub mod feed;
+mod item;
+mod time;
+mod track;
 mod went_on;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration, NaiveDate, NaiveTime, SecondsFormat, Utc};
+use chrono::Duration;
 use chrono_tz::Tz;
-use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
 
 pub use aired::Aired;
+pub use item::{Item, LENGTH_MOST, can_start};
+pub use time::parse_time;
+pub use track::{Validity, nothing_known};
 pub use went_on::WentOn;
-
-/// The type that everything which is not a song is shown as.
-const MASKED: &str = "LINK";
 
 /// Where tracks go, and who listens there.
 pub const NAMESPACE: &str = "/metadata";
@@ -37,19 +38,6 @@ pub const GRACE: Duration = Duration::minutes(1);
 /// Equal ids with starts this close are one airing: hot spares' clocks differ.
 pub const SAME_START: Duration = Duration::seconds(10);
 
-/// The longest that an item can be, in milliseconds: a day, as the log of a studio
-/// has it.
-pub const LENGTH_MOST: f64 = 86_400_000.0;
-
-/// How far ahead an item can start: what is later is no time of a clock that is
-/// anywhere near right.
-const AHEAD_MOST: Duration = Duration::days(1);
-
-/// Whether something on air can have this start, as it is told now.
-pub fn can_start(start: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    start > DateTime::UNIX_EPOCH && start - now < AHEAD_MOST
-}
-
 /// What a station has of its own.
 #[derive(Clone, Debug)]
 pub struct Station {
@@ -57,26 +45,6 @@ pub struct Station {
     pub timezone: Tz,
     /// What listeners see when no song is on.
     pub text: String,
-}
-
-/// A time in RFC 3339, or the midnight that a date of the zone begins with.
-///
-/// # Errors
-/// The text is neither; what is said of that goes behind the name of what it is.
-pub fn parse_time(text: &str, timezone: Tz) -> Result<DateTime<Utc>, String> {
-    let wrong =
-        || format!("`{text}` is no date as 2026-11-21, and no time as 2026-11-21T18:00:00Z");
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(time.to_utc());
-    }
-    let date = text.parse::<NaiveDate>().map_err(|_| wrong())?;
-    let midnight = date.and_time(NaiveTime::MIN);
-    // Where clocks are put forward at midnight, the day begins an hour later.
-    let begins = (0..=1).find_map(|hour| {
-        let begins = midnight.checked_add_signed(Duration::hours(hour))?;
-        begins.and_local_timezone(timezone).earliest()
-    });
-    begins.map(|begins| begins.to_utc()).ok_or_else(wrong)
 }
 
 /// What a feed has told.
@@ -96,281 +64,3 @@ pub enum Change {
 
 /// Where an ingest puts what it was told; must not block.
 pub type Publish = Arc<dyn Fn(Change) + Send + Sync>;
-
-/// An item on air, as a feed says it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Item {
-    /// The feed's id of it; empty where it has none.
-    pub id: String,
-    /// What kind of item; listeners see `SONG` or nothing of it.
-    pub kind: String,
-    /// The title; without one an item is shown as no song.
-    pub title: String,
-    /// Who plays it.
-    pub artist: String,
-    /// What it is on.
-    pub album: String,
-    /// What is played of it, in milliseconds; 0 where unknown.
-    pub length: f64,
-    /// When it started, or is to start.
-    pub start: DateTime<Utc>,
-}
-
-impl Item {
-    /// Whether listeners may see what it is.
-    ///
-    /// What has no title is no song, whatever it says: listeners are never
-    /// shown a song without a name.
-    pub fn is_song(&self) -> bool {
-        let named = !self.title.trim().is_empty();
-        named && self.kind.trim().eq_ignore_ascii_case("SONG")
-    }
-
-    /// The type of a song.
-    pub const SONG: &str = "SONG";
-
-    /// The item as everybody may see it. What is not a song is masked by the
-    /// station's text: an advertiser's name is never shown, nor kept.
-    pub fn shown(self, station: &Station) -> Self {
-        if self.is_song() {
-            let kind = Self::SONG.to_owned();
-            return Self { kind, ..self };
-        }
-        Self {
-            kind: MASKED.to_owned(),
-            title: station.text.clone(),
-            artist: String::new(),
-            album: String::new(),
-            ..self
-        }
-    }
-
-    /// The message that listeners get, of the item as everybody may see it.
-    pub fn message(&self, station: &Station) -> Box<RawValue> {
-        let shown = self.clone().shown(station);
-        to_raw_value(&Track::new(&shown, station)).expect("strings and numbers always serialize")
-    }
-}
-
-#[derive(Serialize)]
-struct Track<'a> {
-    track: &'a str,
-    r#type: &'a str,
-    album: &'a str,
-    artist: &'a str,
-    length: f64,
-    #[serde(rename = "timestampUTC")]
-    timestamp_utc: String,
-    #[serde(rename = "timestampCST")]
-    timestamp_cst: String,
-    #[serde(rename = "startedAt")]
-    started_at: String,
-    #[serde(rename = "endsAt", skip_serializing_if = "Option::is_none")]
-    ends_at: Option<String>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    stale: bool,
-}
-
-impl<'a> Track<'a> {
-    fn new(item: &'a Item, station: &'a Station) -> Self {
-        let local = local_start(item, station);
-        let length = rounded(item.length);
-        // What ends beyond all calendars is of no known length.
-        let ends_at = Duration::try_milliseconds(length as i64)
-            .filter(|_| length > 0.0)
-            .and_then(|length| local.checked_add_signed(length))
-            .map(|end| end.to_rfc3339_opts(SecondsFormat::Secs, false));
-        Self {
-            track: &item.title,
-            r#type: &item.kind,
-            album: &item.album,
-            artist: &item.artist,
-            length,
-            timestamp_utc: timestamp_utc(item),
-            timestamp_cst: timestamp_cst(item, station),
-            started_at: local.to_rfc3339_opts(SecondsFormat::Secs, false),
-            ends_at,
-            stale: false,
-        }
-    }
-}
-
-/// The message that listeners get when nothing is known any more.
-pub fn nothing_known(station: &Station, now: DateTime<Utc>) -> Box<RawValue> {
-    let nothing = Item {
-        start: now,
-        ..Item::default()
-    };
-    let nothing = nothing.shown(station);
-    let track = Track {
-        stale: true,
-        ..Track::new(&nothing, station)
-    };
-    to_raw_value(&track).expect("strings and numbers always serialize")
-}
-
-/// What a message says of when it is good.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Deserialize)]
-#[serde(default)]
-pub struct Validity {
-    /// Whether it says that nothing is known.
-    pub stale: bool,
-    /// When it started.
-    #[serde(rename = "timestampUTC")]
-    pub start: Option<DateTime<Utc>>,
-}
-
-impl Validity {
-    /// Reads it from a message; nothing where that is no track.
-    pub fn of(message: &RawValue) -> Option<Self> {
-        serde_json::from_str(message.get()).ok()
-    }
-}
-
-fn timestamp_utc(item: &Item) -> String {
-    item.start.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-/// The documented field of an existing contract: the station's wall clock, with
-/// a literal Z.
-fn timestamp_cst(item: &Item, station: &Station) -> String {
-    let local = local_start(item, station);
-    local.format("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// The start by the station's clock. The first and the last day of all calendars
-/// have no time of every zone: what starts there is shown a day off.
-fn local_start(item: &Item, station: &Station) -> DateTime<Tz> {
-    let day = Duration::days(1);
-    let (first, last) = (
-        DateTime::<Utc>::MIN_UTC + day,
-        DateTime::<Utc>::MAX_UTC - day,
-    );
-    item.start
-        .clamp(first, last)
-        .with_timezone(&station.timezone)
-}
-
-/// To 0.1 ms; whatever is no length is 0.
-fn rounded(length: f64) -> f64 {
-    let tenth = (length * 10.0).round() / 10.0;
-    if tenth.is_finite() && tenth > 0.0 {
-        tenth
-    } else {
-        0.0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn station() -> Station {
-        Station {
-            timezone: chrono_tz::America::Chicago,
-            text: "The station".into(),
-        }
-    }
-
-    fn item(kind: &str, start: &str) -> Item {
-        Item {
-            id: "1".into(),
-            kind: kind.into(),
-            title: "I Know It's Over".into(),
-            artist: "The Smiths".into(),
-            album: "The Queen Is Dead".into(),
-            length: 347_893.3,
-            start: start.parse().unwrap(),
-        }
-    }
-
-    #[test]
-    fn a_song_is_shown_as_the_contract_says() {
-        let message = item("SONG", "2024-09-24T00:32:22Z").message(&station());
-        assert_eq!(
-            message.get(),
-            r#"{"track":"I Know It's Over","type":"SONG","album":"The Queen Is Dead","artist":"The Smiths","length":347893.3,"timestampUTC":"2024-09-24T00:32:22Z","timestampCST":"2024-09-23T19:32:22Z","startedAt":"2024-09-23T19:32:22-05:00","endsAt":"2024-09-23T19:38:09-05:00"}"#
-        );
-    }
-
-    #[test]
-    fn what_is_not_a_song_is_masked() {
-        for kind in ["SPOT", "LINK", "BREAK", "", "SONGS"] {
-            let message = item(kind, "2024-09-24T00:32:22Z").message(&station());
-            let start = r#"{"track":"The station","type":"LINK","album":"","artist":"","#;
-            assert!(message.get().starts_with(start), "{kind}: {message}");
-        }
-    }
-
-    #[test]
-    fn a_song_has_a_title() {
-        for (title, artist, song) in [
-            ("I Know It's Over", "The Smiths", true),
-            ("I Know It's Over", "", true),
-            (" ", "The Smiths", false),
-            ("", "", false),
-        ] {
-            let item = Item {
-                title: title.into(),
-                artist: artist.into(),
-                ..item("SONG", "2024-09-24T00:32:22Z")
-            };
-            assert_eq!(item.is_song(), song, "{title} by {artist}");
-            let message = item.message(&station());
-            assert_eq!(
-                message.get().contains(r#""type":"SONG""#),
-                song,
-                "{message}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_clock_is_right_on_the_nights_it_changes() {
-        let cases = [
-            ("2024-03-10T07:59:59Z", "2024-03-10T01:59:59", "-06:00"),
-            ("2024-03-10T08:00:00Z", "2024-03-10T03:00:00", "-05:00"),
-            ("2024-11-03T06:59:59Z", "2024-11-03T01:59:59", "-05:00"),
-            ("2024-11-03T07:00:00Z", "2024-11-03T01:00:00", "-06:00"),
-        ];
-        for (utc, wall, offset) in cases {
-            let message = item("SONG", utc).message(&station());
-            let shown: serde_json::Value = serde_json::from_str(message.get()).unwrap();
-            assert_eq!(shown["timestampCST"], format!("{wall}Z"));
-            assert_eq!(shown["startedAt"], format!("{wall}{offset}"));
-        }
-    }
-
-    #[test]
-    fn a_length_is_finite_and_not_negative() {
-        for (length, shown) in [
-            (f64::NAN, 0.0),
-            (f64::INFINITY, 0.0),
-            (-5.0, 0.0),
-            (0.04, 0.0),
-            (254_833.94, 254_833.9),
-        ] {
-            assert_eq!(rounded(length), shown, "{length}");
-        }
-    }
-
-    #[test]
-    fn no_length_and_no_start_breaks_a_message() {
-        let usual = "2024-09-24T00:32:22Z".parse().unwrap();
-        for (length, start, ends) in [
-            (1e300, usual, false),
-            (f64::MAX, usual, false),
-            (f64::NEG_INFINITY, usual, false),
-            (1.0, DateTime::<Utc>::MIN_UTC, true),
-            (LENGTH_MOST, DateTime::<Utc>::MAX_UTC, true),
-        ] {
-            let item = Item {
-                length,
-                start,
-                ..item("SONG", "2024-09-24T00:32:22Z")
-            };
-            let message = item.message(&station());
-            assert_eq!(message.get().contains("endsAt"), ends, "{message}");
-        }
-    }
-}

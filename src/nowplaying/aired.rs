@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Item, Station, rounded, timestamp_cst, timestamp_utc};
+use super::track::{rounded, timestamp_cst, timestamp_utc};
+use super::{Item, Station};
 
 /// An item that was on air.
 #[derive(Serialize, ToSchema)]

@@ -3,7 +3,8 @@
 
 use chrono::Duration;
 
-use super::{Item, SAME_START, rounded};
+use super::track::rounded;
+use super::{Item, SAME_START};
 
 /// How exactly a room keeps starts.
 const KEPT_TO: Duration = Duration::seconds(1);

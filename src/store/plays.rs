@@ -27,12 +27,19 @@ pub(super) fn record(db: &Transaction<'_>, item: &Item) -> rusqlite::Result<()> 
         from.timestamp_millis(),
         to.timestamp_millis()
     ])?;
+    let mut known = None;
     while let Some(row) = rows.next()? {
         if item.is_airing_of(&read_row(row)?) {
-            return correct(db, row.get(7)?, item);
+            known = Some(row.get::<_, i64>(7)?);
+            break;
         }
     }
-    let sql = format!("INSERT INTO plays ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+    // A correction leaves the start: clocks of hot spares differ.
+    let sql = format!(
+        "INSERT INTO plays ({COLUMNS}, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (id) DO UPDATE SET
+         type = ?3, title = ?4, artist = ?5, album = ?6, length = ?7"
+    );
     db.prepare_cached(&sql)?.execute(params![
         item.id,
         item.start.timestamp_millis(),
@@ -40,22 +47,8 @@ pub(super) fn record(db: &Transaction<'_>, item: &Item) -> rusqlite::Result<()> 
         item.title,
         item.artist,
         item.album,
-        item.length
-    ])?;
-    Ok(())
-}
-
-/// The start stays: clocks of hot spares differ.
-fn correct(db: &Transaction<'_>, id: i64, item: &Item) -> rusqlite::Result<()> {
-    let sql = "UPDATE plays SET type = ?2, title = ?3, artist = ?4, album = ?5, length = ?6
-               WHERE id = ?1";
-    db.prepare_cached(sql)?.execute(params![
-        id,
-        item.kind,
-        item.title,
-        item.artist,
-        item.album,
-        item.length
+        item.length,
+        known
     ])?;
     Ok(())
 }

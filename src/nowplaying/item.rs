@@ -1,0 +1,71 @@
+//! An item on air, as a feed says it; and what of it everybody may see.
+//! Knows no form that it is written in.
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::Station;
+
+/// The type that everything which is not a song is shown as.
+const MASKED: &str = "LINK";
+
+/// The longest that an item can be, in milliseconds: a day, as the log of a studio
+/// has it.
+pub const LENGTH_MOST: f64 = 86_400_000.0;
+
+/// How far ahead an item can start: what is later is no time of a clock that is
+/// anywhere near right.
+const AHEAD_MOST: Duration = Duration::days(1);
+
+/// Whether something on air can have this start, as it is told now.
+pub fn can_start(start: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    start > DateTime::UNIX_EPOCH && start - now < AHEAD_MOST
+}
+
+/// An item on air, as a feed says it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Item {
+    /// The feed's id of it; empty where it has none.
+    pub id: String,
+    /// What kind of item; listeners see `SONG` or nothing of it.
+    pub kind: String,
+    /// The title; without one an item is shown as no song.
+    pub title: String,
+    /// Who plays it.
+    pub artist: String,
+    /// What it is on.
+    pub album: String,
+    /// What is played of it, in milliseconds; 0 where unknown.
+    pub length: f64,
+    /// When it started, or is to start.
+    pub start: DateTime<Utc>,
+}
+
+impl Item {
+    /// The type of a song.
+    pub const SONG: &str = "SONG";
+
+    /// Whether listeners may see what it is.
+    ///
+    /// What has no title is no song, whatever it says: listeners are never
+    /// shown a song without a name.
+    pub fn is_song(&self) -> bool {
+        let named = !self.title.trim().is_empty();
+        named && self.kind.trim().eq_ignore_ascii_case(Self::SONG)
+    }
+
+    /// The item as everybody may see it. What is not a song is masked by the
+    /// station's text: an advertiser's name is never shown, nor kept.
+    pub fn shown(self, station: &Station) -> Self {
+        if self.is_song() {
+            let kind = Self::SONG.to_owned();
+            return Self { kind, ..self };
+        }
+        Self {
+            kind: MASKED.to_owned(),
+            title: station.text.clone(),
+            artist: String::new(),
+            album: String::new(),
+            ..self
+        }
+    }
+}
