@@ -20,13 +20,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
 use tracing::{error, info};
 
 use crate::core::durable::{Keeper, Snapshot};
 use crate::core::name::{NamespaceName, RoomName};
 use crate::nowplaying::Item;
-use file::File;
+use file::{File, Reader};
 use given::Given;
 use pending::Pending;
 pub use writer::Writing;
@@ -101,7 +100,7 @@ struct Shared {
     /// For how long items stay in the play log.
     keep: Duration,
     /// Guards the connection of those who read; held while one of them does.
-    reader: Mutex<Option<Connection>>,
+    reader: Mutex<Option<Reader>>,
     /// Guards what the writer begins with; taken once.
     file: Mutex<Option<File>>,
 }

@@ -50,7 +50,7 @@ pub(super) struct File {
 
 /// Which file a path leads to: another one may be put in its place.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Identity(u64, u64);
+pub(super) struct Identity(u64, u64);
 
 impl Identity {
     fn of(path: &Path) -> io::Result<Self> {
@@ -215,22 +215,28 @@ pub(super) fn path(folder: &Path) -> PathBuf {
     folder.join(NAME)
 }
 
-/// Reads from the file with a connection that is kept while it works.
+/// A connection that only reads, and which file it is of.
+pub(super) type Reader = (Connection, Option<Identity>);
+
+/// Reads from the file with a connection that is kept while it works, and while
+/// the file is the same.
 pub(super) fn read_only<T>(
     folder: &Path,
-    reader: &mut Option<Connection>,
+    reader: &mut Option<Reader>,
     read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
+    let path = path(folder);
+    let now = Identity::of(&path).ok();
     let db = match reader.take() {
-        Some(db) => db,
-        None => {
-            let db = Connection::open_with_flags(path(folder), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        Some((db, identity)) if identity == now => db,
+        _ => {
+            let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
             db.busy_timeout(BUSY)?;
             db
         }
     };
     let rows = read(&db)?;
-    *reader = Some(db);
+    *reader = Some((db, now));
     Ok(rows)
 }
 

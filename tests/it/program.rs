@@ -42,6 +42,8 @@ pub fn command(folder: &Path, arguments: &[&str]) -> Command {
         .args(arguments)
         .current_dir(folder)
         .env_clear()
+        // As systemd says it: nothing is left behind by the tests.
+        .env("RUNTIME_DIRECTORY", folder)
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command

@@ -82,7 +82,7 @@ export class Server {
     this.#process = spawn(program(), flags, {
       cwd: this.#folder,
       // Not the rest: a setting of the environment is a setting of the server.
-      env: { PATH, HOME, RUST_BACKTRACE: '1' },
+      env: { PATH, HOME, RUST_BACKTRACE: '1', RUNTIME_DIRECTORY: this.#folder },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#process.stderr.on('data', (text) => {
