@@ -280,16 +280,19 @@ pub(super) fn command() -> Command {
             Command::new("check")
                 .about("Load everything and print what would run; exit 1 with the reason if not"),
         )
-        .subcommand(super::report::command())
+        .subcommand(super::report::command().args(without_meaning(&super::report::READS)))
         .subcommand(
             Command::new("healthcheck")
                 .about("Ask the server that runs with the same settings; exit 1 if it is not well"),
         )
-        .subcommand(simulate::command().args(without_meaning()))
+        .subcommand(simulate::command().args(without_meaning(&[])))
 }
 
 /// The options for a subcommand that does not serve: taken, since others give
-/// them everywhere, but not shown.
-fn without_meaning() -> impl Iterator<Item = Arg> {
-    OPTIONS.iter().map(|option| option.arg().hide(true))
+/// them everywhere, but not shown, unless it reads them.
+fn without_meaning(reads: &[&str]) -> impl Iterator<Item = Arg> {
+    OPTIONS.iter().map(|option| {
+        let arg = option.arg().help_heading("Where to read");
+        arg.hide(!reads.contains(&option.name))
+    })
 }

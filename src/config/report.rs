@@ -27,6 +27,9 @@ pub struct Report {
     pub csv: bool,
 }
 
+/// The options of the server that it reads as well.
+pub(super) const READS: [&str; 3] = ["state", "timezone", super::options::CONFIG];
+
 /// The subcommand with its options.
 pub(super) fn command() -> Command {
     let option = |name: &'static str, value: &'static str, help: &'static str| {
