@@ -84,25 +84,13 @@ pub struct Stopped {
 }
 
 impl Server {
-    /// Loads the namespaces and the certificate, and opens the ports.
+    /// Loads the namespaces and the certificate, opens the ports, and the state.
     ///
     /// # Errors
     /// Something can't be loaded or opened; the text says what and where.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let connections_most = opening::connections_most(config.max_connections);
         let namespaces = opening::namespaces(&config)?;
-        let (hub, store) = match opening::store(&config, &namespaces)? {
-            Some(Opened { store, rooms }) => {
-                let keeper = store.keeper();
-                let hub = Hub::durable(namespaces, Memory, keeper, rooms);
-                (hub, Some(store))
-            }
-            None => (Hub::new(namespaces, Memory), None),
-        };
-        let writing = match &store {
-            Some(store) => Some(store.start(hub.clone())?),
-            None => None,
-        };
         let main = net::bind(config.listen, "--port")?;
         let gateway = match config.gateway_listen {
             Some(address) => Some(net::bind(address, "--gateway-listen")?),
@@ -114,6 +102,19 @@ impl Server {
         };
         let tls = match opening::source(&config.tls) {
             Some(source) => Some(tls::Acceptor::load(source)?),
+            None => None,
+        };
+        // Last, so that a start that fails leaves the state as it was.
+        let (hub, store) = match opening::store(&config, &namespaces)? {
+            Some(Opened { store, rooms }) => {
+                let keeper = store.keeper();
+                let hub = Hub::durable(namespaces, Memory, keeper, rooms);
+                (hub, Some(store))
+            }
+            None => (Hub::new(namespaces, Memory), None),
+        };
+        let writing = match &store {
+            Some(store) => Some(store.start(hub.clone())?),
             None => None,
         };
         Ok(Self {
