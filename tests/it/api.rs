@@ -117,6 +117,8 @@ async fn what_a_backend_may_not_is_refused() {
         (&open, "/api/bus/r", WRONG, "1", 403, "wrong_token"),
         (&open, "/api/bus/r", BEARER, "{", 400, "invalid_request"),
         (&open, "/api/bus/%00", BEARER, "1", 400, "invalid_name"),
+        (&open, "/api/bus/%ff", BEARER, "1", 400, "invalid_request"),
+        (&open, "/bus-message/%ff", "", "1", 400, "invalid_request"),
         (&open, "/api/bus/r", BEARER, big.as_str(), 413, "too_big"),
         (&open, "/api/layout/r", BEARER, "1", 403, "not_allowed"),
         (&open, "/api/lobby/r", BEARER, "1", 403, "not_allowed"),

@@ -3,6 +3,7 @@
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -82,10 +83,11 @@ enum Done {
 )]
 pub(super) async fn to_room(
     State(api): State<Api>,
-    Path((namespace, room)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Path((namespace, room)) = path.map_err(unreadable)?;
     let namespace = namespace_of(&namespace)?;
     api.hub.authorise(&namespace, bearer(&headers))?;
     let room = RoomName::parse(&room).map_err(Error::from)?;
@@ -121,10 +123,11 @@ pub(super) async fn to_room(
 pub(super) async fn to_bus(
     State(api): State<Api>,
     Extension(PeerAddr(peer)): Extension<PeerAddr>,
-    Path(room): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<&'static str, Problem> {
+    let Path(room) = path.map_err(unreadable)?;
     let namespace = namespace_of("bus")?;
     let private = sender(peer, &headers, &api.trusted).is_private();
     if !private || headers.contains_key(header::ORIGIN) {
