@@ -17,7 +17,7 @@ use chrono_tz::Tz;
 pub use aired::Aired;
 pub use item::{Item, LENGTH_MOST, can_start};
 pub use time::parse_time;
-pub use track::{Validity, nothing_known};
+pub use track::{Track, Validity, nothing_known};
 pub use went_on::WentOn;
 
 /// Where tracks go, and who listens there.

@@ -3,6 +3,7 @@
 
 mod accept;
 mod cached;
+mod described;
 mod history;
 mod now;
 mod publish;
@@ -12,14 +13,11 @@ mod turn;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::StatusCode;
 use axum::routing::{any, get, post};
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
-use utoipa::OpenApi;
 
-use self::publish::Bearer;
 use crate::core::hub::Hub;
 use crate::doors::Problem;
 use crate::nowplaying::{Publish, Station};
@@ -61,7 +59,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/now-playing", get(now::now_playing))
         .route("/api/now-playing/history", get(history::history))
         .route("/api/now-playing.php", get(history::history_of_old))
-        .route("/api/openapi.json", get(description))
+        .route("/api/openapi.json", get(described::description))
         .route("/api/{namespace}/{room}", post(publish::to_room))
         .route("/bus-message/{room}", post(publish::to_bus))
         .method_not_allowed_fallback(other_method);
@@ -77,31 +75,4 @@ async fn unknown() -> Problem {
 async fn other_method() -> Problem {
     let why = "this takes other methods, which `Allow` names";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", why)
-}
-
-/// The description of all of it (OpenAPI 3.1), made from the code.
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "roomcast",
-        description = "What is playing, what was played, and publishing in rooms."
-    ),
-    paths(
-        now::now_playing,
-        history::history,
-        history::history_of_old,
-        publish::to_room,
-        publish::to_bus,
-        description
-    ),
-    modifiers(&Bearer)
-)]
-struct Description;
-
-/// This description.
-#[utoipa::path(get, path = "/api/openapi.json", responses((status = 200)))]
-async fn description() -> impl IntoResponse {
-    let json = Description::openapi().to_json();
-    let json = json.expect("a description made of strings always serializes");
-    ([(header::CONTENT_TYPE, "application/json")], json)
 }

@@ -14,7 +14,8 @@ pub mod websocket;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use self::body::{Unread, read_body};
 use self::etag::{etag, is_known};
@@ -49,6 +50,29 @@ impl Problem {
     }
 }
 
+/// What a [`Problem`] is written as.
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Problem details (RFC 9457), as they are written.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+struct ProblemDetails<'a> {
+    /// Always `about:blank`: the code says what kind of problem it is.
+    #[schema(example = "about:blank")]
+    r#type: &'static str,
+    /// What HTTP says of the status.
+    #[schema(example = "Unauthorized")]
+    title: &'static str,
+    /// The status of the answer.
+    #[schema(minimum = 400, maximum = 599, example = 401)]
+    status: u16,
+    /// Which problem it is: stable, for programs.
+    #[schema(example = "token_needed")]
+    code: &'static str,
+    /// What is wrong, for people.
+    detail: &'a str,
+}
+
 impl From<Error> for Problem {
     /// What the hub has refused, as HTTP says it.
     fn from(error: Error) -> Self {
@@ -58,18 +82,20 @@ impl From<Error> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let problem = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason(),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-        });
+        let problem = ProblemDetails {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+        };
+        let problem = serde_json::to_string(&problem);
+        let problem = problem.expect("strings and numbers always serialize");
         let head = [
-            (header::CONTENT_TYPE, "application/problem+json"),
+            (header::CONTENT_TYPE, PROBLEM_JSON),
             (header::CACHE_CONTROL, "no-store"),
         ];
-        let answer = (self.status, head, problem.to_string());
+        let answer = (self.status, head, problem);
         // What 401 has to say (RFC 9110, section 11.6.1).
         if self.status == StatusCode::UNAUTHORIZED {
             return ([(header::WWW_AUTHENTICATE, "Bearer")], answer).into_response();

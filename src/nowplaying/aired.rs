@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::track::{rounded, timestamp_cst, timestamp_utc};
+use super::track::{kinds, rounded, timestamp_cst, timestamp_utc};
 use super::{Item, Station};
 
 /// An item that was on air.
@@ -20,7 +20,7 @@ pub struct Aired<'a> {
     #[schema(example = "The Smiths")]
     artist: &'a str,
     /// In milliseconds; 0 where unknown.
-    #[schema(example = 347_893.3)]
+    #[schema(minimum = 0, example = 347_893.3)]
     length: f64,
     /// When it started.
     #[serde(rename = "timestampUTC")]
@@ -31,6 +31,7 @@ pub struct Aired<'a> {
     timestamp_cst: String,
     /// `SONG` or `LINK`, where everything was asked for; else it is a song.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = kinds)]
     r#type: Option<&'a str>,
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::Station;
 
 /// The type that everything which is not a song is shown as.
-const MASKED: &str = "LINK";
+pub(super) const MASKED: &str = "LINK";
 
 /// The longest that an item can be, in milliseconds: a day, as the log of a studio
 /// has it.

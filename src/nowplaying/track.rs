@@ -5,7 +5,10 @@ use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
+use super::item::MASKED;
 use super::{Item, Station};
 
 impl Item {
@@ -16,21 +19,37 @@ impl Item {
     }
 }
 
-#[derive(Serialize)]
-struct Track<'a> {
+/// A track, as listeners get it in events.
+#[derive(Serialize, ToSchema)]
+pub struct Track<'a> {
+    /// The title, or the station's text where it is no song.
+    #[schema(example = "I Know It's Over")]
     track: &'a str,
+    #[schema(schema_with = kinds)]
     r#type: &'a str,
+    #[schema(example = "The Queen Is Dead")]
     album: &'a str,
+    #[schema(example = "The Smiths")]
     artist: &'a str,
+    /// In milliseconds; 0 where unknown.
+    #[schema(minimum = 0, example = 347_893.3)]
     length: f64,
+    /// When it started.
     #[serde(rename = "timestampUTC")]
+    #[schema(format = DateTime)]
     timestamp_utc: String,
+    /// The station's wall clock, written with a literal Z.
     #[serde(rename = "timestampCST")]
     timestamp_cst: String,
+    /// When it started, by the station's clock.
     #[serde(rename = "startedAt")]
+    #[schema(format = DateTime)]
     started_at: String,
+    /// When it ends; missing where the length is unknown.
     #[serde(rename = "endsAt", skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime, nullable = false)]
     ends_at: Option<String>,
+    /// Whether it says that nothing is known; else missing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stale: bool,
 }
@@ -89,6 +108,15 @@ impl Validity {
     pub fn of(message: &RawValue) -> Option<Self> {
         serde_json::from_str(message.get()).ok()
     }
+}
+
+/// The types that everybody may see, for the descriptions of what is shown.
+pub(super) fn kinds() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("Whether it is a song, or something else"))
+        .enum_values(Some([Item::SONG, MASKED]))
+        .build()
 }
 
 pub(super) fn timestamp_utc(item: &Item) -> String {

@@ -46,10 +46,11 @@ export class Server {
   port;
   zettaPort;
 
-  // `flags` are added to those that every test's server has.
-  constructor({ tls = false, flags = [] } = {}) {
+  // `flags` and `env` are added to those that every test's server has.
+  constructor({ tls = false, flags = [], env = {} } = {}) {
     this.tls = tls;
     this.flags = flags;
+    this.env = env;
   }
 
   static async start(options) {
@@ -82,7 +83,7 @@ export class Server {
     this.#process = spawn(program(), flags, {
       cwd: this.#folder,
       // Not the rest: a setting of the environment is a setting of the server.
-      env: { PATH, HOME, RUST_BACKTRACE: '1', RUNTIME_DIRECTORY: this.#folder },
+      env: { PATH, HOME, RUST_BACKTRACE: '1', RUNTIME_DIRECTORY: this.#folder, ...this.env },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#process.stderr.on('data', (text) => {

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{Duration, SubsecRound};
 use tracing::debug;
+use utoipa::ToSchema;
 
 use super::Api;
 use super::accept::prefers_csv;
@@ -32,7 +33,15 @@ const UNREADABLE: &str = "unreadable";
 /// What was asked for.
 struct Asked {
     query: Query,
-    csv: bool,
+    form: Form,
+}
+
+/// In which form.
+#[derive(Clone, Copy, PartialEq, ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum Form {
+    Csv,
+    Json,
 }
 
 /// What was played, newest first.
@@ -40,20 +49,20 @@ struct Asked {
     get,
     path = "/api/now-playing/history",
     params(
-        ("limit" = Option<usize>, Query, description = "1 to 1000; by default 25. What started in the same second as the last is added, so that its `timestampUTC` as `to` gives what comes behind it. Also as `q`"),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 1_000, description = "By default 25. What started in the same second as the last is added, so that its `timestampUTC` as `to` gives what comes behind it. Also as `q`"),
         ("from" = Option<String>, Query, description = "What started then or later: RFC 3339, or a date of the station's clock"),
         ("to" = Option<String>, Query, description = "What started before, likewise"),
-        ("all" = Option<bool>, Query, description = "1: also what was no song"),
-        ("format" = Option<String>, Query, description = "`csv` or `json`; else as `Accept` says"),
+        ("all" = Option<bool>, Query, description = "`true` or 1: also what was no song"),
+        ("format" = inline(Option<Form>), Query, description = "Else as `Accept` says"),
     ),
     responses(
-        (status = 200, content(
+        (status = 200, description = "The items", content(
             ([Aired<'static>] = "application/json"),
             (String = "text/csv"),
         )),
         (status = 304, description = "As before"),
-        (status = 400, description = "Problem details (RFC 9457)"),
-        (status = 503, description = "It can't be read, or too many ask for it; likewise"),
+        (status = 400, description = "What is asked for makes no sense"),
+        (status = 503, description = "It can't be read, or too many ask for it"),
     ),
 )]
 pub(super) async fn history(
@@ -62,7 +71,7 @@ pub(super) async fn history(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let read = read(&query.unwrap_or_default(), &headers, &api.station);
-    let Asked { query, csv } = read.map_err(|why| Problem::bad_request("invalid_query", why))?;
+    let Asked { query, form } = read.map_err(|why| Problem::bad_request("invalid_query", why))?;
     let all = query.all;
     let items = match api.store.clone() {
         Some(store) => {
@@ -76,7 +85,7 @@ pub(super) async fn history(
         None => Vec::new(),
     };
     let rows = items.iter().map(|item| Aired::new(item, &api.station, all));
-    if !csv {
+    if form == Form::Json {
         let rows: Vec<_> = rows.collect();
         let body = serde_json::to_string(&rows).expect("strings and numbers always serialize");
         return Ok(cached(&headers, "application/json", MAX_AGE, body));
@@ -94,8 +103,16 @@ pub(super) async fn history(
 #[utoipa::path(
     get,
     path = "/api/now-playing.php",
-    params(("q" = Option<usize>, Query, description = "How many; as `limit`")),
-    responses((status = 200, body = [Aired<'static>])),
+    params(("q" = Option<usize>, Query, minimum = 1, maximum = 1_000, description = "How many; as `limit`")),
+    responses(
+        (status = 200, description = "The items", content(
+            ([Aired<'static>] = "application/json"),
+            (String = "text/csv"),
+        )),
+        (status = 304, description = "As before"),
+        (status = 400, description = "What is asked for makes no sense"),
+        (status = 503, description = "It can't be read, or too many ask for it"),
+    ),
 )]
 pub(super) async fn history_of_old(
     state: State<Api>,
@@ -130,7 +147,10 @@ fn page(store: &Store, query: Query) -> Result<Vec<Item>, StoreError> {
 }
 
 fn read(query: &str, headers: &HeaderMap, station: &Station) -> Result<Asked, String> {
-    let mut csv = prefers_csv(headers);
+    let mut form = match prefers_csv(headers) {
+        true => Form::Csv,
+        false => Form::Json,
+    };
     let mut asked = Query {
         limit: Some(LIMIT),
         ..Query::default()
@@ -150,9 +170,9 @@ fn read(query: &str, headers: &HeaderMap, station: &Station) -> Result<Asked, St
                 }
             }
             "format" => {
-                csv = match &*value {
-                    "csv" => true,
-                    "json" => false,
+                form = match &*value {
+                    "csv" => Form::Csv,
+                    "json" => Form::Json,
                     _ => return Err("`format` is csv or json".to_owned()),
                 }
             }
@@ -160,7 +180,7 @@ fn read(query: &str, headers: &HeaderMap, station: &Station) -> Result<Asked, St
             _ => {}
         }
     }
-    Ok(Asked { query: asked, csv })
+    Ok(Asked { query: asked, form })
 }
 
 fn limit(value: &str) -> Result<usize, String> {

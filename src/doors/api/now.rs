@@ -14,7 +14,7 @@ use super::Api;
 use super::cached::cached;
 use crate::core::event::Event;
 use crate::core::name::{NamespaceName, RoomName};
-use crate::nowplaying::{CURRENT_KEY, NAMESPACE, NEXT, NOW_PLAYING, SONG_KEY, Validity};
+use crate::nowplaying::{CURRENT_KEY, NAMESPACE, NEXT, NOW_PLAYING, SONG_KEY, Track, Validity};
 
 /// How long an answer may be kept, in seconds: less than anybody notices, and a
 /// CDN asks twice a second at most, however many listeners it has.
@@ -24,55 +24,26 @@ const MAX_AGE: u32 = 2;
 #[derive(Serialize, ToSchema)]
 pub(super) struct NowPlaying<'a> {
     /// What is on, be it a song or not; null before the first track.
-    #[schema(value_type = Option<Track>)]
+    #[schema(required = true, value_type = Option<Track<'static>>)]
     now: Option<&'a RawValue>,
     /// The last song, which may be what is on.
-    #[schema(value_type = Option<Track>)]
+    #[schema(required = true, value_type = Option<Track<'static>>)]
     song: Option<&'a RawValue>,
     /// What comes next, where the studio has said it.
-    #[schema(value_type = Option<Track>)]
+    #[schema(required = true, value_type = Option<Track<'static>>)]
     next: Option<&'a RawValue>,
     /// Whether nothing is known, since nothing new came for long.
     stale: bool,
-}
-
-/// A track, as listeners get it in events.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `nowplaying` writes")]
-struct Track {
-    /// The title, or the station's text where it is no song.
-    #[schema(example = "I Know It's Over")]
-    track: String,
-    /// `SONG`, or `LINK` for everything else.
-    r#type: String,
-    #[schema(example = "The Queen Is Dead")]
-    album: String,
-    #[schema(example = "The Smiths")]
-    artist: String,
-    /// In milliseconds; 0 where unknown.
-    #[schema(example = 347_893.3)]
-    length: f64,
-    /// When it started.
-    #[schema(rename = "timestampUTC", format = DateTime)]
-    timestamp_utc: String,
-    /// The station's wall clock, written with a literal Z.
-    #[schema(rename = "timestampCST")]
-    timestamp_cst: String,
-    /// When it started, by the station's clock.
-    #[schema(rename = "startedAt", format = DateTime)]
-    started_at: String,
-    /// When it ends; missing where the length is unknown.
-    #[schema(rename = "endsAt", format = DateTime)]
-    ends_at: Option<String>,
-    /// Whether it says that nothing is known; else missing.
-    stale: Option<bool>,
 }
 
 /// What is playing now.
 #[utoipa::path(
     get,
     path = "/api/now-playing",
-    responses((status = 200, body = NowPlaying), (status = 304, description = "As before")),
+    responses(
+        (status = 200, description = "What is on, the last song, and what is next", body = NowPlaying),
+        (status = 304, description = "As before"),
+    ),
 )]
 pub(super) async fn now_playing(State(api): State<Api>, headers: HeaderMap) -> Response {
     let current = retained(&api, NOW_PLAYING, CURRENT_KEY);

@@ -3,16 +3,17 @@
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
-use utoipa::Modify;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::ToSchema;
 
 use super::Api;
+use super::described::{Posted, Unpublished};
 use super::track;
 use crate::core::error::Error;
 use crate::core::event::Offset;
@@ -34,15 +35,32 @@ const TOO_SLOW: &str = "too_slow";
 /// and what a track's names take when they are written with escapes.
 const BODY_SLACK: usize = 4 * 1024;
 
-/// How the description says what is needed to publish.
-pub(super) struct Bearer;
+/// What became of a publication.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Published {
+    /// Its place in the room.
+    #[schema(value_type = String, example = "sd12wq0q2cop-1")]
+    offset: Offset,
+    /// Where it was published.
+    #[schema(value_type = String, example = "lobby")]
+    room: RoomName,
+    status: Done,
+}
 
-impl Modify for Bearer {
-    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
-        let components = description.components.get_or_insert_default();
-        components.add_security_scheme("token", SecurityScheme::Http(bearer));
-    }
+/// What becomes of a track: it goes to the room the way of the studio's feed.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Accepted {
+    /// Where it goes.
+    #[schema(value_type = String, example = "now-playing")]
+    room: RoomName,
+    status: Done,
+}
+
+/// That it was not refused.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Done {
+    Ok,
 }
 
 /// Publishes in a room, with the token of its namespace.
@@ -55,26 +73,21 @@ impl Modify for Bearer {
         ("namespace" = String, Path, description = "Without its slash, as in `bus`"),
         ("room" = String, Path),
     ),
-    request_body(content = serde_json::Value, description = "The message: any JSON"),
+    request_body(content = Posted, description = "In the rooms of `/metadata` a track, else the message"),
     security(("token" = [])),
     responses(
-        (status = 200, description = "Published: `{status, room, offset}`"),
-        (status = 202, description = "A track, which the studio's feed may overtake"),
-        (status = 400, description = "Problem details (RFC 9457), as all that follow"),
-        (status = 401, description = "No token"),
-        (status = 403, description = "Not the token, or nobody publishes there over HTTP"),
-        (status = 404, description = "No such namespace or room"),
-        (status = 408, description = "The body took too long"),
-        (status = 413, description = "The message is too big"),
-        (status = 503, description = "Busy, or stopping"),
+        (status = 200, description = "Published", body = Published),
+        (status = 202, description = "A track, which the studio's feed may overtake", body = Accepted),
+        Unpublished,
     ),
 )]
 pub(super) async fn to_room(
     State(api): State<Api>,
-    Path((namespace, room)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Path((namespace, room)) = path.map_err(unreadable)?;
     let namespace = namespace_of(&namespace)?;
     api.hub.authorise(&namespace, bearer(&headers))?;
     let room = RoomName::parse(&room).map_err(Error::from)?;
@@ -82,12 +95,17 @@ pub(super) async fn to_room(
     if namespace.as_str() == NAMESPACE {
         let most = message_most(&api, &namespace)?;
         track::tell(&api, &room, &body, most)?;
-        let accepted = axum::Json(json!({ "status": "ok", "room": room }));
+        let status = Done::Ok;
+        let accepted = axum::Json(Accepted { room, status });
         return Ok((StatusCode::ACCEPTED, accepted).into_response());
     }
     let offset = publish(&api, &namespace, &room, &body).await?;
-    let done = json!({ "status": "ok", "room": room, "offset": offset });
-    Ok(axum::Json(done).into_response())
+    let published = Published {
+        offset,
+        room,
+        status: Done::Ok,
+    };
+    Ok(axum::Json(published).into_response())
 }
 
 /// Publishes in a room of `/bus`.
@@ -100,15 +118,16 @@ pub(super) async fn to_room(
     params(("room" = String, Path)),
     request_body(content = serde_json::Value, description = "The message: any JSON"),
     security((), ("token" = [])),
-    responses((status = 200, body = str, description = "`OK`")),
+    responses((status = 200, body = str, description = "`OK`"), Unpublished),
 )]
 pub(super) async fn to_bus(
     State(api): State<Api>,
     Extension(PeerAddr(peer)): Extension<PeerAddr>,
-    Path(room): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<&'static str, Problem> {
+    let Path(room) = path.map_err(unreadable)?;
     let namespace = namespace_of("bus")?;
     let private = sender(peer, &headers, &api.trusted).is_private();
     if !private || headers.contains_key(header::ORIGIN) {

@@ -14,8 +14,9 @@ use crate::nowplaying::{Change, Item, LENGTH_MOST, NEXT, NOW_PLAYING, can_start}
 
 /// A track of a backend, in the rooms of `/metadata`.
 #[derive(Deserialize, ToSchema)]
-struct Track {
+pub(super) struct PostedTrack {
     /// The title.
+    #[schema(example = "I Know It's Over")]
     track: String,
     #[serde(default)]
     artist: String,
@@ -23,9 +24,11 @@ struct Track {
     album: String,
     /// In milliseconds, at most a day; 0 where unknown.
     #[serde(default)]
+    #[schema(minimum = 0, maximum = 86_400_000, example = 347_893.3)]
     length: f64,
     /// `SONG` if it is missing; everything else is shown as `LINK`.
     #[serde(default = "song")]
+    #[schema(default = "SONG")]
     r#type: String,
     /// When it started; now if it is missing. At most a day ahead.
     #[serde(default, rename = "timestampUTC")]
@@ -65,7 +68,7 @@ pub(super) fn tell(
 }
 
 fn item(body: &[u8], now: DateTime<Utc>) -> Result<Item, Problem> {
-    let track: Track = serde_json::from_slice(body).map_err(unreadable)?;
+    let track: PostedTrack = serde_json::from_slice(body).map_err(unreadable)?;
     if !(0.0..=LENGTH_MOST).contains(&track.length) {
         let why = format!("`length` is a number of milliseconds from 0 to {LENGTH_MOST}");
         return Err(unreadable(why));
