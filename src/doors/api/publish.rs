@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
+use tracing::debug;
 use utoipa::ToSchema;
 
 use super::Api;
@@ -89,7 +90,7 @@ pub(super) async fn to_room(
 ) -> Result<Response, Problem> {
     let Path((namespace, room)) = path.map_err(unreadable)?;
     let namespace = namespace_of(&namespace)?;
-    api.hub.authorise(&namespace, bearer(&headers))?;
+    authorise(&api, &namespace, &headers)?;
     let room = RoomName::parse(&room).map_err(Error::from)?;
     let body = body_of(&api, &namespace, body).await?;
     if namespace.as_str() == NAMESPACE {
@@ -131,7 +132,7 @@ pub(super) async fn to_bus(
     let namespace = namespace_of("bus")?;
     let private = sender(peer, &headers, &api.trusted).is_private();
     if !private || headers.contains_key(header::ORIGIN) {
-        api.hub.authorise(&namespace, bearer(&headers))?;
+        authorise(&api, &namespace, &headers)?;
     }
     let room = RoomName::parse(&room).map_err(Error::from)?;
     let body = body_of(&api, &namespace, body).await?;
@@ -166,6 +167,18 @@ fn message_most(api: &Api, namespace: &NamespaceName) -> Result<usize, Error> {
 /// What was sent is not what it should be.
 pub(super) fn unreadable(why: impl ToString) -> Problem {
     Problem::bad_request(UNREADABLE, why)
+}
+
+/// Whether the request has the namespace's token; counted where it has not.
+fn authorise(api: &Api, namespace: &NamespaceName, headers: &HeaderMap) -> Result<(), Error> {
+    let allowed = api.hub.authorise(namespace, bearer(headers));
+    if let Err(error) = &allowed {
+        let reason = error.code();
+        metrics::counter!("roomcast_refused_total", "door" => "api", "reason" => reason)
+            .increment(1);
+        debug!(%namespace, reason, "a publication was refused");
+    }
+    allowed
 }
 
 /// What stands behind `Authorization: Bearer` (RFC 6750, section 2.1).

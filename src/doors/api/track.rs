@@ -1,8 +1,10 @@
 //! A backend's track: what it may say, and what it is to the rest of the server.
 //! Knows no room's rules but how big a message may be.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use tracing::info;
 use utoipa::ToSchema;
 
 use super::Api;
@@ -12,8 +14,14 @@ use crate::core::name::RoomName;
 use crate::doors::Problem;
 use crate::nowplaying::{Change, Item, LENGTH_MOST, NEXT, NOW_PLAYING, can_start};
 
-/// A track of a backend, in the rooms of `/metadata`.
+/// When what comes next starts, if a backend does not say it: later than what is
+/// on, and starts are told in whole seconds.
+const SOON: Duration = Duration::seconds(1);
+
+/// A track of a backend, in the rooms of `/metadata`. One that was heard here can
+/// be posted as it is.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct PostedTrack {
     /// The title.
     #[schema(example = "I Know It's Over")]
@@ -30,10 +38,21 @@ pub(super) struct PostedTrack {
     #[serde(default = "song")]
     #[schema(default = "SONG")]
     r#type: String,
-    /// When it started; now if it is missing. At most a day ahead.
+    /// When it started, or starts; now or soon if it is missing. At most a day ahead.
     #[serde(default, rename = "timestampUTC")]
     #[schema(value_type = Option<String>, format = DateTime)]
     start: Option<DateTime<Utc>>,
+    /// The same, where there is no `timestampUTC`.
+    #[serde(default, rename = "startedAt")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<DateTime<Utc>>,
+    /// What follows from the others is not looked at.
+    #[serde(default, rename = "timestampCST")]
+    #[schema(ignore)]
+    _timestamp_cst: Option<IgnoredAny>,
+    #[serde(default, rename = "endsAt")]
+    #[schema(ignore)]
+    _ends_at: Option<IgnoredAny>,
 }
 
 fn song() -> String {
@@ -50,30 +69,46 @@ pub(super) fn tell(
     body: &[u8],
     message_most: usize,
 ) -> Result<(), Problem> {
-    let item = item(body, Utc::now())?;
+    let now = Utc::now();
+    let unsaid = match room.as_str() {
+        NEXT => now + SOON,
+        _ => now,
+    };
+    let item = item(body, now, unsaid)?;
     if item.message(&api.station).get().len() > message_most {
         return Err(Error::TooBig(message_most).into());
     }
-    let change = match room.as_str() {
-        NOW_PLAYING => Change::Current(item),
-        NEXT => Change::Next(item),
+    let change: fn(Item) -> Change = match room.as_str() {
+        NOW_PLAYING => Change::Current,
+        NEXT => Change::Next,
         _ => {
             let known = format!("{NOW_PLAYING}, {NEXT}");
             let room = room.to_string();
             return Err(Error::UnknownRoom { room, known }.into());
         }
     };
-    (api.tracks)(change);
+    log(room, &item);
+    (api.tracks)(change(item));
     Ok(())
 }
 
-fn item(body: &[u8], now: DateTime<Utc>) -> Result<Item, Problem> {
+/// An advertiser's name is in no log.
+fn log(room: &RoomName, item: &Item) {
+    if item.is_song() {
+        info!(%room, title = item.title, artist = item.artist, "a backend has told of a song");
+    } else {
+        info!(%room, "a backend has told of what is no song");
+    }
+}
+
+/// The item that is told now; `unsaid` is its start where it has none.
+fn item(body: &[u8], now: DateTime<Utc>, unsaid: DateTime<Utc>) -> Result<Item, Problem> {
     let track: PostedTrack = serde_json::from_slice(body).map_err(unreadable)?;
     if !(0.0..=LENGTH_MOST).contains(&track.length) {
         let why = format!("`length` is a number of milliseconds from 0 to {LENGTH_MOST}");
         return Err(unreadable(why));
     }
-    let start = track.start.unwrap_or(now);
+    let start = track.start.or(track.started_at).unwrap_or(unsaid);
     if !can_start(start, now) {
         let why = "`timestampUTC` is when it started: after 1970, and at most a day ahead";
         return Err(unreadable(why));
@@ -110,9 +145,15 @@ mod tests {
             (r#", "timestampUTC": "+262142-12-31T00:00:00Z""#, false),
             (r#", "timestampUTC": "-262143-01-01T00:00:00Z""#, false),
             (r#", "timestampUTC": "yesterday""#, false),
+            (
+                r#", "startedAt": "2026-02-28T19:00:00-06:00", "endsAt": 1"#,
+                true,
+            ),
+            (r#", "startedAt": "2026-03-05T19:00:00-06:00""#, false),
+            (r#", "lenght": 1"#, false),
         ] {
             let body = format!(r#"{{"track": "T"{more}}}"#);
-            assert_eq!(item(body.as_bytes(), now).is_ok(), taken, "{body}");
+            assert_eq!(item(body.as_bytes(), now, now).is_ok(), taken, "{body}");
         }
     }
 }

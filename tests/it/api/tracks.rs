@@ -49,6 +49,21 @@ async fn a_backend_plays_tracks() {
     let all = json_of(&server, "/api/now-playing/history?all=1").await;
     let text = "You are listening to college radio";
     assert_eq!(titles(&all), [text, "One"]);
+    // What comes next needs no time, and what was heard can be posted as it is.
+    let again = heard.to_string();
+    for (room, body) in [
+        ("now-playing", again.as_str()),
+        ("next", r#"{"track":"Then"}"#),
+    ] {
+        let target = format!("/api/metadata/{room}");
+        assert_eq!(
+            post(&server, &target, BEARER, body).await.status,
+            202,
+            "{body}"
+        );
+    }
+    let shown = json_of(&server, "/api/now-playing").await;
+    assert_eq!(shown["next"]["track"], "Then");
     let elsewhere = post(&server, "/api/metadata/elsewhere", BEARER, song).await;
     is_problem(&elsewhere, 404, "unknown_room");
     drop(listener);
