@@ -101,17 +101,24 @@ impl<'i> Table<'i> {
         }
     }
 
-    /// A list of strings, or the word that stands for none.
-    pub fn strings_or(&mut self, key: &'static str, word: &'static str) -> Option<Vec<Item>> {
+    /// A list of strings, or one of some words in its place.
+    pub fn strings_or(
+        &mut self,
+        key: &'static str,
+        words: &[&'static str],
+    ) -> Option<Result<Vec<Item>, &'static str>> {
         let value = self.take(key)?;
-        let expected = format!("\"{word}\" or a list of strings");
+        let quoted: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
+        let expected = format!("{} or a list of strings", quoted.join(", "));
         match value.get_ref() {
-            DeValue::Array(list) => self.items(key, list),
-            DeValue::String(text) if text == word => None,
-            DeValue::String(text) => {
-                self.wrong(key, format!("expected {expected}, found \"{text}\""));
-                None
-            }
+            DeValue::Array(list) => self.items(key, list).map(Ok),
+            DeValue::String(text) => match words.iter().find(|word| text == **word) {
+                Some(word) => Some(Err(word)),
+                None => {
+                    self.wrong(key, format!("expected {expected}, found \"{text}\""));
+                    None
+                }
+            },
             other => self.wrong_type(key, &expected, other),
         }
     }

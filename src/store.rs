@@ -200,7 +200,7 @@ impl Keeper for Shared {
         self.wake.notify_one();
     }
 
-    fn gave_up(&self, namespace: &NamespaceName, room: &RoomName) {
+    fn changed(&self, namespace: &NamespaceName, room: &RoomName) {
         self.lock().changed(namespace, room);
         self.wake.notify_one();
     }

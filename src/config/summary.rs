@@ -93,6 +93,7 @@ fn described(namespace: &Namespace) -> String {
     });
     parts.push(match &namespace.rooms {
         Rooms::Open => "any room".to_owned(),
+        Rooms::Created => "rooms that backends create".to_owned(),
         Rooms::Fixed(rooms) => format!("rooms {}", joined(rooms)),
     });
     if !namespace.retain.is_empty() {

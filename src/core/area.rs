@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio_util::task::TaskTracker;
 
+use super::client::ClientKey;
 use super::durable::{Keeper, Keeping, Snapshot};
 use super::error::Error;
-use super::event::{Offset, Publication};
+use super::event::{Offset, Publication, To};
 use super::kept::Budget;
 use super::name::RoomName;
 use super::namespace::{Namespace, Rooms};
 use super::room::{PEERS_MOST, Refused, Room};
+use super::terms::Terms;
 
 /// The most rooms that a namespace holds at once.
 ///
@@ -87,7 +89,13 @@ impl Area {
     /// Takes a room that a store had, unless the namespace has no such room any
     /// more, or is full.
     pub(super) fn restore(&self, snapshot: Snapshot) {
-        let Ok(room) = self.open(&snapshot.room) else {
+        let opened = match (&self.spec.rooms, &snapshot.terms) {
+            (Rooms::Created, Some(terms)) => {
+                self.open_or(&snapshot.room, || Ok(Some(terms.clone())))
+            }
+            _ => self.open(&snapshot.room),
+        };
+        let Ok(room) = opened else {
             return;
         };
         room.restore(snapshot, &self.spec);
@@ -108,13 +116,58 @@ impl Area {
         self.rooms.lock().expect("no code panics under this lock")
     }
 
-    /// The room, made where it is not there yet.
+    /// The room, made where it is not there yet and nobody has to create it.
     pub(super) fn open(&self, name: &RoomName) -> Result<Arc<Room>, Error> {
         self.check_known(name)?;
+        self.open_or(name, || match self.spec.rooms {
+            Rooms::Created => Err(Error::NotCreated(name.to_string())),
+            Rooms::Open | Rooms::Fixed(_) => Ok(None),
+        })
+    }
+
+    /// Makes a room with these terms.
+    pub(super) fn create(&self, name: &RoomName, terms: Terms) -> Result<(), Error> {
+        let mut created = false;
+        self.open_or(name, || {
+            created = true;
+            Ok(Some(terms))
+        })?;
+        if !created {
+            return Err(Error::RoomExists(name.to_string()));
+        }
+        if let Some(keeping) = &self.keeping {
+            keeping.changed(name);
+        }
+        Ok(())
+    }
+
+    /// Takes a room away, unless it is another one of its name by now; false then.
+    pub(super) fn remove(&self, room: &Arc<Room>) -> bool {
+        {
+            let mut open = self.lock();
+            let known = open.by_name.get(&room.name);
+            if !known.is_some_and(|known| Arc::ptr_eq(&known.room, room)) {
+                return false;
+            }
+            open.by_name.remove(&room.name);
+        }
+        if let Some(keeping) = &self.keeping {
+            keeping.changed(&room.name);
+        }
+        true
+    }
+
+    /// The room, made on the terms where it is not there yet.
+    fn open_or(
+        &self,
+        name: &RoomName,
+        terms: impl FnOnce() -> Result<Option<Terms>, Error>,
+    ) -> Result<Arc<Room>, Error> {
         let mut open = self.lock();
         if let Some(known) = open.by_name.get(name) {
             return Ok(known.room.clone());
         }
+        let terms = terms()?;
         if open.by_name.len() >= ROOMS_MOST && !open.give_up_one() {
             return Err(Error::Full(self.spec.name.to_string()));
         }
@@ -124,6 +177,7 @@ impl Area {
             self.shards,
             self.budget.clone(),
             self.keeping.clone(),
+            terms,
         ));
         open.add(&room);
         Ok(room)
@@ -139,6 +193,14 @@ impl Area {
                 })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Why a client is not in this room.
+    pub(super) fn why_not_in(&self, name: &RoomName) -> Error {
+        match self.spec.rooms {
+            Rooms::Created if self.find(name).is_none() => Error::NotCreated(name.to_string()),
+            _ => Error::NotInRoom(name.to_string()),
         }
     }
 
@@ -158,6 +220,25 @@ impl Area {
     /// How many bytes all rooms keep together.
     pub(super) fn kept_bytes(&self) -> usize {
         self.budget.used()
+    }
+
+    /// Gives a publication to those of these clients that are in its room.
+    pub(super) fn tell_these(
+        &self,
+        these: &[ClientKey],
+        mut publication: Publication,
+        tasks: &TaskTracker,
+    ) -> Result<Offset, Error> {
+        loop {
+            let Some(room) = self.find(&publication.room) else {
+                return Err(Error::NotCreated(publication.room.to_string()));
+            };
+            match room.tell_these(these, publication, tasks) {
+                Ok(offset) => return Ok(offset),
+                Err((Refused::Closed, unused)) => publication = *unused,
+                Err((refused, unused)) => return Err(self.error(refused, &unused)),
+            }
+        }
     }
 
     /// Gives a publication to its room, and keeps the namespace within its budget.
@@ -192,8 +273,8 @@ impl Area {
             Refused::Full => Error::Full(self.spec.name.to_string()),
             Refused::Crowded => Error::Crowded(PEERS_MOST),
             Refused::Nobody => match &publication.to {
-                Some(to) => Error::NoPeer(to.to_string()),
-                None => Error::NotInRoom(publication.room.to_string()),
+                To::Peer(to) => Error::NoPeer(to.to_string()),
+                To::Everybody | To::These(_) => Error::NotInRoom(publication.room.to_string()),
             },
         }
     }
@@ -227,7 +308,7 @@ impl Area {
     /// Keeps a room that has become empty for a while: longer than those that
     /// were emptied before it.
     pub(super) fn emptied(&self, room: &Arc<Room>) {
-        if matches!(self.spec.rooms, Rooms::Fixed(_)) {
+        if !matches!(self.spec.rooms, Rooms::Open) {
             return;
         }
         let mut open = self.lock();
@@ -296,7 +377,7 @@ impl Open {
         if given_up {
             self.by_name.remove(&room.name);
             if let Some(keeping) = &self.keeping {
-                keeping.gave_up(&room.name);
+                keeping.changed(&room.name);
             }
         } else if let Some(known) = self.by_name.get_mut(&room.name) {
             known.turn = None;

@@ -6,8 +6,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use serde::Serialize;
-use tokio::time::Instant;
+use serde::{Deserialize, Serialize};
 use tracing::{debug, info};
 use uuid::Uuid;
 
@@ -15,6 +14,7 @@ use super::area::Area;
 use super::name::{Nickname, RoomName};
 use super::namespace::Limits;
 use super::outlet::{CloseReason, Outlet};
+use super::pace::Bucket;
 use super::room::Room;
 
 /// A client's number within this process; never shown to anybody.
@@ -22,7 +22,7 @@ use super::room::Room;
 pub struct ClientKey(pub(super) u64);
 
 /// A client's public id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClientId(Uuid);
 
@@ -64,7 +64,7 @@ pub(super) struct State {
 
 impl Client {
     pub(super) fn new(key: ClientKey, area: Arc<Area>, outlet: Arc<dyn Outlet>) -> Self {
-        let bucket = Bucket::full(&area.spec.limits);
+        let bucket = Bucket::full(area.spec.limits.pace());
         Self {
             id: ClientId::random(),
             key,
@@ -98,6 +98,24 @@ impl Client {
         self.state.lock().expect("no code panics under this lock")
     }
 
+    /// Takes note that a room it was in was deleted, unless it is in another one of
+    /// that name meanwhile.
+    pub(super) fn loses(&self, room: &Arc<Room>) {
+        let lost = {
+            let mut state = self.lock();
+            let is_in = state.rooms.get(&room.name);
+            if !is_in.is_some_and(|known| Arc::ptr_eq(known, room)) {
+                return;
+            }
+            state.rooms.remove(&room.name);
+            // Under the lock: who joins the next one of that name comes behind it.
+            self.outlet.lost(&room.name)
+        };
+        if let Err(reason) = lost {
+            self.close(reason);
+        }
+    }
+
     pub(super) fn outlet(&self) -> &Arc<dyn Outlet> {
         &self.outlet
     }
@@ -119,7 +137,7 @@ impl Client {
             CloseReason::TooSlow | CloseReason::TooFast | CloseReason::TooBig => {
                 info!(client = %self.id, namespace = %self.area.spec.name, "closed: {reason}")
             }
-            CloseReason::Gone | CloseReason::Stopping => {
+            CloseReason::Gone | CloseReason::RoomDeleted | CloseReason::Stopping => {
                 debug!(client = %self.id, namespace = %self.area.spec.name, "closed: {reason}")
             }
         }
@@ -130,33 +148,6 @@ impl Client {
 impl State {
     /// Whether the client may send another event now.
     pub(super) fn may_send(&mut self, limits: &Limits) -> bool {
-        self.bucket.take(limits)
-    }
-}
-
-/// A token bucket: refilled at the allowed rate, holding one burst at most.
-struct Bucket {
-    tokens: f64,
-    filled: Instant,
-}
-
-impl Bucket {
-    fn full(limits: &Limits) -> Self {
-        Self {
-            tokens: f64::from(limits.burst),
-            filled: Instant::now(),
-        }
-    }
-
-    fn take(&mut self, limits: &Limits) -> bool {
-        let now = Instant::now();
-        let gained = (now - self.filled).as_secs_f64() * f64::from(limits.events_per_second);
-        self.filled = now;
-        self.tokens = (self.tokens + gained).min(f64::from(limits.burst));
-        if self.tokens < 1.0 {
-            return false;
-        }
-        self.tokens -= 1.0;
-        true
+        self.bucket.take(limits.pace())
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::event::{Epoch, Event};
 use super::name::{NamespaceName, RoomName};
+use super::terms::Terms;
 
 /// How many numbers a store reserves ahead for a room.
 ///
@@ -18,8 +19,8 @@ pub trait Keeper: Send + Sync + 'static {
     /// An event is about to be given out; nobody has heard of it yet.
     fn publishes(&self, namespace: &NamespaceName, room: &RoomName);
 
-    /// The room was given up.
-    fn gave_up(&self, namespace: &NamespaceName, room: &RoomName);
+    /// The room was created, or there is none of that name any more.
+    fn changed(&self, namespace: &NamespaceName, room: &RoomName);
 }
 
 /// Who is to know which rooms of a namespace change.
@@ -37,8 +38,8 @@ impl Keeping {
         self.keeper.publishes(&self.namespace, room);
     }
 
-    pub(super) fn gave_up(&self, room: &RoomName) {
-        self.keeper.gave_up(&self.namespace, room);
+    pub(super) fn changed(&self, room: &RoomName) {
+        self.keeper.changed(&self.namespace, room);
     }
 }
 
@@ -49,7 +50,7 @@ pub struct Forgetful;
 impl Keeper for Forgetful {
     fn publishes(&self, _: &NamespaceName, _: &RoomName) {}
 
-    fn gave_up(&self, _: &NamespaceName, _: &RoomName) {}
+    fn changed(&self, _: &NamespaceName, _: &RoomName) {}
 }
 
 /// A durable room, as a store writes it and gives it back.
@@ -66,6 +67,8 @@ pub struct Snapshot {
     /// No number from here on may be given in this epoch, unless a store has
     /// written down that more are reserved ([`super::hub::Hub::reserved`]).
     pub limit: u64,
+    /// What was laid down when it was created, if it was.
+    pub terms: Option<Terms>,
     /// What it keeps.
     pub contents: Contents,
 }

@@ -46,6 +46,15 @@ pub enum Error {
         /// The rooms that exist.
         known: String,
     },
+    /// A backend has to create a room of that name first, or has deleted it.
+    #[error("there is no room {0} here: it was not created, or it was deleted")]
+    NotCreated(String),
+    /// There is a room of that name already.
+    #[error("there is a room {0} already")]
+    RoomExists(String),
+    /// A room is to keep more events than its namespace lets one.
+    #[error("a room can keep {0} events at most")]
+    HistoryTooLong(usize),
     /// The verb, or publishing, is not for this client in this namespace.
     #[error("{verb} is not allowed in {namespace}")]
     NotAllowed {
@@ -99,7 +108,9 @@ impl Error {
             Self::NoToken(_) => "no_token",
             Self::UnknownNamespace(_) => "unknown_namespace",
             Self::Reserved { .. } => "reserved",
-            Self::UnknownRoom { .. } => "unknown_room",
+            Self::UnknownRoom { .. } | Self::NotCreated(_) => "unknown_room",
+            Self::RoomExists(_) => "room_exists",
+            Self::HistoryTooLong(_) => "history_too_long",
             Self::NotAllowed { .. } => "not_allowed",
             Self::NameRequired(_) => "name_required",
             Self::NotInRoom(_) => "not_in_room",

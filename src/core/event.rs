@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
-use super::client::ClientKey;
+use super::client::{ClientId, ClientKey};
 use super::encoded::{Encoded, Format};
 use super::name::{NamespaceName, Nickname, RoomName};
 
@@ -134,6 +134,17 @@ pub enum Kind {
     Left,
 }
 
+/// Whom a publication is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum To {
+    /// Everybody in the room.
+    Everybody,
+    /// The one member of a lobby that has this name.
+    Peer(Nickname),
+    /// Those of these clients that are in the room.
+    These(Arc<[ClientId]>),
+}
+
 /// Something that is to be published, before the room has given it an offset.
 #[derive(Debug)]
 pub struct Publication {
@@ -145,8 +156,8 @@ pub struct Publication {
     pub kind: Kind,
     /// Who publishes, as the others see it.
     pub sender: Nickname,
-    /// The one member that it is for, by its name; then it is nowhere kept.
-    pub to: Option<Nickname>,
+    /// Whom it is for; where not for everybody, it is nowhere kept.
+    pub to: To,
     /// Passed through as it came: never parsed, never re-ordered.
     pub message: Box<RawValue>,
     /// The client that is not told of it, since it is its own.
@@ -160,8 +171,8 @@ pub struct Publication {
 pub struct Event {
     /// What was published, where and by whom.
     pub publication: Publication,
-    /// Its place in the room; where it is for one member, the place behind which
-    /// it was sent: it has none of its own.
+    /// Its place in the room; where it is not for everybody, the place behind which
+    /// it was sent: see [`Event::place`].
     pub offset: Offset,
     /// When the room took it.
     pub time: DateTime<Utc>,
@@ -181,7 +192,15 @@ impl Event {
         }
     }
 
-    /// The event as every door shows it: `{sender, room, message, offset, time}`.
+    /// Its place in the room, if it has one of its own: what is for some members
+    /// only has none.
+    pub fn place(&self) -> Option<Offset> {
+        let has_place = self.publication.to == To::Everybody;
+        has_place.then_some(self.offset)
+    }
+
+    /// The event as every door shows it: `{sender, room, message, offset, time}`;
+    /// without an offset where it has none.
     ///
     /// Written once, on first use, however many clients get it.
     pub fn json(&self) -> &RawValue {
@@ -191,14 +210,15 @@ impl Event {
                 sender: &'a Nickname,
                 room: &'a RoomName,
                 message: &'a RawValue,
-                offset: Offset,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                offset: Option<Offset>,
                 time: String,
             }
             to_raw_value(&Shown {
                 sender: &self.publication.sender,
                 room: &self.publication.room,
                 message: &self.publication.message,
-                offset: self.offset,
+                offset: self.place(),
                 time: self.time.to_rfc3339_opts(SecondsFormat::Millis, true),
             })
             .expect("strings and raw JSON always serialize")
@@ -265,7 +285,7 @@ mod tests {
                 room: RoomName::parse("r").unwrap(),
                 kind: Kind::Message,
                 sender: Nickname::parse("anna").unwrap(),
-                to: None,
+                to: To::Everybody,
                 message: RawValue::from_string(message.into()).unwrap(),
                 origin: None,
                 retain: &[],

@@ -1,7 +1,9 @@
 //! The hub: the four things that can be done, in all namespaces.
 //! Every rule is enforced here, once, whatever door a client came by; what the
-//! rules are stands in `rules`, what a store asks for in `stored`.
+//! rules are stands in `rules`, what a store asks for in `stored`, and what becomes
+//! of rooms that backends create in `created`.
 
+mod created;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -16,7 +18,7 @@ use super::broker::{Broker, BrokerStatus, Done};
 use super::client::Client;
 use super::durable::{Forgetful, Keeper, Snapshot};
 use super::error::Error;
-use super::event::{Kind, Offset, Publication};
+use super::event::{Kind, Offset, Publication, To};
 use super::name::{NamespaceName, Nickname, RoomName};
 use super::namespace::{Namespace, Publisher, Verb};
 use super::outlet::{CloseReason, Outlet};
@@ -69,6 +71,8 @@ pub struct Outside<'a> {
     pub room: RoomName,
     /// Who publishes, as clients see it.
     pub sender: Nickname,
+    /// Whom it is for.
+    pub to: To,
     /// Passed through as it is.
     pub message: Box<RawValue>,
     /// Under which retain keys the room keeps it; empty: the room's first key.
@@ -223,7 +227,7 @@ impl Hub {
     ) -> Result<(), Error> {
         rules::admit(client, Verb::Leave)?;
         let left = client.lock().rooms.remove(room);
-        let left = left.ok_or_else(|| Error::NotInRoom(room.to_string()))?;
+        let left = left.ok_or_else(|| client.area.why_not_in(room))?;
         if left.leave(client.key(), Box::new(farewell), &self.tasks) {
             client.area.emptied(&left);
         }
@@ -255,7 +259,7 @@ impl Hub {
                     room,
                     kind,
                     sender,
-                    to,
+                    to: to.map_or(To::Everybody, To::Peer),
                     message,
                     origin: Some(client.key()),
                     retain: &[],
@@ -280,7 +284,7 @@ impl Hub {
                     room: from.room,
                     kind: Kind::Message,
                     sender: from.sender,
-                    to: None,
+                    to: from.to,
                     message: from.message,
                     origin: None,
                     retain: from.retain,
@@ -289,14 +293,6 @@ impl Hub {
             ),
             Err(error) => done(Err(error)),
         }
-    }
-
-    /// Whether a backend may publish in a namespace with what it offers.
-    ///
-    /// # Errors
-    /// It offers nothing or the wrong thing, or the namespace is closed to backends.
-    pub fn authorise(&self, namespace: &NamespaceName, offered: Option<&str>) -> Result<(), Error> {
-        rules::may_publish_with(&self.area(namespace)?.spec, offered)
     }
 
     /// Who is in a room. A room that nobody is in has nobody in it.
@@ -320,7 +316,13 @@ impl Hub {
     /// namespace can't retain any more.
     pub fn deliver(&self, publication: Publication) -> Result<Offset, Error> {
         let area = self.area(&publication.namespace)?;
-        let offset = area.deliver(publication, &self.tasks)?;
+        let offset = match &publication.to {
+            To::These(clients) => {
+                let these = self.roster.keys_of(clients);
+                area.tell_these(&these, publication, &self.tasks)?
+            }
+            To::Everybody | To::Peer(_) => area.deliver(publication, &self.tasks)?,
+        };
         metrics::counter!("roomcast_events_total", "namespace" => area.spec.name.to_string())
             .increment(1);
         Ok(offset)

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::durable::Contents;
 use super::event::Event;
-use super::namespace::Namespace;
+use super::terms::Keeps;
 
 /// The most bytes that the rooms of one namespace keep together: 64 MiB.
 ///
@@ -78,9 +78,9 @@ impl Kept {
 
     /// Whether the namespace may retain the event; always where that makes it
     /// retain less than before.
-    pub(super) fn may_retain(&self, event: &Event, spec: &Namespace) -> bool {
+    pub(super) fn may_retain(&self, event: &Event, keeps: Keeps<'_>) -> bool {
         let (mut more, mut less) = (0, 0);
-        for key in retain_keys(event, spec) {
+        for key in retain_keys(event, keeps) {
             more += event.weight();
             less += self.retained(key).map_or(0, |kept| kept.weight());
         }
@@ -88,25 +88,25 @@ impl Kept {
         more <= less || now + more - less <= RETAINED_MOST
     }
 
-    /// Retains the event as its namespace wants it, and adds it to the history.
-    pub(super) fn add(&mut self, event: &Arc<Event>, spec: &Namespace) {
-        for key in retain_keys(event, spec) {
+    /// Retains the event as it is wanted, and adds it to the history.
+    pub(super) fn add(&mut self, event: &Arc<Event>, keeps: Keeps<'_>) {
+        for key in retain_keys(event, keeps) {
             self.retain(key, event);
         }
-        self.remember(event, spec);
+        self.remember(event, keeps);
     }
 
-    /// Takes what a store had, as far as the namespace still wants it.
-    pub(super) fn restore(&mut self, stored: Contents, spec: &Namespace) {
+    /// Takes what a store had, as far as it is still wanted.
+    pub(super) fn restore(&mut self, stored: Contents, keeps: Keeps<'_>) {
         self.floor = stored.floor;
         self.hole = stored.hole;
         for (key, event) in stored.retained {
-            if spec.retain.contains(&key) {
+            if keeps.retain.contains(&key) {
                 self.retain(&key, &event);
             }
         }
         for event in stored.history {
-            self.remember(&event, spec);
+            self.remember(&event, keeps);
         }
     }
 
@@ -132,12 +132,12 @@ impl Kept {
         }
     }
 
-    fn remember(&mut self, event: &Arc<Event>, spec: &Namespace) {
+    fn remember(&mut self, event: &Arc<Event>, keeps: Keeps<'_>) {
         self.history_bytes += event.weight();
         let history = &self.budget.history;
         history.fetch_add(event.weight(), Ordering::Relaxed);
         self.history.push_back(event.clone());
-        while self.history.len() > spec.history || self.history_bytes > HISTORY_BYTES {
+        while self.history.len() > keeps.history || self.history_bytes > HISTORY_BYTES {
             if !self.forget_oldest() {
                 break;
             }
@@ -208,9 +208,9 @@ impl Kept {
 }
 
 /// Under which keys the room keeps the event: those it names, or the first.
-fn retain_keys<'a>(event: &'a Event, spec: &'a Namespace) -> impl Iterator<Item = &'a str> {
+fn retain_keys<'a>(event: &'a Event, keeps: Keeps<'a>) -> impl Iterator<Item = &'a str> {
     let named = event.publication.retain;
-    let all = spec.retain.iter().map(String::as_str);
+    let all = keeps.retain.iter().map(String::as_str);
     all.enumerate()
         .filter(move |(at, key)| named.contains(key) || (named.is_empty() && *at == 0))
         .map(|(_, key)| key)
@@ -221,7 +221,7 @@ mod tests {
     use serde_json::value::to_raw_value;
 
     use super::*;
-    use crate::core::event::{Kind, Publication};
+    use crate::core::event::{Kind, Publication, To};
     use crate::core::name::{NamespaceName, Nickname, RoomName};
 
     fn event(number: u64, retain: &'static [&'static str]) -> Arc<Event> {
@@ -230,7 +230,7 @@ mod tests {
             room: RoomName::parse("r").unwrap(),
             kind: Kind::Message,
             sender: Nickname::feed(),
-            to: None,
+            to: To::Everybody,
             message: to_raw_value(&"x".repeat(number as usize * 100)).unwrap(),
             origin: None,
             retain,
@@ -241,17 +241,16 @@ mod tests {
 
     #[test]
     fn the_budget_has_what_the_rooms_keep_and_nothing_else() {
-        let spec = Namespace {
-            retain: vec!["song".into(), "current".into()],
+        let keeps = Keeps {
+            retain: &["song".into(), "current".into()],
             history: 3,
-            ..Namespace::new(NamespaceName::parse("/n").unwrap())
         };
         let budget = Arc::new(Budget::default());
         let mut rooms = [Kept::new(budget.clone()), Kept::new(budget.clone())];
         let keys: [&[&str]; 4] = [&[], &["song", "current"], &["current"], &["other"]];
         for (number, keys) in (1..).zip(keys.into_iter().cycle().take(40)) {
             let room = &mut rooms[number as usize % 3 % 2];
-            room.add(&event(number, keys), &spec);
+            room.add(&event(number, keys), keeps);
             if number % 17 == 0 {
                 room.clear();
             }

@@ -2,6 +2,7 @@
 //! Knows no files and no TOML: whoever makes one has read and checked it.
 
 use super::name::{NamespaceName, Nickname, RoomName};
+use super::pace::Pace;
 use super::token::Token;
 
 /// What the clients of a namespace speak.
@@ -89,6 +90,9 @@ pub enum Rooms {
     Open,
     /// These and no others.
     Fixed(Vec<RoomName>),
+    /// Those that a backend has created, until it deletes them. Each has a token
+    /// of its own, and says what it keeps: of what the namespace offers.
+    Created,
 }
 
 /// How much one client may ask of a namespace.
@@ -106,6 +110,16 @@ pub struct Limits {
     pub events_per_second: u32,
     /// How many events one client may send at once after a quiet time.
     pub burst: u32,
+}
+
+impl Limits {
+    /// How fast one client may send.
+    pub(super) fn pace(&self) -> Pace {
+        Pace {
+            per_second: self.events_per_second,
+            burst: self.burst,
+        }
+    }
 }
 
 impl Default for Limits {

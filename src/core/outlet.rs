@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::event::Event;
+use super::name::RoomName;
 
 /// How many events may wait for one client before it counts as too slow.
 ///
@@ -35,6 +36,12 @@ pub trait Outlet: Send + Sync + 'static {
     /// all of them at once, where each would wait for its own.
     fn prepare(&self) {}
 
+    /// The client is no member of this room any more, since the room was deleted.
+    ///
+    /// # Errors
+    /// It has nothing left to be there for: the hub closes it with the reason.
+    fn lost(&self, room: &RoomName) -> Result<(), CloseReason>;
+
     /// Ends the connection, telling the client why as far as its protocol can.
     ///
     /// The door calls [`Hub::disconnect`](super::hub::Hub::disconnect) later.
@@ -52,6 +59,8 @@ pub enum CloseReason {
     TooFast,
     /// It has sent more in one piece than is read.
     TooBig,
+    /// The only room that it was there for was deleted.
+    RoomDeleted,
     /// The server is stopping; the client is welcome at the next one.
     Stopping,
 }
@@ -64,12 +73,13 @@ impl CloseReason {
             Self::Gone => "gone",
             Self::TooFast => "too_fast",
             Self::TooBig => "too_big",
+            Self::RoomDeleted => "room_deleted",
             Self::Stopping => "stopping",
         }
     }
 
     /// The code of a WebSocket's close frame: 1001 and 1009 by RFC 6455, section 7.4.1;
-    /// of the own ones 4000 to 4499 mean "come back".
+    /// of the own ones 4000 to 4499 mean "come back", and 4500 to 4999 "don't".
     pub fn websocket_code(self) -> u16 {
         match self {
             Self::Stopping => 1001,
@@ -77,6 +87,7 @@ impl CloseReason {
             Self::TooFast => 4001,
             Self::TooBig => 1009,
             Self::Gone => 4002,
+            Self::RoomDeleted => 4500,
         }
     }
 }
@@ -88,6 +99,7 @@ impl fmt::Display for CloseReason {
             Self::Gone => "the connection is gone",
             Self::TooBig => "too big: a packet can have twice the bytes that a message can",
             Self::TooFast => "too fast: wait for the answer to what was sent before",
+            Self::RoomDeleted => "the room was deleted",
             Self::Stopping => "the server is stopping; come back in a moment",
         })
     }

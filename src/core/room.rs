@@ -1,6 +1,7 @@
 //! One room: its members, its offsets, and which events it keeps.
 //! Knows no rules and no sockets: the hub asks, the shards deliver.
 
+mod addressed;
 mod lobby;
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,13 +12,14 @@ use tokio_util::task::TaskTracker;
 
 use super::client::{Client, ClientKey};
 use super::durable::{Keeping, Snapshot};
-use super::event::{Epoch, Event, Offset, Publication};
+use super::event::{Epoch, Event, Offset, Publication, To};
 use super::kept::{Budget, Kept};
 use super::name::{NamespaceName, Nickname, RoomName};
 use super::namespace::{Namespace, Protocol};
 use super::offsets::Offsets;
 use super::outlet::BACKLOG_MOST;
 use super::shard::{Item, Reply, Shard};
+use super::terms::{Keeps, Terms};
 pub use lobby::PEERS_MOST;
 use lobby::{LOBBY_SHARD, Peer};
 
@@ -65,6 +67,8 @@ pub(super) struct Room {
     /// Of a lobby, its namespace: the members are peers, who are told of each
     /// other and can be written to one by one.
     lobby: Option<NamespaceName>,
+    /// Of a room that was created: what was laid down then.
+    terms: Option<Terms>,
     /// Of a durable namespace: who is told before an event is given out.
     keeping: Option<Arc<Keeping>>,
     shards: Box<[Arc<Shard>]>,
@@ -96,11 +100,13 @@ impl Room {
         shards: usize,
         budget: Arc<Budget>,
         keeping: Option<Arc<Keeping>>,
+        terms: Option<Terms>,
     ) -> Self {
         let is_lobby = spec.protocol == Protocol::Lobby;
         Self {
             name,
             lobby: is_lobby.then(|| spec.name.clone()),
+            terms,
             keeping,
             shards: (0..shards).map(|_| Arc::default()).collect(),
             state: Mutex::new(State {
@@ -118,7 +124,8 @@ impl Room {
         let mut state = self.lock();
         if state.offsets.last().number == 0 {
             state.offsets = Offsets::of(snapshot.epoch, snapshot.head, snapshot.limit);
-            state.kept.restore(snapshot.contents, spec);
+            let keeps = Keeps::of(self.terms.as_ref(), spec);
+            state.kept.restore(snapshot.contents, keeps);
         }
     }
 
@@ -133,6 +140,7 @@ impl Room {
             epoch,
             head: number,
             limit,
+            terms: self.terms.clone(),
             contents: state.kept.contents(),
         }
     }
@@ -140,6 +148,11 @@ impl Room {
     /// A store has reserved the numbers below `limit`, in this epoch.
     pub(super) fn reserved(&self, epoch: Epoch, limit: u64) {
         self.lock().offsets.reserved(epoch, limit);
+    }
+
+    /// What was laid down when it was created, if it was.
+    pub(super) fn terms(&self) -> Option<&Terms> {
+        self.terms.as_ref()
     }
 
     /// The event that is retained under a key.
@@ -279,7 +292,7 @@ impl Room {
         if self.lobby.is_some() && !state.has_sender(&publication) {
             return Err((Refused::Nobody, publication.into()));
         }
-        if publication.to.is_some() {
+        if publication.to != To::Everybody {
             return self.tell(state, publication, tasks);
         }
         if !self.takes_events() {
@@ -287,7 +300,8 @@ impl Room {
         }
         let offset = state.offsets.prepare();
         let event = Event::new(publication, offset, Utc::now());
-        if !state.kept.may_retain(&event, spec) {
+        let keeps = Keeps::of(self.terms.as_ref(), spec);
+        if !state.kept.may_retain(&event, keeps) {
             return Err((Refused::Full, event.publication.into()));
         }
         if let Some(keeping) = &self.keeping {
@@ -295,7 +309,7 @@ impl Room {
         }
         let event = Arc::new(event);
         state.offsets.give();
-        state.kept.add(&event, spec);
+        state.kept.add(&event, keeps);
         if !state.members.is_empty() {
             let number = self.queue(event.clone(), tasks);
             state.has_done(&event.publication.sender, number);

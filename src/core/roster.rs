@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use super::area::Area;
-use super::client::{Client, ClientKey};
+use super::client::{Client, ClientId, ClientKey};
 use super::error::Error;
 use super::outlet::{CloseReason, Outlet};
 
@@ -25,8 +25,8 @@ const AT_ONCE: usize = 100;
 pub(super) struct Roster {
     last_key: AtomicU64,
     stopping: AtomicBool,
-    /// Guards who is connected; held to add, remove or copy the list only.
-    clients: Mutex<HashMap<ClientKey, Arc<Client>>>,
+    /// Guards who is connected; held to add, remove, find or copy only.
+    clients: Mutex<HashMap<ClientId, Arc<Client>>>,
 }
 
 impl Roster {
@@ -47,7 +47,7 @@ impl Roster {
             if self.is_stopping() {
                 return Err(Error::Closing);
             }
-            clients.insert(key, client.clone());
+            clients.insert(client.id(), client.clone());
         }
         let namespace = &area.spec.name;
         metrics::gauge!("roomcast_clients", "namespace" => namespace.to_string()).increment(1);
@@ -57,10 +57,22 @@ impl Roster {
 
     /// Forgets a client that is in no room any more; to be called once for each.
     pub(super) fn remove(&self, client: &Client) {
-        self.lock().remove(&client.key());
+        self.lock().remove(&client.id());
         let namespace = &client.area.spec.name;
         metrics::gauge!("roomcast_clients", "namespace" => namespace.to_string()).decrement(1);
         debug!(client = %client.id(), %namespace, "disconnected");
+    }
+
+    /// Those of these clients that are connected, each once.
+    pub(super) fn keys_of(&self, these: &[ClientId]) -> Vec<ClientKey> {
+        let mut keys: Vec<_> = {
+            let clients = self.lock();
+            let connected = these.iter().filter_map(|id| clients.get(id));
+            connected.map(|client| client.key()).collect()
+        };
+        keys.sort_unstable();
+        keys.dedup();
+        keys
     }
 
     /// Takes nobody any more, and closes those there are, not all at once.
@@ -87,7 +99,7 @@ impl Roster {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ClientKey, Arc<Client>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ClientId, Arc<Client>>> {
         self.clients.lock().expect("no code panics under this lock")
     }
 }

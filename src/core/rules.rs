@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use super::client::{Client, State};
 use super::error::Error;
 use super::name::{Nickname, RoomName};
-use super::namespace::{Namespace, Protocol, Publisher, Verb};
+use super::namespace::{Namespace, Protocol, Publisher, Rooms, Verb};
+use super::room::Room;
 
 /// How deeply a message may be nested: what serde_json itself reads.
 ///
@@ -102,6 +103,25 @@ pub(super) fn may_publish_with(spec: &Namespace, offered: Option<&str>) -> Resul
         None => Err(Error::TokenNeeded(spec.name.to_string())),
         Some(offered) if token.is(offered) => Ok(()),
         Some(_) => Err(Error::WrongToken(spec.name.to_string())),
+    }
+}
+
+/// Whether backends create rooms here, and may call one so.
+pub(super) fn may_create(spec: &Namespace, room: &RoomName) -> Result<(), Error> {
+    if spec.rooms != Rooms::Created {
+        return Err(not_allowed("creating and deleting rooms", spec));
+    }
+    check_length("room", room.as_str(), spec.limits.room_chars)
+}
+
+/// Whether what a backend offers is the token of a room that was created.
+pub(super) fn is_token_of(room: &Room, offered: Option<&str>) -> Result<(), Error> {
+    let hash = room.terms().map(|terms| terms.token);
+    match (hash, offered) {
+        (None, _) => Err(Error::NotCreated(room.name.to_string())),
+        (_, None) => Err(Error::TokenNeeded(room.name.to_string())),
+        (Some(hash), Some(offered)) if hash.is_of(offered) => Ok(()),
+        (_, Some(_)) => Err(Error::WrongToken(room.name.to_string())),
     }
 }
 

@@ -38,10 +38,15 @@ const AHEAD: usize = 8;
 /// around it reach the client in order.
 pub(super) type Reply = Box<dyn FnOnce() + Send>;
 
+/// Run by the worker for each member, when its turn comes.
+pub(super) type Tell = Box<dyn Fn(&Arc<Client>) + Send>;
+
 pub(super) enum Item {
     Event(Arc<Event>),
     /// An event for this member alone.
     For(ClientKey, Arc<Event>),
+    /// An event for these members.
+    These(Vec<ClientKey>, Arc<Event>),
     Join {
         client: Arc<Client>,
         welcome: Reply,
@@ -53,6 +58,15 @@ pub(super) enum Item {
     },
     /// An answer in its place among the events.
     Reply(Reply),
+    /// There are no members any more: each is told by this.
+    End(Tell),
+}
+
+impl Item {
+    /// Whether it counts among [`EVENTS_MOST`].
+    fn is_event(&self) -> bool {
+        matches!(self, Self::Event(_) | Self::These(..))
+    }
 }
 
 #[derive(Default)]
@@ -94,7 +108,7 @@ impl Shard {
         let mut state = self.lock();
         state.queued += 1;
         let number = state.queued;
-        state.events += usize::from(matches!(item, Item::Event(_)));
+        state.events += usize::from(item.is_event());
         state.queue.push_back(item);
         if !state.running {
             state.running = true;
@@ -115,7 +129,7 @@ impl Shard {
         let item = state.queue.pop_front();
         state.done = state.taken;
         state.taken += u64::from(item.is_some());
-        state.events -= usize::from(matches!(item, Some(Item::Event(_))));
+        state.events -= usize::from(item.as_ref().is_some_and(Item::is_event));
         if item.is_none() {
             state.running = false;
             state.parked = Some(std::mem::take(members));
@@ -147,6 +161,12 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
                 }
                 pace.has_done(1).await;
             }
+            Item::These(keys, event) => {
+                for member in keys.iter().filter_map(|key| members.get(*key)) {
+                    member.deliver(&event);
+                    pace.has_done(1).await;
+                }
+            }
             Item::Join {
                 client,
                 welcome,
@@ -163,6 +183,12 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
             Item::Reply(reply) => {
                 reply();
                 pace.has_done(1).await;
+            }
+            Item::End(tell) => {
+                for member in std::mem::take(&mut members).list {
+                    tell(&member.client);
+                    pace.has_done(1).await;
+                }
             }
             Item::Leave { key, farewell } => {
                 members.remove(key);

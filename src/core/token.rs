@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use ring::rand::{SystemRandom, generate};
 use subtle::ConstantTimeEq;
 
 /// The secret of a namespace.
@@ -39,6 +41,25 @@ impl Token {
         Ok(Self(text.into()))
     }
 
+    /// A token that nobody had before: 256 bits from the operating system, in
+    /// hexadecimal.
+    pub fn random() -> Self {
+        let bits: [u8; 32] = generate(&SystemRandom::new())
+            .expect("TLS needs the system's random numbers too")
+            .expose();
+        Self(bits.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The token itself, for the one whose it is.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// What is kept of it.
+    pub fn hash(&self) -> TokenHash {
+        TokenHash::of(&self.0)
+    }
+
     /// Whether this is what somebody offers, in a time that says nothing of how
     /// much of it is right.
     pub fn is(&self, offered: &str) -> bool {
@@ -68,6 +89,49 @@ impl fmt::Debug for Token {
     }
 }
 
+/// What is kept of a token where many are: good to check one, not to guess it.
+///
+/// SHA-256 without a salt or rounds: a random token of 256 bits can't be found by
+/// trying, as a password could.
+#[derive(Clone, Copy)]
+pub struct TokenHash([u8; SHA256_OUTPUT_LEN]);
+
+impl TokenHash {
+    fn of(token: &str) -> Self {
+        let digest = digest(&SHA256, token.as_bytes());
+        Self::stored(digest.as_ref()).expect("SHA-256 has this length")
+    }
+
+    /// Takes a hash back from where it was written down; none if it is no hash.
+    pub fn stored(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The hash, to be written down.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether it is of the token that somebody offers, in constant time.
+    pub fn is_of(&self, offered: &str) -> bool {
+        *self == Self::of(offered)
+    }
+}
+
+impl PartialEq for TokenHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for TokenHash {}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,5 +158,20 @@ mod tests {
             assert!(!token.is(other), "{other}");
         }
         assert_eq!(format!("{token:?}"), "Token");
+    }
+
+    #[test]
+    fn a_random_token_has_256_bits_and_is_known_by_its_hash() {
+        let (token, other) = (Token::random(), Token::random());
+        assert_eq!(token.reveal().len(), 64);
+        assert!(token.reveal().bytes().all(|b| b.is_ascii_hexdigit()));
+        assert_ne!(token, other);
+        let hash = TokenHash::stored(token.hash().as_bytes()).unwrap();
+        assert!(hash.is_of(token.reveal()));
+        for wrong in ["", other.reveal(), &token.reveal()[1..]] {
+            assert!(!hash.is_of(wrong), "{wrong}");
+        }
+        assert_eq!(format!("{hash:?}"), "TokenHash");
+        assert_eq!(TokenHash::stored(&[0; 31]), None);
     }
 }

@@ -1,24 +1,26 @@
 //! The ways in for clients. Each door translates its protocol for the hub, and
 //! knows no other door. Before all of them stands `cors`. Here is what those that
-//! speak HTTP have in common: how they read a body, how they refuse, and the tags of
-//! what they answer.
+//! speak HTTP have in common: how they read a body, how they refuse, the tags of what
+//! they answer; and how those read that speak WebSocket themselves.
 
 pub mod api;
 mod body;
 pub mod cors;
 mod etag;
 pub mod page;
+mod socket;
 pub mod socketio;
 pub mod sse;
 pub mod websocket;
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use self::body::{Unread, read_body};
 use self::etag::{etag, is_known};
+use self::socket::{Reader, open_socket};
 use crate::core::error::Error;
 
 /// Why a request is refused: problem details (RFC 9457), with the stable code as
@@ -48,6 +50,13 @@ impl Problem {
     fn unavailable(code: &'static str, why: impl ToString) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, why)
     }
+}
+
+/// What stands behind `Authorization: Bearer` (RFC 6750, section 2.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// What a [`Problem`] is written as.
@@ -106,7 +115,10 @@ impl IntoResponse for Problem {
 
 fn status_of(error: &Error) -> StatusCode {
     match error {
-        Error::UnknownNamespace(_) | Error::UnknownRoom { .. } => StatusCode::NOT_FOUND,
+        Error::UnknownNamespace(_) | Error::UnknownRoom { .. } | Error::NotCreated(_) => {
+            StatusCode::NOT_FOUND
+        }
+        Error::RoomExists(_) => StatusCode::CONFLICT,
         Error::TokenNeeded(_) => StatusCode::UNAUTHORIZED,
         Error::NotAllowed { .. }
         | Error::Reserved { .. }

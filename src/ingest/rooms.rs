@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use super::paced::Paced;
 use crate::core::error::Error;
-use crate::core::event::{Event, Offset};
+use crate::core::event::{Event, Offset, To};
 use crate::core::hub::{Hub, Outside};
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Publisher;
@@ -156,6 +156,7 @@ impl Rooms {
             namespace: &self.namespace,
             room: line.room.clone(),
             sender: Nickname::feed(),
+            to: To::Everybody,
             message: track.message,
             retain: track.retain,
         };

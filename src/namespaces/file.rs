@@ -18,6 +18,9 @@ const HISTORY_MOST: usize = 1_000;
 /// and small enough to be searched one by one.
 const LIST_MOST: usize = 1_000;
 
+/// The word for [`Rooms::Created`].
+const CREATED: &str = "created";
+
 /// The biggest message that a namespace can allow, in bytes.
 const MESSAGE_MOST: usize = 1024 * 1024;
 
@@ -91,8 +94,10 @@ fn fill(mut namespace: Namespace, table: &mut Table<'_>, enabled: bool) -> Names
 }
 
 fn rooms(table: &mut Table<'_>) -> Rooms {
-    let Some(items) = table.strings_or("rooms", "open") else {
-        return Rooms::Open;
+    let items = match table.strings_or("rooms", &["open", CREATED]) {
+        Some(Ok(items)) => items,
+        Some(Err(CREATED)) => return Rooms::Created,
+        Some(Err(_)) | None => return Rooms::Open,
     };
     if items.is_empty() || items.len() > LIST_MOST {
         table.wrong("rooms", format!("name 1 to {LIST_MOST} rooms, or \"open\""));
@@ -193,11 +198,19 @@ fn check(namespace: &Namespace, table: &mut Table<'_>, enabled: bool) {
         table.missing("protocol", "say \"room\", \"lobby\" or \"trigger\"");
         return;
     }
+    let is_created = namespace.rooms == Rooms::Created;
     if namespace.protocol != Protocol::Room {
         if table.has("verbs") {
             table.wrong("verbs", "only the protocol \"room\" has verbs");
         }
+        if is_created {
+            table.wrong("rooms", "only those of the protocol \"room\" are created");
+        }
         return;
+    }
+    if is_created && namespace.publish_token.is_some() {
+        let why = "each room that is created has a token of its own";
+        table.wrong("publish_token_file", why);
     }
     let publish = namespace.publishers.contains(&Publisher::Clients);
     let notify = namespace.verbs.contains(&Verb::Notify);

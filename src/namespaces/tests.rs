@@ -165,7 +165,7 @@ fn what_is_wrong_is_named_with_line_and_key() {
         ),
         (
             "protocol = \"room\"\nrooms = \"opne\"",
-            "x.toml:2: rooms: expected \"open\" or a list of strings, found \"opne\"",
+            "x.toml:2: rooms: expected \"open\", \"created\" or a list of strings, found \"opne\"",
         ),
         (
             "protocol = \"room\"\nrooms = []",

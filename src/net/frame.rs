@@ -7,11 +7,11 @@ use bytes::Bytes;
 /// namespace of a Socket.IO packet fit, and 10,000 of them are small.
 pub const START_MAX: usize = 72;
 
-/// A server's text frame with these parts as its payload (RFC 6455, section
-/// 5.2: one frame, not masked).
+/// A server's text frame with these parts, UTF-8 together, as its payload (RFC
+/// 6455, section 5.2: one frame, not masked).
 #[must_use]
-pub fn text_frame(parts: &[&str]) -> Bytes {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
+pub fn text_frame<P: AsRef<[u8]>>(parts: &[P]) -> Bytes {
+    let length: usize = parts.iter().map(|part| part.as_ref().len()).sum();
     let mut frame = Vec::with_capacity(length + 10);
     frame.push(0x81);
     match (u8::try_from(length), u16::try_from(length)) {
@@ -26,7 +26,7 @@ pub fn text_frame(parts: &[&str]) -> Bytes {
         }
     }
     for part in parts {
-        frame.extend(part.as_bytes());
+        frame.extend(part.as_ref());
     }
     frame.into()
 }

@@ -5,14 +5,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::DateTime;
+use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde_json::value::RawValue;
 use tracing::warn;
 
 use super::given::Life;
 use crate::core::durable::{BLOCK, Contents, Snapshot};
-use crate::core::event::{Epoch, Event, Kind, Offset, Publication};
+use crate::core::event::{Epoch, Event, Kind, Offset, Publication, To};
 use crate::core::name::{NamespaceName, Nickname, RoomName};
+use crate::core::terms::Terms;
+use crate::core::token::TokenHash;
 
 /// Which room: its namespace and its name.
 pub(super) type Name = (NamespaceName, RoomName);
@@ -68,7 +71,8 @@ pub(super) fn names(db: &Connection) -> rusqlite::Result<Vec<Name>> {
 /// All rooms, as they were. Nothing is reserved for them: the first event of one
 /// begins another epoch.
 pub(super) fn load(db: &Connection) -> rusqlite::Result<Vec<Snapshot>> {
-    let sql = "SELECT namespace, room, epoch, reserved, floor, hole, id FROM rooms";
+    let sql = "SELECT namespace, room, epoch, reserved, floor, hole, id, token, retain, history
+               FROM rooms";
     let mut rooms = db.prepare(sql)?;
     let rooms = rooms.query_map([], |row| {
         let (namespace, room) = name(row)?;
@@ -79,6 +83,7 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Vec<Snapshot>> {
             epoch: epoch(row, 2)?,
             head,
             limit: head + 1,
+            terms: terms(row)?,
             contents: Contents {
                 floor: row.get(4)?,
                 hole: row.get(5)?,
@@ -89,6 +94,19 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Vec<Snapshot>> {
         Ok(snapshot)
     })?;
     rooms.filter_map(of_us).collect()
+}
+
+fn terms(row: &Row<'_>) -> rusqlite::Result<Option<Terms>> {
+    let Some(token) = row.get::<_, Option<Vec<u8>>>(7)? else {
+        return Ok(None);
+    };
+    let token = TokenHash::stored(&token);
+    let no_hash = || rusqlite::Error::InvalidColumnType(7, "token".to_owned(), Type::Blob);
+    Ok(Some(Terms {
+        token: token.ok_or_else(no_hash)?,
+        retain: row.get(8)?,
+        history: row.get(9)?,
+    }))
 }
 
 fn name(row: &Row<'_>) -> rusqlite::Result<Name> {
@@ -157,10 +175,12 @@ pub(super) fn save(db: &Transaction<'_>, room: &Snapshot) -> rusqlite::Result<()
     if known.is_some_and(|(_, known)| known != epoch) {
         forget(db, &room.namespace, &room.room)?;
     }
+    let terms = room.terms.as_ref();
     let id: i64 = db
         .prepare_cached(
-            "INSERT INTO rooms (namespace, room, epoch, reserved, floor, hole)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO rooms
+             (namespace, room, epoch, reserved, floor, hole, token, retain, history)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (namespace, room) DO UPDATE SET reserved = ?4, floor = ?5
              RETURNING id",
         )?
@@ -171,7 +191,10 @@ pub(super) fn save(db: &Transaction<'_>, room: &Snapshot) -> rusqlite::Result<()
                 epoch,
                 room.limit,
                 room.contents.floor,
-                room.contents.hole
+                room.contents.hole,
+                terms.map(|terms| terms.token.as_bytes()),
+                terms.map(|terms| terms.retain),
+                terms.map(|terms| terms.history),
             ],
             |row| row.get(0),
         )?;
@@ -254,7 +277,7 @@ fn event(row: &Row<'_>, room: &Snapshot) -> rusqlite::Result<Event> {
         room: room.room.clone(),
         kind: Kind::Message,
         sender: Nickname::stored(&row.get::<_, String>(3)?).map_err(unreadable)?,
-        to: None,
+        to: To::Everybody,
         message: RawValue::from_string(row.get(4)?).map_err(unreadable)?,
         origin: None,
         retain: &[],
@@ -272,6 +295,6 @@ fn epoch(row: &Row<'_>, column: usize) -> rusqlite::Result<Epoch> {
 }
 
 fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
-    let kind = rusqlite::types::Type::Text;
+    let kind = Type::Text;
     rusqlite::Error::FromSqlConversionFailure(0, kind, Box::new(error))
 }

@@ -11,7 +11,7 @@ use super::file::OpenError;
 const APPLICATION: i64 = 0x726f_6f6d;
 
 /// The schema of this version. With another one comes a step in [`migrate`].
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 const TABLES: &str = "
     -- The run of the server that wrote last: one row.
@@ -33,6 +33,10 @@ const TABLES: &str = "
         floor     INTEGER NOT NULL,
         -- Below it something was given out that is lost.
         hole      INTEGER NOT NULL,
+        -- What was laid down for a room that was created; else nothing.
+        token     BLOB,    -- SHA-256 of it
+        retain    INTEGER, -- whether it retains its latest event
+        history   INTEGER, -- how many events it keeps
         UNIQUE (namespace, room)
     );
     CREATE TABLE events (
@@ -78,13 +82,28 @@ pub(super) fn check(db: &Connection, path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Makes the tables where there are none.
+/// What brings the schema of a version to that of the next one.
+const STEPS: [(i64, &str); 1] = [(
+    1,
+    "ALTER TABLE rooms ADD COLUMN token BLOB;
+     ALTER TABLE rooms ADD COLUMN retain INTEGER;
+     ALTER TABLE rooms ADD COLUMN history INTEGER;",
+)];
+
+/// Makes the tables where there are none, and brings those of earlier versions up.
 pub(super) fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
-    if number(db, "user_version")? == SCHEMA {
+    let found = number(db, "user_version")?;
+    if found == SCHEMA {
         return Ok(());
     }
     let transaction = db.transaction()?;
-    transaction.execute_batch(TABLES)?;
+    if found == 0 {
+        transaction.execute_batch(TABLES)?;
+    }
+    let missing = STEPS.iter().filter(|(from, _)| found > 0 && *from >= found);
+    for (_, step) in missing {
+        transaction.execute_batch(step)?;
+    }
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", SCHEMA)?;
     transaction.commit()

@@ -1,5 +1,6 @@
 //! The hub by itself: here its rules; backlogs, budgets and turns are below.
 
+mod created;
 mod crowd;
 mod durable;
 mod feed;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use roomcast::core::broker::Memory;
 use roomcast::core::client::Client;
 use roomcast::core::error::Error;
-use roomcast::core::event::{Event, Offset};
+use roomcast::core::event::{Event, Offset, To};
 use roomcast::core::hub::{Hub, Outside};
 use roomcast::core::name::{NamespaceName, Nickname, RoomName};
 use roomcast::core::namespace::{Limits, Namespace, Protocol, Publisher, Rooms, Verb};
@@ -27,6 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 #[derive(Debug, PartialEq)]
 enum Told {
     Event(String),
+    Lost(RoomName),
     Closed(CloseReason),
 }
 
@@ -38,6 +40,11 @@ impl Outlet for Recorder {
         self.0
             .send(Told::Event(text))
             .map_err(|_| CloseReason::Gone)
+    }
+
+    fn lost(&self, room: &RoomName) -> Result<(), CloseReason> {
+        let _ = self.0.send(Told::Lost(room.clone()));
+        Ok(())
     }
 
     fn close(&self, reason: CloseReason) {
@@ -147,6 +154,7 @@ fn publish_in(
             namespace: &NamespaceName::parse("/n").unwrap(),
             room: room(name),
             sender: Nickname::feed(),
+            to: To::Everybody,
             message,
             retain,
         },

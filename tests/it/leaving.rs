@@ -39,6 +39,10 @@ impl Outlet for Held {
         Ok(())
     }
 
+    fn lost(&self, _: &RoomName) -> Result<(), CloseReason> {
+        unreachable!("no room is deleted here")
+    }
+
     fn close(&self, _: CloseReason) {}
 }
 

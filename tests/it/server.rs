@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use roomcast::config::Config;
+use roomcast::core::event::To;
 use roomcast::core::hub::{Hub, Outside};
 use roomcast::core::name::{NamespaceName, Nickname, RoomName};
 use roomcast::core::namespace::Publisher;
@@ -86,6 +87,7 @@ impl TestServer {
             namespace: &NamespaceName::parse(namespace).unwrap(),
             room: RoomName::parse(room).unwrap(),
             sender: Nickname::http(),
+            to: To::Everybody,
             message: to_raw_value(&message).unwrap(),
             retain: &[],
         };

@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Refused, Room, State, Unpublished};
 use crate::core::client::{Client, ClientKey};
-use crate::core::event::{Event, Kind, Offset, Publication};
+use crate::core::event::{Event, Kind, Offset, Publication, To};
 use crate::core::name::Nickname;
 use crate::core::shard::{Item, Reply};
 
@@ -104,7 +104,7 @@ impl Room {
             room: self.name.clone(),
             kind,
             sender: who.clone(),
-            to: None,
+            to: To::Everybody,
             message: RawValue::NULL.to_owned(),
             origin: Some(key),
             retain: &[],
@@ -131,7 +131,10 @@ impl Room {
         publication: Publication,
         tasks: &TaskTracker,
     ) -> Result<Offset, Unpublished> {
-        let to = publication.to.as_ref().and_then(|to| state.peers.get(to));
+        let to = match &publication.to {
+            To::Peer(name) => state.peers.get(name),
+            To::Everybody | To::These(_) => None,
+        };
         let Some(peer) = to.cloned() else {
             return Err((Refused::Nobody, publication.into()));
         };

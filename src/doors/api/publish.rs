@@ -17,11 +17,11 @@ use super::Api;
 use super::described::{Posted, Unpublished};
 use super::track;
 use crate::core::error::Error;
-use crate::core::event::Offset;
+use crate::core::event::{Offset, To};
 use crate::core::hub::Outside;
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Publisher;
-use crate::doors::{Problem, Unread, read_body};
+use crate::doors::{Problem, Unread, bearer, read_body};
 use crate::net::PeerAddr;
 use crate::net::peer::sender;
 use crate::nowplaying::NAMESPACE;
@@ -90,8 +90,8 @@ pub(super) async fn to_room(
 ) -> Result<Response, Problem> {
     let Path((namespace, room)) = path.map_err(unreadable)?;
     let namespace = namespace_of(&namespace)?;
-    authorise(&api, &namespace, &headers)?;
     let room = RoomName::parse(&room).map_err(Error::from)?;
+    authorise(&api, &namespace, &room, &headers)?;
     let body = body_of(&api, &namespace, body).await?;
     if namespace.as_str() == NAMESPACE {
         let most = message_most(&api, &namespace)?;
@@ -130,11 +130,11 @@ pub(super) async fn to_bus(
 ) -> Result<&'static str, Problem> {
     let Path(room) = path.map_err(unreadable)?;
     let namespace = namespace_of("bus")?;
+    let room = RoomName::parse(&room).map_err(Error::from)?;
     let private = sender(peer, &headers, &api.trusted).is_private();
     if !private || headers.contains_key(header::ORIGIN) {
-        authorise(&api, &namespace, &headers)?;
+        authorise(&api, &namespace, &room, &headers)?;
     }
-    let room = RoomName::parse(&room).map_err(Error::from)?;
     let body = body_of(&api, &namespace, body).await?;
     publish(&api, &namespace, &room, &body).await?;
     Ok("OK")
@@ -169,9 +169,14 @@ pub(super) fn unreadable(why: impl ToString) -> Problem {
     Problem::bad_request(UNREADABLE, why)
 }
 
-/// Whether the request has the namespace's token; counted where it has not.
-fn authorise(api: &Api, namespace: &NamespaceName, headers: &HeaderMap) -> Result<(), Error> {
-    let allowed = api.hub.authorise(namespace, bearer(headers));
+/// Whether the request has the token that it takes; counted where it has not.
+fn authorise(
+    api: &Api,
+    namespace: &NamespaceName,
+    room: &RoomName,
+    headers: &HeaderMap,
+) -> Result<(), Error> {
+    let allowed = api.hub.authorise(namespace, room, bearer(headers));
     if let Err(error) = &allowed {
         let reason = error.code();
         metrics::counter!("roomcast_refused_total", "door" => "api", "reason" => reason)
@@ -179,13 +184,6 @@ fn authorise(api: &Api, namespace: &NamespaceName, headers: &HeaderMap) -> Resul
         debug!(%namespace, reason, "a publication was refused");
     }
     allowed
-}
-
-/// What stands behind `Authorization: Bearer` (RFC 6750, section 2.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = header.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 async fn publish(
@@ -201,6 +199,7 @@ async fn publish(
         namespace,
         room: room.clone(),
         sender: Nickname::http(),
+        to: To::Everybody,
         message,
         retain: &[],
     };

@@ -18,7 +18,7 @@ use tracing::error;
 use super::link::Link;
 use super::shown::Dialect;
 use crate::core::event::Event;
-use crate::core::name::{NamespaceName, Nickname};
+use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Protocol;
 use crate::core::outlet::{CloseReason, Outlet};
 use crate::net::frame::text_frame;
@@ -220,6 +220,14 @@ impl Outlet for SocketOutlet {
         if let Some(wire) = self.wire.get() {
             wire.prepare();
         }
+    }
+
+    fn lost(&self, room: &RoomName) -> Result<(), CloseReason> {
+        let problem = Problem {
+            code: CloseReason::RoomDeleted.code(),
+            message: &format!("the room {room} was deleted"),
+        };
+        self.emit_error(Some("LEAVE"), &problem)
     }
 
     fn close(&self, reason: CloseReason) {

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::core::encoded::Format;
 use crate::core::event::Event;
+use crate::core::name::RoomName;
 use crate::core::outlet::{CloseReason, OUTLET_QUEUE, Outlet};
 
 const BLOCK: Format = Format("server-sent event");
@@ -47,6 +48,10 @@ impl Outlet for SseOutlet {
         self.send(block.into_owned())
     }
 
+    fn lost(&self, _: &RoomName) -> Result<(), CloseReason> {
+        Err(CloseReason::RoomDeleted)
+    }
+
     fn close(&self, reason: CloseReason) {
         // No event called `error`: EventSource has one of its own.
         let code = reason.code();
@@ -57,10 +62,11 @@ impl Outlet for SseOutlet {
     }
 }
 
-/// An event with its offset as its id. A line of the message is one here: a
+/// An event with its offset, if it has one, as its id. A line of the message is one here: a
 /// message may have line breaks between its parts.
 fn block(event: &Event) -> Bytes {
-    let mut block = format!("id: {}\n", event.offset);
+    let place = event.place();
+    let mut block = place.map_or_else(String::new, |offset| format!("id: {offset}\n"));
     for line in event.json().get().split(['\n', '\r']) {
         block.push_str("data: ");
         block.push_str(line);
@@ -73,8 +79,8 @@ fn block(event: &Event) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::event::{Kind, Publication};
-    use crate::core::name::{NamespaceName, Nickname, RoomName};
+    use crate::core::event::{Kind, Publication, To};
+    use crate::core::name::{NamespaceName, Nickname};
 
     #[test]
     fn a_message_may_have_line_breaks() {
@@ -84,7 +90,7 @@ mod tests {
             room: RoomName::parse("r").unwrap(),
             kind: Kind::Message,
             sender: Nickname::http(),
-            to: None,
+            to: To::Everybody,
             message: serde_json::value::RawValue::from_string(text.into()).unwrap(),
             origin: None,
             retain: &[],

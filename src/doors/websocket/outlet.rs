@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::target::Shape;
 use crate::core::encoded::Format;
 use crate::core::event::Event;
+use crate::core::name::RoomName;
 use crate::core::outlet::{CloseReason, Outlet};
 use crate::net::frame::{close_frame, text_frame};
 use crate::net::{Untaken, Wire};
@@ -127,6 +128,10 @@ impl Outlet for RawOutlet {
 
     fn prepare(&self) {
         self.wire.prepare();
+    }
+
+    fn lost(&self, _: &RoomName) -> Result<(), CloseReason> {
+        Err(CloseReason::RoomDeleted)
     }
 
     fn close(&self, reason: CloseReason) {

@@ -26,6 +26,10 @@ impl Outlet for Member {
         Ok(())
     }
 
+    fn lost(&self, _: &RoomName) -> Result<(), CloseReason> {
+        unreachable!("no room is deleted here")
+    }
+
     fn close(&self, _: CloseReason) {}
 }
 

@@ -16,7 +16,7 @@ impl Keeper for Asked {
         self.0.lock().unwrap().insert(room.to_string());
     }
 
-    fn gave_up(&self, namespace: &NamespaceName, room: &RoomName) {
+    fn changed(&self, namespace: &NamespaceName, room: &RoomName) {
         self.publishes(namespace, room);
     }
 }

@@ -33,6 +33,7 @@ fn fill(hub: &Arc<Hub>, namespace: &NamespaceName, name: &str) {
                 namespace,
                 room: room(name),
                 sender: Nickname::feed(),
+                to: To::Everybody,
                 message: RawValue::from_string(FILLER.into()).unwrap(),
                 retain: &["current"],
             },

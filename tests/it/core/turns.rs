@@ -19,6 +19,10 @@ impl Outlet for Counter {
         Ok(())
     }
 
+    fn lost(&self, _: &RoomName) -> Result<(), CloseReason> {
+        unreachable!("no room is deleted here")
+    }
+
     fn close(&self, _: CloseReason) {}
 }
 

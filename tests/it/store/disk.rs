@@ -122,7 +122,7 @@ async fn what_is_not_ours_to_use_is_refused_with_the_reason() {
         database(state.path()).execute_batch(sql).unwrap();
         let said = refused(state.path()).await;
         assert!(said.contains(words), "{said}");
-        let undo = "PRAGMA user_version = 1";
+        let undo = "PRAGMA user_version = 2";
         database(state.path()).execute_batch(undo).unwrap();
     }
 }
