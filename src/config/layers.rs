@@ -9,7 +9,8 @@ use std::path::Path;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use super::options::{self, CONFIG, OPTIONS, Opt, PREFIX};
+use super::opt::{Opt, PREFIX};
+use super::options::{self, CONFIG, OPTIONS};
 use super::tokens;
 use crate::document::{Item, Table};
 use crate::problem::{Fault, Origin, Problem};

@@ -1,101 +1,10 @@
-//! Every option: its flag, variable, key, default and help, declared once.
+//! Every option: its flag, default and help, declared once; and the command line.
 //! Knows no value: what an option takes is checked where it is resolved.
 
-use clap::builder::NonEmptyStringValueParser;
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, Command};
 
-use crate::document::Type;
+use super::opt::{Kind, Opt};
 use crate::simulate;
-
-/// What stands before an option's name in the environment.
-pub(super) const PREFIX: &str = "ROOMCAST_";
-
-/// One option.
-pub(super) struct Opt {
-    /// The long flag, and the key in a file.
-    pub(super) name: &'static str,
-    short: Option<char>,
-    kind: Kind,
-    /// What the value is called in the help.
-    value: &'static str,
-    /// As it would stand on the command line.
-    pub(super) default: Option<&'static str>,
-    help: &'static str,
-}
-
-/// What an option takes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Switch,
-    Number,
-    Text,
-    Listen,
-    List,
-}
-
-impl Opt {
-    const fn new(name: &'static str, kind: Kind, value: &'static str, help: &'static str) -> Self {
-        Self {
-            name,
-            short: None,
-            kind,
-            value,
-            default: None,
-            help,
-        }
-    }
-
-    const fn short(mut self, short: char) -> Self {
-        self.short = Some(short);
-        self
-    }
-
-    const fn or(mut self, default: &'static str) -> Self {
-        self.default = Some(default);
-        self
-    }
-
-    /// The variable of the environment: `ROOMCAST_ZETTA_LISTEN`.
-    pub(super) fn variable(&self) -> String {
-        let name = self.name.to_ascii_uppercase().replace('-', "_");
-        format!("{PREFIX}{name}")
-    }
-
-    /// What its key takes in a file.
-    pub(super) fn types(&self) -> &'static [Type] {
-        match self.kind {
-            Kind::Switch => &[Type::Boolean],
-            Kind::Number => &[Type::Number],
-            Kind::Text => &[Type::String],
-            Kind::Listen => &[Type::Number, Type::String],
-            Kind::List => &[Type::Strings, Type::String],
-        }
-    }
-
-    fn arg(&self) -> Arg {
-        let mut notes = format!("[env: {}]", self.variable());
-        if let Some(default) = self.default {
-            notes.push_str(&format!(" [default: {default}]"));
-        }
-        let arg = Arg::new(self.name)
-            .long(self.name)
-            .short(self.short)
-            .global(true)
-            .value_name(self.value)
-            .value_parser(NonEmptyStringValueParser::new())
-            .help(format!("{} {notes}", self.help));
-        match self.kind {
-            // So that `--https=false` can take back what a file says.
-            Kind::Switch => arg
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value("true")
-                .hide_possible_values(true),
-            Kind::List => arg.action(ArgAction::Append),
-            Kind::Number | Kind::Text | Kind::Listen => arg,
-        }
-    }
-}
 
 /// All options, in the order of the help.
 pub(super) const OPTIONS: [Opt; 21] = [
