@@ -6,6 +6,7 @@ mod layers;
 mod opt;
 mod options;
 mod report;
+mod secrets;
 mod summary;
 mod tls;
 mod tokens;

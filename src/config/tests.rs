@@ -329,7 +329,7 @@ fn tokens_come_from_the_environment_or_from_files_and_are_not_repeated() {
         ("ROOMCAST_TOKEN_BUS", "hunter2hunter2 hunter2", "no blanks"),
         (
             "ROOMCAST_TOKEN_BUS_FILE",
-            "/nowhere/hunter2",
+            "hunter2hunter2hunter2",
             "can't be read",
         ),
         ("ROOMCAST_TOKEN_", "0123456789abcdef", "a-z, 0-9"),

@@ -1,0 +1,43 @@
+//! Secrets as the environment has them: a value, or the path of a file that holds
+//! it, under a name that ends in `_FILE`. Knows no option and no namespace.
+
+use std::ffi::OsStr;
+use std::fs;
+
+use super::layers::Layers;
+use crate::core::token::Token;
+use crate::problem::{Fault, Origin};
+
+/// What a variable's name ends in that holds the path of a secret's file.
+pub(super) const FILE: &str = "_FILE";
+
+/// What a variable says or, where its name ends in `_FILE`, the file that it names.
+///
+/// # Errors
+/// The file can't be read. Its path is not repeated: some put the secret itself there.
+pub(super) fn text(name: &str, value: &OsStr) -> Result<String, String> {
+    if !name.ends_with(FILE) {
+        return Ok(value.to_string_lossy().into_owned());
+    }
+    fs::read_to_string(value).map_err(|error| format!("the file can't be read: {error}"))
+}
+
+/// A secret that is compared with what somebody offers.
+///
+/// # Errors
+/// What is wrong with it, without it.
+pub(super) fn token(text: &str) -> Result<Token, String> {
+    // Files end with a newline, which is no part of it.
+    Token::parse(text.trim()).map_err(|error| error.to_string())
+}
+
+impl Layers {
+    /// Notes that a secret is set by two variables.
+    ///
+    /// Neither goes before the other: whoever changes the one that does not count
+    /// would not see that nothing has changed.
+    pub(super) fn set_twice(&mut self, what: &str, one: &str, other: String) {
+        let why = format!("{what} comes from {one} as well: set one of them");
+        self.note(Origin::Variable(other), Fault::WrongOption(why));
+    }
+}
