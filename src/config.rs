@@ -5,8 +5,10 @@ mod clash;
 mod layers;
 mod opt;
 mod options;
+mod push;
 mod report;
 mod secrets;
+mod slips;
 mod summary;
 mod tls;
 mod tokens;
@@ -27,6 +29,7 @@ use crate::net::origin::WebOrigins;
 use crate::problem::{Fault, Origin, Problem, Problems};
 use crate::simulate;
 use layers::Layers;
+pub use push::Push;
 pub use report::Report;
 pub use tls::Tls;
 pub use tokens::variable as token_variable;
@@ -65,6 +68,8 @@ pub struct Config {
     pub namespaces: Option<PathBuf>,
     /// The port more for raw WebSockets; none: there is none.
     pub gateway_listen: Option<SocketAddr>,
+    /// The push door; none: it is off.
+    pub push: Option<Push>,
     /// Where Zetta connects to; none: nowhere.
     pub zetta_listen: Option<SocketAddr>,
     /// From where Zetta may connect.
@@ -116,7 +121,8 @@ impl ConfigError {
 }
 
 impl Config {
-    /// Resolves the settings: flag, then environment, then file, then default.
+    /// Resolves the settings: flag, then environment (the option's own variable
+    /// before its alias), then file, then default.
     ///
     /// `args` begins with the name of the program.
     ///
@@ -157,6 +163,7 @@ impl Config {
             gateway_listen: layers
                 .required("gateway-listen", value::listen_or_off)
                 .map(|listen| listen.address()),
+            push: push::read(&mut layers),
             zetta_listen: layers
                 .required("zetta-listen", value::listen_or_off)
                 .map(|listen| listen.address()),

@@ -4,6 +4,7 @@
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction};
 
+use super::secrets;
 use crate::document::Type;
 
 /// What stands before an option's name in the environment.
@@ -15,6 +16,7 @@ pub(super) struct Opt {
     pub(super) name: &'static str,
     short: Option<char>,
     kind: Kind,
+    alias: Option<&'static str>,
     /// What the value is called in the help.
     value: &'static str,
     /// As it would stand on the command line.
@@ -30,6 +32,8 @@ pub(super) enum Kind {
     Text,
     Listen,
     List,
+    /// A text that is never repeated; the environment may name a file that holds it.
+    Secret,
 }
 
 impl Opt {
@@ -43,6 +47,7 @@ impl Opt {
             name,
             short: None,
             kind,
+            alias: None,
             value,
             default: None,
             help,
@@ -59,10 +64,33 @@ impl Opt {
         self
     }
 
-    /// The variable of the environment: `ROOMCAST_ZETTA_LISTEN`.
+    /// Gives it a second variable: what the program that roomcast stands in for
+    /// called it.
+    pub(super) const fn alias(mut self, variable: &'static str) -> Self {
+        self.alias = Some(variable);
+        self
+    }
+
+    /// Its own variable of the environment: `ROOMCAST_ZETTA_LISTEN`.
     pub(super) fn variable(&self) -> String {
         let name = self.name.to_ascii_uppercase().replace('-', "_");
         format!("{PREFIX}{name}")
+    }
+
+    /// All variables that set it, in the order in which they are asked: its own,
+    /// then the alias; with each of a secret goes the one that names its file.
+    pub(super) fn variables(&self) -> Vec<Vec<String>> {
+        let names = [Some(self.variable()), self.alias.map(str::to_owned)];
+        let with_file = |name: String| match self.kind {
+            Kind::Secret => vec![name.clone(), name + secrets::FILE],
+            _ => vec![name],
+        };
+        names.into_iter().flatten().map(with_file).collect()
+    }
+
+    /// Whether it is a secret.
+    pub(super) fn is_secret(&self) -> bool {
+        self.kind == Kind::Secret
     }
 
     /// What its key takes in a file.
@@ -70,14 +98,14 @@ impl Opt {
         match self.kind {
             Kind::Switch => &[Type::Boolean],
             Kind::Number => &[Type::Number],
-            Kind::Text => &[Type::String],
+            Kind::Text | Kind::Secret => &[Type::String],
             Kind::Listen => &[Type::Number, Type::String],
             Kind::List => &[Type::Strings, Type::String],
         }
     }
 
     pub(super) fn arg(&self) -> Arg {
-        let mut notes = format!("[env: {}]", self.variable());
+        let mut notes = format!("[env: {}]", self.variables().concat().join(", "));
         if let Some(default) = self.default {
             notes.push_str(&format!(" [default: {default}]"));
         }
@@ -96,7 +124,7 @@ impl Opt {
                 .default_missing_value("true")
                 .hide_possible_values(true),
             Kind::List => arg.action(ArgAction::Append),
-            Kind::Number | Kind::Text | Kind::Listen => arg,
+            Kind::Number | Kind::Text | Kind::Listen | Kind::Secret => arg,
         }
     }
 }

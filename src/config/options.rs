@@ -7,7 +7,7 @@ use super::opt::{Kind, Opt};
 use crate::simulate;
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 21] = [
+pub(super) const OPTIONS: [Opt; 26] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -58,6 +58,41 @@ pub(super) const OPTIONS: [Opt; 21] = [
          a port alone means every address; `off` for none",
     )
     .or("off"),
+    Opt::new("push", Kind::Switch, "BOOL", "Serve the push door").or("false"),
+    Opt::new(
+        "push-http",
+        Kind::Listen,
+        "PORT|ADDR:PORT",
+        "Where publishers post to the push door; a port alone means every address",
+    )
+    .alias("PORT_HTTP")
+    .or("5223"),
+    Opt::new(
+        "push-ws",
+        Kind::Listen,
+        "PORT|ADDR:PORT",
+        "Where subscribers connect to the push door; a port alone means every address",
+    )
+    .alias("PORT_WS")
+    .or("5222"),
+    Opt::new(
+        "push-key",
+        Kind::Secret,
+        "KEY",
+        "What creating a channel of the push door needs, as `Authorization: Bearer KEY`; \
+         without it loopback and private addresses create them; a variable that ends in \
+         _FILE names a file with the key",
+    )
+    .alias("PUSH_KEY"),
+    Opt::new(
+        "push-rate",
+        Kind::Number,
+        "N",
+        "How many requests per second one address may make where publishers post",
+    )
+    // A backend that pushes as fast as it can on one connection stays below it; a
+    // flood does not take a core.
+    .or("1000"),
     Opt::new(
         "zetta-listen",
         Kind::Listen,
@@ -180,7 +215,7 @@ pub(super) fn command() -> Command {
         .about("A small server that holds rooms: what happens in one reaches everybody in it")
         .after_help(
             "A flag wins over the environment, that over the file, that over the default. \
-             An empty variable counts as not set.\n\
+             Of an option's variables the first that is set counts; an empty one is not set.\n\
              Exit codes: 0 done, 1 failed, 2 wrong usage.",
         )
         .args_override_self(false)

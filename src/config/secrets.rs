@@ -1,10 +1,12 @@
 //! Secrets as the environment has them: a value, or the path of a file that holds
-//! it, under a name that ends in `_FILE`. Knows no option and no namespace.
+//! it, under a name that ends in `_FILE`. Knows neither which options there are nor
+//! any namespace.
 
 use std::ffi::OsStr;
 use std::fs;
 
-use super::layers::Layers;
+use super::layers::{Found, Layers};
+use super::opt::Opt;
 use crate::core::token::Token;
 use crate::problem::{Fault, Origin};
 
@@ -32,6 +34,25 @@ pub(super) fn token(text: &str) -> Result<Token, String> {
 }
 
 impl Layers {
+    /// A secret's value, where it was found or in the file that is named there.
+    pub(super) fn told(&mut self, option: &Opt, found: Found) -> Found {
+        let mut found = found.into_iter();
+        match (found.next(), found.next()) {
+            (Some((Origin::Variable(one), _)), Some((Origin::Variable(other), _))) => {
+                self.set_twice(&format!("--{}", option.name), &one, other);
+                Found::new()
+            }
+            (Some((Origin::Variable(name), value)), _) => match text(&name, value.as_ref()) {
+                Ok(text) => vec![(Origin::Variable(name), text)],
+                Err(why) => {
+                    self.note(Origin::Variable(name), Fault::WrongOption(why));
+                    Found::new()
+                }
+            },
+            (first, _) => first.into_iter().collect(),
+        }
+    }
+
     /// Notes that a secret is set by two variables.
     ///
     /// Neither goes before the other: whoever changes the one that does not count

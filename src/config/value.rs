@@ -1,8 +1,10 @@
 //! What the text of an option means: ports, networks, zones and the like.
 //! Knows neither the options' names nor where a text came from.
 
+use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use chrono_tz::{TZ_VARIANTS, Tz};
@@ -51,6 +53,10 @@ const PRIVATE: [&str; 8] = [
 
 /// The most connections that can be asked for: more than one machine's ports.
 const CONNECTIONS_MOST: usize = 1_000_000;
+
+/// The most requests per second that one address can be let make: as good as no
+/// limit, since one connection does not carry as many.
+const RATE_MOST: u32 = 100_000;
 
 /// The longest that a play log is kept: a century, that is for good.
 const DAYS_MOST: u64 = 36_500;
@@ -167,17 +173,16 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
 }
 
 pub(super) fn connections(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok();
-    number
-        .filter(|number| (1..=CONNECTIONS_MOST).contains(number))
-        .ok_or_else(|| format!("`{text}` is not a whole number from 1 to {CONNECTIONS_MOST}"))
+    whole(text, "a whole number", CONNECTIONS_MOST)
+}
+
+pub(super) fn rate(text: &str) -> Result<u32, String> {
+    whole(text, "a whole number", RATE_MOST)
 }
 
 pub(super) fn days(text: &str) -> Result<Duration, String> {
-    let days = text.parse().ok();
-    days.filter(|days| (1..=DAYS_MOST).contains(days))
-        .map(|days: u64| Duration::from_secs(days * 24 * 60 * 60))
-        .ok_or_else(|| format!("`{text}` is not a whole number of days from 1 to {DAYS_MOST}"))
+    let days = whole(text, "a whole number of days", DAYS_MOST)?;
+    Ok(Duration::from_secs(days * 24 * 60 * 60))
 }
 
 /// A number with its unit: `90s`, `10m` or `2h`.
@@ -204,6 +209,17 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
         "json" => Ok(LogFormat::Json),
         _ => Err(format!("`{text}` is neither text nor json")),
     }
+}
+
+/// A number from 1 to the most that can be; `what` says what it is of.
+fn whole<T>(text: &str, what: &str, most: T) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + From<u8> + Display,
+{
+    let number = text.parse().ok();
+    number
+        .filter(|number| *number >= T::from(1) && *number <= most)
+        .ok_or_else(|| format!("`{text}` is not {what} from 1 to {most}"))
 }
 
 #[cfg(test)]
