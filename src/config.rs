@@ -3,6 +3,7 @@
 
 mod clash;
 mod layers;
+mod number;
 mod opt;
 mod options;
 mod push;
@@ -171,9 +172,9 @@ impl Config {
             timezone,
             station_text: layers.required("station-text", value::station_text),
             state: layers.required("state", value::path),
-            history_keep: layers.required("history-days", value::days),
-            stale_after: layers.required("stale-after", value::span),
-            max_connections: layers.required("max-connections", value::connections),
+            history_keep: layers.required("history-days", number::days),
+            stale_after: layers.required("stale-after", number::span),
+            max_connections: layers.required("max-connections", number::connections),
             trusted_proxies: layers.list("trusted-proxy", value::networks),
             cors_origins: layers
                 .list("cors-origin", value::web_origins)

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use super::layers::Layers;
-use super::{secrets, value};
+use super::{number, secrets, value};
 use crate::core::token::Token;
 
 /// The push door: publishers post to one port, subscribers connect to another.
@@ -34,6 +34,6 @@ pub(super) fn read(layers: &mut Layers) -> Option<Push> {
         http: layers.required("push-http", value::listen).address(),
         ws: layers.required("push-ws", value::listen).address(),
         key: layers.optional("push-key", secrets::token),
-        rate: layers.required("push-rate", value::rate),
+        rate: layers.required("push-rate", number::rate),
     })
 }
