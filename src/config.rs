@@ -3,9 +3,15 @@
 
 mod clash;
 mod layers;
+mod number;
+mod opt;
 mod options;
+mod push;
 mod report;
+mod secrets;
+mod slips;
 mod summary;
+mod tls;
 mod tokens;
 mod value;
 
@@ -24,7 +30,9 @@ use crate::net::origin::WebOrigins;
 use crate::problem::{Fault, Origin, Problem, Problems};
 use crate::simulate;
 use layers::Layers;
+pub use push::Push;
 pub use report::Report;
+pub use tls::Tls;
 pub use tokens::variable as token_variable;
 pub use value::{LogFormat, private_networks};
 
@@ -41,25 +49,6 @@ pub enum Action {
     Healthcheck,
     /// Play a Zetta to a server.
     Simulate(simulate::Options),
-}
-
-/// Whether the main port speaks TLS, and with which certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tls {
-    /// Plain HTTP.
-    Off,
-    /// A certificate of our own, made in this folder where there is none.
-    SelfSigned {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// The user's certificate.
-    Files {
-        /// The chain, in PEM.
-        cert: PathBuf,
-        /// The private key, in PEM.
-        key: PathBuf,
-    },
 }
 
 /// Everything that can be set, resolved. Relative paths are as they were given:
@@ -80,6 +69,8 @@ pub struct Config {
     pub namespaces: Option<PathBuf>,
     /// The port more for raw WebSockets; none: there is none.
     pub gateway_listen: Option<SocketAddr>,
+    /// The push door; none: it is off.
+    pub push: Option<Push>,
     /// Where Zetta connects to; none: nowhere.
     pub zetta_listen: Option<SocketAddr>,
     /// From where Zetta may connect.
@@ -131,7 +122,8 @@ impl ConfigError {
 }
 
 impl Config {
-    /// Resolves the settings: flag, then environment, then file, then default.
+    /// Resolves the settings: flag, then environment (the option's own variable
+    /// before its alias), then file, then default.
     ///
     /// `args` begins with the name of the program.
     ///
@@ -165,13 +157,14 @@ impl Config {
         let config = Self {
             action,
             listen,
-            tls: tls(&mut layers),
+            tls: tls::read(&mut layers),
             verbose: layers.required("verbose", value::boolean),
             log_format: layers.optional("log-format", value::log_format),
             namespaces: layers.optional("namespaces", value::path),
             gateway_listen: layers
                 .required("gateway-listen", value::listen_or_off)
                 .map(|listen| listen.address()),
+            push: push::read(&mut layers),
             zetta_listen: layers
                 .required("zetta-listen", value::listen_or_off)
                 .map(|listen| listen.address()),
@@ -179,9 +172,9 @@ impl Config {
             timezone,
             station_text: layers.required("station-text", value::station_text),
             state: layers.required("state", value::path),
-            history_keep: layers.required("history-days", value::days),
-            stale_after: layers.required("stale-after", value::span),
-            max_connections: layers.required("max-connections", value::connections),
+            history_keep: layers.required("history-days", number::days),
+            stale_after: layers.required("stale-after", number::span),
+            max_connections: layers.required("max-connections", number::connections),
             trusted_proxies: layers.list("trusted-proxy", value::networks),
             cors_origins: layers
                 .list("cors-origin", value::web_origins)
@@ -210,36 +203,6 @@ fn main_address(layers: &mut Layers, host: IpAddr, port: value::Listen) -> Socke
         layers.note(origin, Fault::WrongOption(why));
     }
     SocketAddr::new(address, port.port)
-}
-
-fn tls(layers: &mut Layers) -> Tls {
-    let https = layers.required("https", value::boolean);
-    let folder = layers.required("certs", value::path);
-    let cert = layers.optional("cert", value::path);
-    let key = layers.optional("key", value::path);
-    let refused = layers.origin("https") != Origin::Default && !https;
-    match (cert, key) {
-        (Some(_), Some(_)) if refused => {
-            layers.warn("--cert and --key are not used, since --https is off".to_owned());
-            Tls::Off
-        }
-        // Who gives a certificate means it to be used.
-        (Some(cert), Some(key)) => Tls::Files { cert, key },
-        (Some(_), None) => lonely(layers, "cert", "--cert needs --key, its private key"),
-        (None, Some(_)) => lonely(layers, "key", "--key needs --cert, the certificate of it"),
-        (None, None) if https => Tls::SelfSigned { folder },
-        (None, None) => Tls::Off,
-    }
-}
-
-fn lonely(layers: &mut Layers, name: &'static str, why: &str) -> Tls {
-    // Unless the other one is there and wrong, which was said already.
-    let other = if name == "cert" { "key" } else { "cert" };
-    if layers.origin(other) == Origin::Default {
-        let origin = layers.origin(name);
-        layers.note(origin, Fault::WrongOption(why.to_owned()));
-    }
-    Tls::Off
 }
 
 #[cfg(test)]

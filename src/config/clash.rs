@@ -9,9 +9,12 @@ use crate::problem::{Fault, Origin};
 
 /// Notes every pair of listeners that can't both be opened.
 pub(super) fn check(config: &Config, layers: &mut Layers) {
+    let push = config.push.as_ref();
     let listeners = [
         ("port", Some(config.listen)),
         ("gateway-listen", config.gateway_listen),
+        ("push-http", push.map(|push| push.http)),
+        ("push-ws", push.map(|push| push.ws)),
         ("zetta-listen", config.zetta_listen),
     ];
     for (n, (flag, address)) in listeners.iter().enumerate() {

@@ -9,14 +9,10 @@ use std::path::Path;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use super::options::{self, CONFIG, OPTIONS, Opt, PREFIX};
-use super::tokens;
+use super::opt::{Opt, PREFIX};
+use super::options::{self, CONFIG, OPTIONS};
 use crate::document::{Item, Table};
 use crate::problem::{Fault, Origin, Problem};
-
-/// The most that a variable's name may be wrong by (letters left out, added,
-/// changed or swapped) to be taken for a slip; others may be somebody else's.
-const SLIP_MOST: usize = 2;
 
 /// The layers of settings, and what was found wrong with them.
 pub(super) struct Layers {
@@ -29,7 +25,7 @@ pub(super) struct Layers {
 }
 
 /// The values of an option, each with where it stands.
-type Found = Vec<(Origin, String)>;
+pub(super) type Found = Vec<(Origin, String)>;
 
 impl Layers {
     /// Sets the layers up; the file is read, where one is named.
@@ -37,10 +33,12 @@ impl Layers {
         flags: ArgMatches,
         env: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Self {
+        let declared = declared();
         let ours = |(name, value): (OsString, OsString)| {
             let name = name.into_string().ok()?;
+            let ours = name.starts_with(PREFIX) || declared.contains(&name);
             // Compose files and shells set what is not wanted to nothing.
-            (name.starts_with(PREFIX) && !value.is_empty()).then_some((name, value))
+            (ours && !value.is_empty()).then_some((name, value))
         };
         let mut layers = Self {
             flags,
@@ -164,7 +162,11 @@ impl Layers {
     }
 
     fn find(&mut self, option: &'static Opt) -> Found {
-        self.look(option).unwrap_or_else(|| {
+        let found = self.look(option);
+        if option.is_secret() {
+            return self.told(option, found.unwrap_or_default());
+        }
+        found.unwrap_or_else(|| {
             let default = option
                 .default
                 .map(|text| (Origin::Default, text.to_owned()));
@@ -183,10 +185,15 @@ impl Layers {
                     .collect(),
             );
         }
-        let variable = option.variable();
-        if let Some(value) = self.env.get(&variable) {
-            let text = value.to_string_lossy().into_owned();
-            return Some(vec![(Origin::Variable(variable), text)]);
+        for variables in option.variables() {
+            let set = variables.into_iter().filter_map(|variable| {
+                let text = self.env.get(&variable)?.to_string_lossy().into_owned();
+                Some((Origin::Variable(variable), text))
+            });
+            let found: Found = set.collect();
+            if !found.is_empty() {
+                return Some(found);
+            }
         }
         let items = self.keys.get(name)?;
         let found = items.iter().map(|item| {
@@ -218,21 +225,10 @@ impl Layers {
         }
         self.problems.extend(table.finish());
     }
+}
 
-    fn warn_of_slips(&mut self) {
-        let right: Vec<String> = OPTIONS.iter().map(Opt::variable).collect();
-        let is_right = |name: &str| right.iter().any(|right| right == name) || tokens::is_one(name);
-        for name in self.env.keys().filter(|name| !is_right(name)) {
-            let near = right
-                .iter()
-                .map(|right| (strsim::osa_distance(right, name), right))
-                .min();
-            if let Some((distance, right)) = near
-                && distance <= SLIP_MOST
-            {
-                self.warnings
-                    .push(format!("{name} means nothing here; did you mean {right}?"));
-            }
-        }
-    }
+/// Every variable that sets an option.
+pub(super) fn declared() -> Vec<String> {
+    let all = OPTIONS.iter().flat_map(Opt::variables);
+    all.flatten().collect()
 }

@@ -1,104 +1,13 @@
-//! Every option: its flag, variable, key, default and help, declared once.
+//! Every option: its flag, default and help, declared once; and the command line.
 //! Knows no value: what an option takes is checked where it is resolved.
 
-use clap::builder::NonEmptyStringValueParser;
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, Command};
 
-use crate::document::Type;
+use super::opt::{Kind, Opt};
 use crate::simulate;
 
-/// What stands before an option's name in the environment.
-pub(super) const PREFIX: &str = "ROOMCAST_";
-
-/// One option.
-pub(super) struct Opt {
-    /// The long flag, and the key in a file.
-    pub(super) name: &'static str,
-    short: Option<char>,
-    kind: Kind,
-    /// What the value is called in the help.
-    value: &'static str,
-    /// As it would stand on the command line.
-    pub(super) default: Option<&'static str>,
-    help: &'static str,
-}
-
-/// What an option takes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Switch,
-    Number,
-    Text,
-    Listen,
-    List,
-}
-
-impl Opt {
-    const fn new(name: &'static str, kind: Kind, value: &'static str, help: &'static str) -> Self {
-        Self {
-            name,
-            short: None,
-            kind,
-            value,
-            default: None,
-            help,
-        }
-    }
-
-    const fn short(mut self, short: char) -> Self {
-        self.short = Some(short);
-        self
-    }
-
-    const fn or(mut self, default: &'static str) -> Self {
-        self.default = Some(default);
-        self
-    }
-
-    /// The variable of the environment: `ROOMCAST_ZETTA_LISTEN`.
-    pub(super) fn variable(&self) -> String {
-        let name = self.name.to_ascii_uppercase().replace('-', "_");
-        format!("{PREFIX}{name}")
-    }
-
-    /// What its key takes in a file.
-    pub(super) fn types(&self) -> &'static [Type] {
-        match self.kind {
-            Kind::Switch => &[Type::Boolean],
-            Kind::Number => &[Type::Number],
-            Kind::Text => &[Type::String],
-            Kind::Listen => &[Type::Number, Type::String],
-            Kind::List => &[Type::Strings, Type::String],
-        }
-    }
-
-    fn arg(&self) -> Arg {
-        let mut notes = format!("[env: {}]", self.variable());
-        if let Some(default) = self.default {
-            notes.push_str(&format!(" [default: {default}]"));
-        }
-        let arg = Arg::new(self.name)
-            .long(self.name)
-            .short(self.short)
-            .global(true)
-            .value_name(self.value)
-            .value_parser(NonEmptyStringValueParser::new())
-            .help(format!("{} {notes}", self.help));
-        match self.kind {
-            // So that `--https=false` can take back what a file says.
-            Kind::Switch => arg
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value("true")
-                .hide_possible_values(true),
-            Kind::List => arg.action(ArgAction::Append),
-            Kind::Number | Kind::Text | Kind::Listen => arg,
-        }
-    }
-}
-
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 21] = [
+pub(super) const OPTIONS: [Opt; 26] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -149,6 +58,41 @@ pub(super) const OPTIONS: [Opt; 21] = [
          a port alone means every address; `off` for none",
     )
     .or("off"),
+    Opt::new("push", Kind::Switch, "BOOL", "Serve the push door").or("false"),
+    Opt::new(
+        "push-http",
+        Kind::Listen,
+        "PORT|ADDR:PORT",
+        "Where publishers post to the push door; a port alone means every address",
+    )
+    .alias("PORT_HTTP")
+    .or("5223"),
+    Opt::new(
+        "push-ws",
+        Kind::Listen,
+        "PORT|ADDR:PORT",
+        "Where subscribers connect to the push door; a port alone means every address",
+    )
+    .alias("PORT_WS")
+    .or("5222"),
+    Opt::new(
+        "push-key",
+        Kind::Secret,
+        "KEY",
+        "What creating a channel of the push door needs, as `Authorization: Bearer KEY`; \
+         without it loopback and private addresses create them; a variable that ends in \
+         _FILE names a file with the key",
+    )
+    .alias("PUSH_KEY"),
+    Opt::new(
+        "push-rate",
+        Kind::Number,
+        "N",
+        "How many requests per second one address may make where publishers post",
+    )
+    // A backend that pushes as fast as it can on one connection stays below it; a
+    // flood does not take a core.
+    .or("1000"),
     Opt::new(
         "zetta-listen",
         Kind::Listen,
@@ -271,7 +215,7 @@ pub(super) fn command() -> Command {
         .about("A small server that holds rooms: what happens in one reaches everybody in it")
         .after_help(
             "A flag wins over the environment, that over the file, that over the default. \
-             An empty variable counts as not set.\n\
+             Of an option's variables the first that is set counts; an empty one is not set.\n\
              Exit codes: 0 done, 1 failed, 2 wrong usage.",
         )
         .args_override_self(false)

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::value::private_networks;
-use super::{Config, LogFormat, Tls};
+use super::{Config, LogFormat, Push, Tls};
 use crate::core::namespace::{Namespace, Protocol, Publisher, Rooms, Verb};
 
 /// In seconds.
@@ -52,6 +52,7 @@ impl Config {
         lines.extend(certificate.map(|text| ("certificate", text)));
         let gateway = self.gateway_listen;
         lines.extend(gateway.map(|address| ("gateway", format!("{scheme}://{address}"))));
+        lines.extend(self.push.as_ref().map(of_push).into_iter().flatten());
         lines.extend([
             ("zetta", zetta),
             ("time zone", self.timezone.name().to_owned()),
@@ -77,6 +78,21 @@ impl Config {
             all
         })
     }
+}
+
+fn of_push(push: &Push) -> [(&'static str, String); 2] {
+    let creating = match push.key {
+        Some(_) => "key needed",
+        None => "channels are created from private addresses only",
+    };
+    let Push { http, ws, rate, .. } = push;
+    [
+        (
+            "push http",
+            format!("{http}, {creating}, {rate} requests per second from one address at most"),
+        ),
+        ("push ws", ws.to_string()),
+    ]
 }
 
 fn described(namespace: &Namespace) -> String {

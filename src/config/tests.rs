@@ -1,5 +1,9 @@
 //! Tests of resolving settings: layers, messages, exit codes and the help.
 
+mod aliases;
+mod push;
+mod secrets;
+
 use super::*;
 use std::fs;
 
@@ -79,6 +83,11 @@ fn every_option_can_be_set_everywhere() {
         ("key", "b.pem", "\"b.pem\""),
         ("certs", "c", "\"c\""),
         ("gateway-listen", "8081", "8081"),
+        ("push", "true", "true"),
+        ("push-http", "6", "6"),
+        ("push-ws", "7", "7"),
+        ("push-key", "0123456789abcdef", "\"0123456789abcdef\""),
+        ("push-rate", "9", "9"),
         ("zetta-listen", "off", "\"off\""),
         ("zetta-allow", "10.0.0.0/8", "[\"10.0.0.0/8\"]"),
         ("timezone", "UTC", "\"UTC\""),
@@ -107,11 +116,6 @@ fn every_option_can_be_set_everywhere() {
         .map(|(n, v, _)| format!("--{n}={v}"))
         .collect();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let variables: Vec<_> = values
-        .iter()
-        .map(|(n, v, _)| (options::named(n).variable(), *v))
-        .collect();
-    let env: Vec<_> = variables.iter().map(|(n, v)| (n.as_str(), *v)).collect();
     let lines: Vec<_> = values
         .iter()
         .map(|(n, _, v)| format!("{n} = {v}"))
@@ -119,7 +123,15 @@ fn every_option_can_be_set_everywhere() {
     let file = file(&lines.join("\n"));
 
     let by_flag = load(&flags, &[]).unwrap();
-    assert_eq!(by_flag, load(&[], &env).unwrap());
+    // By our own variables, then by the aliases of those that have one.
+    let names: [fn(&opt::Opt) -> String; 2] = [opt::Opt::variable, |option| {
+        option.variables().pop().unwrap().remove(0)
+    }];
+    for name in names {
+        let variables = values.map(|(n, v, _)| (name(options::named(n)), v));
+        let env: Vec<_> = variables.iter().map(|(n, v)| (n.as_str(), *v)).collect();
+        assert_eq!(by_flag, load(&[], &env).unwrap());
+    }
     assert_eq!(by_flag, load(&["--config", &file.path], &[]).unwrap());
     assert_eq!(
         by_flag,
@@ -309,67 +321,13 @@ fn slips_in_variables_are_warned_of_and_others_are_left_alone() {
 }
 
 #[test]
-fn tokens_come_from_the_environment_or_from_files_and_are_not_repeated() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("token");
-    fs::write(&file, "fedcba9876543210\n").unwrap();
-    let file = file.to_str().unwrap();
-    let env = [
-        ("ROOMCAST_TOKEN_BUS", "0123456789abcdef"),
-        ("ROOMCAST_TOKEN_NOW_PLAYING_FILE", file),
-    ];
-    let tokens = load(&[], &env).unwrap().tokens;
-    let names: Vec<_> = tokens.keys().map(|name| name.as_str()).collect();
-    assert_eq!(names, ["/bus", "/now-playing"]);
-    let fits = |name: &str, token: &str| tokens[name].is(token);
-    assert!(fits("/bus", "0123456789abcdef"));
-    assert!(fits("/now-playing", "fedcba9876543210"));
-    for (name, value, words) in [
-        ("ROOMCAST_TOKEN_BUS", "hunter2", "16 characters"),
-        ("ROOMCAST_TOKEN_BUS", "hunter2hunter2 hunter2", "no blanks"),
-        (
-            "ROOMCAST_TOKEN_BUS_FILE",
-            "/nowhere/hunter2",
-            "can't be read",
-        ),
-        ("ROOMCAST_TOKEN_", "0123456789abcdef", "a-z, 0-9"),
-    ] {
-        let error = load(&[], &[(name, value)]).unwrap_err();
-        assert_eq!(error.exit_code(), 2, "{name}");
-        let said = error.to_string();
-        assert!(said.contains(name) && said.contains(words), "{said}");
-        assert!(!said.contains("hunter2hunter2"), "{said}");
-    }
-}
-
-#[test]
-fn a_namespace_has_one_token() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("token");
-    fs::write(&file, "fedcba9876543210\n").unwrap();
-    let variables = ["ROOMCAST_TOKEN_BUS", "ROOMCAST_TOKEN_BUS_FILE"];
-    let env = [
-        (variables[0], "0123456789abcdef"),
-        (variables[1], file.to_str().unwrap()),
-    ];
-    let error = load(&[], &env).unwrap_err();
-    assert_eq!(error.exit_code(), 2);
-    let said = error.to_string();
-    for name in variables {
-        // The one is a part of the other.
-        let mut words = said.split([' ', ':']);
-        assert!(words.any(|word| word == name), "{name} is not in: {said}");
-    }
-}
-
-#[test]
 fn the_help_names_every_variable_and_default() {
     let (help, code) = fails(&["--help"], &[]);
     assert_eq!(code, 0);
     // As lines are wrapped, blanks are not to be relied on.
     let help: String = help.split_whitespace().collect();
     for option in &options::OPTIONS {
-        let variable = format!("[env:{}]", option.variable());
+        let variable = format!("[env:{}]", option.variables().concat().join(","));
         assert!(help.contains(&variable), "{variable} is missing");
         if let Some(default) = option.default {
             let default: String = default.split_whitespace().collect();

@@ -4,15 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs;
 
 use super::layers::Layers;
+use super::secrets;
 use crate::core::name::NamespaceName;
 use crate::core::token::Token;
 use crate::problem::{Fault, Origin};
 
 const PREFIX: &str = "ROOMCAST_TOKEN_";
-const FILE: &str = "_FILE";
 
 /// Whether a variable is one of these.
 pub(super) fn is_one(name: &str) -> bool {
@@ -38,12 +37,8 @@ impl Layers {
         for (name, read) in found {
             match read {
                 Ok((namespace, token)) => {
-                    // Neither goes before the other: whoever changes the one that
-                    // does not count would not see that nothing has changed.
-                    if let Some(other) = named.get(&namespace) {
-                        let why =
-                            format!("{namespace} has its token from {other}: set one of them");
-                        self.note(Origin::Variable(name), Fault::WrongOption(why));
+                    if let Some(one) = named.get(&namespace) {
+                        self.set_twice(&format!("the token of {namespace}"), one, name);
                         continue;
                     }
                     named.insert(namespace.clone(), name);
@@ -57,18 +52,10 @@ impl Layers {
 }
 
 fn read(name: &str, value: &OsStr) -> Result<(NamespaceName, Token), String> {
+    let text = secrets::text(name, value)?;
     let called = name.strip_prefix(PREFIX).unwrap_or(name);
-    let (called, text) = match called.strip_suffix(FILE) {
-        Some(called) => {
-            let file = value.display();
-            let text = fs::read_to_string(value);
-            let text = text.map_err(|error| format!("`{file}` can't be read: {error}"))?;
-            (called, text)
-        }
-        None => (called, value.to_string_lossy().into_owned()),
-    };
+    let called = called.strip_suffix(secrets::FILE).unwrap_or(called);
     let namespace = format!("/{}", called.to_ascii_lowercase().replace('_', "-"));
     let namespace = NamespaceName::parse(&namespace).map_err(|error| error.to_string())?;
-    let token = Token::parse(text.trim()).map_err(|error| error.to_string())?;
-    Ok((namespace, token))
+    Ok((namespace, secrets::token(&text)?))
 }

@@ -1,9 +1,9 @@
-//! What the text of an option means: ports, networks, zones and the like.
+//! What the text of an option means: ports, networks, zones and the like; numbers
+//! are in `number`.
 //! Knows neither the options' names nor where a text came from.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use chrono_tz::{TZ_VARIANTS, Tz};
 use ipnet::IpNet;
@@ -48,15 +48,6 @@ const PRIVATE: [&str; 8] = [
     "fc00::/7",
     "fe80::/10",
 ];
-
-/// The most connections that can be asked for: more than one machine's ports.
-const CONNECTIONS_MOST: usize = 1_000_000;
-
-/// The longest that a play log is kept: a century, that is for good.
-const DAYS_MOST: u64 = 36_500;
-
-/// The longest time span, in seconds: what is a day old is not on air.
-const SPAN_MOST: u64 = 24 * 60 * 60;
 
 /// The longest text that a listener's screen is sent, in characters.
 const STATION_TEXT_CHARS: usize = 200;
@@ -164,38 +155,6 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
         return Err("the path is empty".to_owned());
     }
     Ok(text.into())
-}
-
-pub(super) fn connections(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok();
-    number
-        .filter(|number| (1..=CONNECTIONS_MOST).contains(number))
-        .ok_or_else(|| format!("`{text}` is not a whole number from 1 to {CONNECTIONS_MOST}"))
-}
-
-pub(super) fn days(text: &str) -> Result<Duration, String> {
-    let days = text.parse().ok();
-    days.filter(|days| (1..=DAYS_MOST).contains(days))
-        .map(|days: u64| Duration::from_secs(days * 24 * 60 * 60))
-        .ok_or_else(|| format!("`{text}` is not a whole number of days from 1 to {DAYS_MOST}"))
-}
-
-/// A number with its unit: `90s`, `10m` or `2h`.
-pub(super) fn span(text: &str) -> Result<Duration, String> {
-    let read = || {
-        let number = text.strip_suffix(['s', 'm', 'h'])?;
-        let unit = match text.as_bytes().last()? {
-            b's' => 1,
-            b'm' => 60,
-            _ => 60 * 60,
-        };
-        let number: u64 = number.parse().ok()?;
-        let seconds = number.checked_mul(unit)?;
-        (1..=SPAN_MOST).contains(&seconds).then_some(seconds)
-    };
-    read()
-        .map(Duration::from_secs)
-        .ok_or_else(|| format!("`{text}` is no time span from 1s to 24h, as 10m is"))
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {

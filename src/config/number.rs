@@ -1,0 +1,61 @@
+//! What the text of an option means that is a number, and how large it may be.
+//! Knows neither the options' names nor where a text came from.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The most connections that can be asked for: more than one machine's ports.
+const CONNECTIONS_MOST: usize = 1_000_000;
+
+/// The most requests per second that one address can be let make: a hundred times
+/// the default, which is there to stop floods.
+const RATE_MOST: u32 = 100_000;
+
+/// The longest that a play log is kept: a century, that is for good.
+const DAYS_MOST: u64 = 36_500;
+
+/// The longest time span, in seconds: what is a day old is not on air.
+const SPAN_MOST: u64 = 24 * 60 * 60;
+
+pub(super) fn connections(text: &str) -> Result<usize, String> {
+    whole(text, "a whole number", CONNECTIONS_MOST)
+}
+
+pub(super) fn rate(text: &str) -> Result<u32, String> {
+    whole(text, "a whole number", RATE_MOST)
+}
+
+pub(super) fn days(text: &str) -> Result<Duration, String> {
+    let days = whole(text, "a whole number of days", DAYS_MOST)?;
+    Ok(Duration::from_secs(days * 24 * 60 * 60))
+}
+
+/// A number with its unit: `90s`, `10m` or `2h`.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    let read = || {
+        let number = text.strip_suffix(['s', 'm', 'h'])?;
+        let unit = match text.as_bytes().last()? {
+            b's' => 1,
+            b'm' => 60,
+            _ => 60 * 60,
+        };
+        let number: u64 = number.parse().ok()?;
+        let seconds = number.checked_mul(unit)?;
+        (1..=SPAN_MOST).contains(&seconds).then_some(seconds)
+    };
+    read()
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("`{text}` is no time span from 1s to 24h, as 10m is"))
+}
+
+/// A number from 1 to the most that can be; `what` says what it is of.
+fn whole<T>(text: &str, what: &str, most: T) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + From<u8> + Display,
+{
+    let number = text.parse().ok();
+    number
+        .filter(|number| *number >= T::from(1) && *number <= most)
+        .ok_or_else(|| format!("`{text}` is not {what} from 1 to {most}"))
+}

@@ -1,0 +1,64 @@
+//! Secrets as the environment has them: a value, or the path of a file that holds
+//! it, under a name that ends in `_FILE`. Knows neither which options there are nor
+//! any namespace.
+
+use std::ffi::OsStr;
+use std::fs;
+
+use super::layers::{Found, Layers};
+use super::opt::Opt;
+use crate::core::token::Token;
+use crate::problem::{Fault, Origin};
+
+/// What a variable's name ends in that holds the path of a secret's file.
+pub(super) const FILE: &str = "_FILE";
+
+/// What a variable says or, where its name ends in `_FILE`, the file that it names.
+///
+/// # Errors
+/// The file can't be read. Its path is not repeated: some put the secret itself there.
+pub(super) fn text(name: &str, value: &OsStr) -> Result<String, String> {
+    if !name.ends_with(FILE) {
+        return Ok(value.to_string_lossy().into_owned());
+    }
+    fs::read_to_string(value).map_err(|error| format!("the file can't be read: {error}"))
+}
+
+/// A secret that is compared with what somebody offers.
+///
+/// # Errors
+/// What is wrong with it, without it.
+pub(super) fn token(text: &str) -> Result<Token, String> {
+    // Files end with a newline, which is no part of it.
+    Token::parse(text.trim()).map_err(|error| error.to_string())
+}
+
+impl Layers {
+    /// A secret's value, where it was found or in the file that is named there.
+    pub(super) fn told(&mut self, option: &Opt, found: Found) -> Found {
+        let mut found = found.into_iter();
+        match (found.next(), found.next()) {
+            (Some((Origin::Variable(one), _)), Some((Origin::Variable(other), _))) => {
+                self.set_twice(&format!("--{}", option.name), &one, other);
+                Found::new()
+            }
+            (Some((Origin::Variable(name), value)), _) => match text(&name, value.as_ref()) {
+                Ok(text) => vec![(Origin::Variable(name), text)],
+                Err(why) => {
+                    self.note(Origin::Variable(name), Fault::WrongOption(why));
+                    Found::new()
+                }
+            },
+            (first, _) => first.into_iter().collect(),
+        }
+    }
+
+    /// Notes that a secret is set by two variables.
+    ///
+    /// Neither goes before the other: whoever changes the one that does not count
+    /// would not see that nothing has changed.
+    pub(super) fn set_twice(&mut self, what: &str, one: &str, other: String) {
+        let why = format!("{what} comes from {one} as well: set one of them");
+        self.note(Origin::Variable(other), Fault::WrongOption(why));
+    }
+}

@@ -1,0 +1,55 @@
+//! What does not keep the server from running and was hardly meant so: variables
+//! that are almost ours, options without the switch that they need. Knows no value.
+
+use super::layers::{Layers, declared};
+use super::opt::PREFIX;
+use super::tokens;
+use crate::problem::{Fault, Origin, Problem};
+
+/// The most that a variable's name may be wrong by (letters left out, added,
+/// changed or swapped) to be taken for a slip; others may be somebody else's.
+const SLIP_MOST: usize = 2;
+
+impl Layers {
+    /// Warns of variables whose names are almost those of options.
+    ///
+    /// Not of aliases: what is like one may well be another program's.
+    pub(super) fn warn_of_slips(&mut self) {
+        let right = declared();
+        let is_right = |name: &str| right.iter().any(|right| right == name) || tokens::is_one(name);
+        let warnings: Vec<_> = self
+            .environment()
+            .filter(|(name, _)| !is_right(name))
+            .filter_map(|(name, _)| {
+                let near = right
+                    .iter()
+                    .map(|right| (strsim::osa_distance(right, name), right))
+                    .min();
+                let (_, right) = near.filter(|(distance, _)| *distance <= SLIP_MOST)?;
+                Some(format!("{name} means nothing here; did you mean {right}?"))
+            })
+            .collect();
+        for warning in warnings {
+            self.warn(warning);
+        }
+    }
+
+    /// Warns of options that are given and mean nothing without a switch.
+    ///
+    /// Not where an alias gives them: that may be there for another program.
+    pub(super) fn warn_of_idle(&mut self, switch: &str, names: &[&str]) {
+        for name in names {
+            let origin = self.origin(name);
+            let ours = match &origin {
+                Origin::Default => false,
+                Origin::Variable(variable) => variable.starts_with(PREFIX),
+                Origin::Flag(_) | Origin::File { .. } => true,
+            };
+            if ours {
+                let why = format!("--{name} means nothing without --{switch}");
+                let fault = Fault::WrongOption(why);
+                self.warn(Problem { origin, fault }.to_string());
+            }
+        }
+    }
+}

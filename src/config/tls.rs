@@ -1,0 +1,58 @@
+//! Whether the main port speaks TLS: `--https` and the options beside it.
+//! Knows no certificate: it says where one is.
+
+use std::path::PathBuf;
+
+use super::layers::Layers;
+use super::value;
+use crate::problem::{Fault, Origin};
+
+/// Whether the main port speaks TLS, and with which certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Plain HTTP.
+    Off,
+    /// A certificate of our own, made in this folder where there is none.
+    SelfSigned {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The user's certificate.
+    Files {
+        /// The chain, in PEM.
+        cert: PathBuf,
+        /// The private key, in PEM.
+        key: PathBuf,
+    },
+}
+
+/// Reads the options of it; what is wrong is noted.
+pub(super) fn read(layers: &mut Layers) -> Tls {
+    let https = layers.required("https", value::boolean);
+    let folder = layers.required("certs", value::path);
+    let cert = layers.optional("cert", value::path);
+    let key = layers.optional("key", value::path);
+    let refused = layers.origin("https") != Origin::Default && !https;
+    match (cert, key) {
+        (Some(_), Some(_)) if refused => {
+            layers.warn("--cert and --key are not used, since --https is off".to_owned());
+            Tls::Off
+        }
+        // Who gives a certificate means it to be used.
+        (Some(cert), Some(key)) => Tls::Files { cert, key },
+        (Some(_), None) => lonely(layers, "cert", "--cert needs --key, its private key"),
+        (None, Some(_)) => lonely(layers, "key", "--key needs --cert, the certificate of it"),
+        (None, None) if https => Tls::SelfSigned { folder },
+        (None, None) => Tls::Off,
+    }
+}
+
+fn lonely(layers: &mut Layers, name: &'static str, why: &str) -> Tls {
+    // Unless the other one is there and wrong, which was said already.
+    let other = if name == "cert" { "key" } else { "cert" };
+    if layers.origin(other) == Origin::Default {
+        let origin = layers.origin(name);
+        layers.note(origin, Fault::WrongOption(why.to_owned()));
+    }
+    Tls::Off
+}
