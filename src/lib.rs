@@ -19,6 +19,7 @@ pub mod namespaces;
 pub mod net;
 pub mod nowplaying;
 mod opening;
+mod ports;
 pub mod problem;
 pub mod report;
 pub mod simulate;
@@ -51,6 +52,7 @@ use crate::net::{Connections, Limits, tls};
 use crate::nowplaying::Station;
 use crate::nowplaying::feed::Feed;
 pub use crate::opening::check;
+use crate::ports::Ports;
 use crate::store::{Opened, Store, Writing};
 
 /// How long clients may take to go when the server stops: what a supervisor
@@ -66,10 +68,8 @@ pub struct Server {
     hub: Arc<Hub>,
     store: Option<Store>,
     writing: Option<Writing>,
-    main: TcpListener,
+    ports: Ports,
     tls: Option<tls::Acceptor>,
-    gateway: Option<TcpListener>,
-    zetta: Option<TcpListener>,
     feed: Arc<Feed>,
     connections: Connections,
     connections_most: usize,
@@ -91,15 +91,7 @@ impl Server {
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let connections_most = opening::connections_most(config.max_connections);
         let namespaces = opening::namespaces(&config)?;
-        let main = net::bind(config.listen, "--port")?;
-        let gateway = match config.gateway_listen {
-            Some(address) => Some(net::bind(address, "--gateway-listen")?),
-            None => None,
-        };
-        let zetta = match config.zetta_listen {
-            Some(address) => Some(net::bind(address, "--zetta-listen")?),
-            None => None,
-        };
+        let ports = Ports::open(&config)?;
         let tls = match opening::source(&config.tls) {
             Some(source) => Some(tls::Acceptor::load(source)?),
             None => None,
@@ -121,10 +113,8 @@ impl Server {
             hub,
             store,
             writing,
-            main,
+            ports,
             tls,
-            gateway,
-            zetta,
             feed: Arc::default(),
             connections: Connections::new(),
             connections_most,
@@ -137,17 +127,23 @@ impl Server {
     /// # Errors
     /// The system does not say.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.main.local_addr()
+        self.ports.main.local_addr()
     }
 
     /// Where the Zetta port listens, if it does.
     pub fn zetta_address(&self) -> Option<SocketAddr> {
-        self.zetta.as_ref()?.local_addr().ok()
+        self.ports.zetta.as_ref()?.local_addr().ok()
     }
 
     /// Where the port more for raw WebSockets listens, if there is one.
     pub fn gateway_address(&self) -> Option<SocketAddr> {
-        self.gateway.as_ref()?.local_addr().ok()
+        self.ports.gateway.as_ref()?.local_addr().ok()
+    }
+
+    /// Where publishers and subscribers of the push door connect, if they can.
+    pub fn push_addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let push = self.ports.push.as_ref()?;
+        Some((push.http.local_addr().ok()?, push.ws.local_addr().ok()?))
     }
 
     /// The certificate in use, for whoever wants to have it loaded anew.
@@ -167,7 +163,7 @@ impl Server {
             Ok(address) => address.to_string(),
             Err(error) => error.to_string(),
         };
-        let main = address(&self.main);
+        let main = address(&self.ports.main);
         let namespaces = self.hub.namespaces();
         let namespaces = namespaces.filter(|namespace| doors::socketio::is_served(namespace));
         let namespaces: Vec<_> = namespaces.map(|n| n.name.as_str()).collect();
@@ -186,14 +182,22 @@ impl Server {
             let until = tls.not_after().format("%Y-%m-%d");
             lines.push(("certificate", format!("{}, until {until}", cert.display())));
         }
-        if let Some(gateway) = &self.gateway {
-            let scheme = if self.tls.is_some() { "wss" } else { "ws" };
-            let url = format!("{scheme}://{}/?target=metadata", address(gateway));
+        let ws = if self.tls.is_some() { "wss" } else { "ws" };
+        if let Some(gateway) = &self.ports.gateway {
+            let url = format!("{ws}://{}/?target=metadata", address(gateway));
             lines.push(("gateway", url));
         }
-        let zetta = self.zetta.as_ref().map_or("off".to_owned(), |listener| {
-            format!("tcp://{}", address(listener))
-        });
+        if let Some(push) = &self.ports.push {
+            lines.push(("publishers", format!("{scheme}://{}/", address(&push.http))));
+            lines.push(("subscribers", format!("{ws}://{}/", address(&push.ws))));
+        }
+        let zetta = self
+            .ports
+            .zetta
+            .as_ref()
+            .map_or("off".to_owned(), |listener| {
+                format!("tcp://{}", address(listener))
+            });
         lines.push(("Zetta", zetta));
         lines
     }
@@ -240,7 +244,7 @@ impl Server {
         if let Some(tls) = &self.tls {
             tasks.spawn(tls.clone().watch(tls::WATCH, shutdown.clone()));
         }
-        if let Some(listener) = self.zetta {
+        if let Some(listener) = self.ports.zetta {
             let config = zetta::Config {
                 allow: self.config.zetta_allow.clone(),
             };
@@ -260,12 +264,29 @@ impl Server {
             ..Limits::default()
         };
         let connections = self.connections.clone();
-        if let Some(gateway) = self.gateway {
-            let router = doors::websocket::gateway(self.hub.clone());
+        let mut others = Vec::new();
+        if let Some(listener) = self.ports.gateway {
+            others.push((listener, doors::websocket::gateway(self.hub.clone())));
+        }
+        if let (Some(ports), Some(push)) = (self.ports.push, self.config.push) {
+            let channels = doors::push::Channels {
+                hub: self.hub.clone(),
+                namespace: namespaces::push(),
+            };
+            let publishers = doors::push::publishers(doors::push::Publishers {
+                channels: channels.clone(),
+                trusted: self.config.trusted_proxies.clone().into(),
+                key: push.key,
+                rate: push.rate,
+            });
+            others.push((ports.http, publishers));
+            others.push((ports.ws, doors::push::subscribers(channels)));
+        }
+        for (listener, router) in others {
             let service = router.map_request(|request: Request<Incoming>| request.map(Body::new));
             let service = Cors::new(service, self.config.cors_origins.clone(), &[]);
             tasks.spawn(net::serve(
-                gateway,
+                listener,
                 self.tls.clone(),
                 limits.clone(),
                 service,
@@ -274,7 +295,7 @@ impl Server {
             ));
         }
         net::serve(
-            self.main,
+            self.ports.main,
             self.tls,
             limits,
             service,

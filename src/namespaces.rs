@@ -8,18 +8,20 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::core::name::NamespaceName;
 use crate::core::namespace::{Namespace, Protocol, Publisher, Rooms};
 use crate::problem::{Fault, Origin, Problem, Problems};
 pub use file::read;
 
 /// The files that are built in, by what they are called.
-const BUILT_IN: [(&str, &str); 6] = [
+const BUILT_IN: [(&str, &str); 7] = [
     ("metadata", include_str!("../namespaces/metadata.toml")),
     ("schedule", include_str!("../namespaces/schedule.toml")),
     ("layout", include_str!("../namespaces/layout.toml")),
     ("lobby", include_str!("../namespaces/lobby.toml")),
     ("bus", include_str!("../namespaces/bus.toml")),
     ("trigger", include_str!("../namespaces/trigger.toml")),
+    ("push", include_str!("../namespaces/push.toml")),
 ];
 
 /// The biggest file that is read, in bytes: 50 times the longest built-in one.
@@ -69,10 +71,11 @@ pub fn load(folder: Option<&Path>) -> Result<Vec<Namespace>, Problems> {
     }
 }
 
-/// Why the studio's feed can't publish.
+/// Why a feed or a door can't work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("--zetta-listen needs the namespace {namespace}, and {why}; say `off` to do without")]
-pub struct FeedError {
+#[error("--{option} needs the namespace {namespace}, and {why}; say `off` to do without")]
+pub struct Unfit {
+    option: &'static str,
     namespace: &'static str,
     why: String,
 }
@@ -87,23 +90,18 @@ pub const FEED_ROOMS: [&str; 2] = ["now-playing", "next"];
 ///
 /// # Errors
 /// They are missing, reserved or closed to the feed.
-pub fn check_feed(namespaces: &[Namespace]) -> Result<(), FeedError> {
-    let wrong = |why: &str| FeedError {
+pub fn check_feed(namespaces: &[Namespace]) -> Result<(), Unfit> {
+    let wrong = |why: &str| Unfit {
+        option: "zetta-listen",
         namespace: FEED_NAMESPACE,
         why: why.to_owned(),
     };
-    let found = namespaces
-        .iter()
-        .find(|namespace| namespace.name.as_str() == FEED_NAMESPACE)
-        .ok_or_else(|| wrong("there is none"))?;
-    if found.reserved.is_some() {
-        return Err(wrong("it is reserved"));
-    }
-    if found.protocol != Protocol::Room {
-        return Err(wrong("its protocol is not \"room\""));
-    }
+    let found = find(namespaces, FEED_NAMESPACE).map_err(wrong)?;
     if !found.publishers.contains(&Publisher::Feed) {
         return Err(wrong("\"feed\" is not among its publishers"));
+    }
+    if found.rooms == Rooms::Created {
+        return Err(wrong("its rooms have to be created"));
     }
     if let Rooms::Fixed(rooms) = &found.rooms
         && let Some(missing) = FEED_ROOMS
@@ -113,6 +111,47 @@ pub fn check_feed(namespaces: &[Namespace]) -> Result<(), FeedError> {
         return Err(wrong(&format!("its rooms lack \"{missing}\"")));
     }
     Ok(())
+}
+
+/// The namespace whose rooms are the channels of the push door.
+pub const PUSH_NAMESPACE: &str = "/push";
+
+/// The same, parsed.
+pub fn push() -> NamespaceName {
+    NamespaceName::parse(PUSH_NAMESPACE).expect("it is a namespace's name")
+}
+
+/// Checks that the push door finds the namespace whose rooms it creates.
+///
+/// # Errors
+/// It is missing or reserved, or its rooms are not created by backends.
+pub fn check_push(namespaces: &[Namespace]) -> Result<(), Unfit> {
+    let wrong = |why: &str| Unfit {
+        option: "push",
+        namespace: PUSH_NAMESPACE,
+        why: why.to_owned(),
+    };
+    let found = find(namespaces, PUSH_NAMESPACE).map_err(wrong)?;
+    if found.rooms != Rooms::Created {
+        return Err(wrong("its rooms are not \"created\""));
+    }
+    if !found.publishers.contains(&Publisher::Http) {
+        return Err(wrong("\"http\" is not among its publishers"));
+    }
+    Ok(())
+}
+
+/// The namespace of the protocol "room" that has this name.
+fn find<'a>(namespaces: &'a [Namespace], name: &str) -> Result<&'a Namespace, &'static str> {
+    let found = namespaces.iter().find(|n| n.name.as_str() == name);
+    let found = found.ok_or("there is none")?;
+    if found.reserved.is_some() {
+        return Err("it is reserved");
+    }
+    if found.protocol != Protocol::Room {
+        return Err("its protocol is not \"room\"");
+    }
+    Ok(found)
 }
 
 struct Source {

@@ -5,7 +5,8 @@ use anyhow::bail;
 use tracing::warn;
 
 use crate::config::{Config, Tls, token_variable};
-use crate::core::namespace::{Namespace, Publisher};
+use crate::core::namespace::{Namespace, Publisher, Rooms};
+use crate::namespaces::PUSH_NAMESPACE;
 use crate::net::tls;
 use crate::store::{Opened, Store, StoreError};
 use crate::{namespaces, net};
@@ -48,9 +49,16 @@ pub(crate) fn connections_most(asked: usize) -> usize {
 
 pub(crate) fn namespaces(config: &Config) -> anyhow::Result<Vec<Namespace>> {
     let mut namespaces = namespaces::load(config.namespaces.as_deref())?;
+    match config.push {
+        Some(_) => namespaces::check_push(&namespaces)?,
+        // Closed unless it is asked for, at every door.
+        None => namespaces.retain(|namespace| namespace.name.as_str() != PUSH_NAMESPACE),
+    }
     for (name, token) in &config.tokens {
         let found = namespaces.iter_mut().find(|namespace| {
-            namespace.name == *name && namespace.publishers.contains(&Publisher::Http)
+            namespace.name == *name
+                && namespace.publishers.contains(&Publisher::Http)
+                && namespace.rooms != Rooms::Created
         });
         let Some(namespace) = found else {
             let variable = token_variable(name);

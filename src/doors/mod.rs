@@ -8,6 +8,7 @@ mod body;
 pub mod cors;
 mod etag;
 pub mod page;
+pub mod push;
 mod socket;
 pub mod socketio;
 pub mod sse;
@@ -20,7 +21,7 @@ use utoipa::ToSchema;
 
 use self::body::{Unread, read_body};
 use self::etag::{etag, is_known};
-use self::socket::{Reader, open_socket};
+use self::socket::{Ended, Reader, open_socket};
 use crate::core::error::Error;
 
 /// Why a request is refused: problem details (RFC 9457), with the stable code as

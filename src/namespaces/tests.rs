@@ -26,6 +26,7 @@ fn the_built_in_files_load() {
             "/layout",
             "/lobby",
             "/metadata",
+            "/push",
             "/schedule",
             "/trigger"
         ]
@@ -76,6 +77,7 @@ fn a_folder_adds_overrides_and_removes() {
             "/lobby",
             "/metadata",
             "/news",
+            "/push",
             "/schedule"
         ]
     );
@@ -166,6 +168,10 @@ fn what_is_wrong_is_named_with_line_and_key() {
         (
             "protocol = \"room\"\nrooms = \"opne\"",
             "x.toml:2: rooms: expected \"open\", \"created\" or a list of strings, found \"opne\"",
+        ),
+        (
+            "protocol = \"trigger\"\nrooms = \"created\"",
+            "x.toml:2: rooms: only those of the protocol \"room\" are created",
         ),
         (
             "protocol = \"room\"\nrooms = []",

@@ -1,0 +1,55 @@
+//! The push door: backends (publishers) create channels over HTTP and push messages
+//! to the WebSocket clients (subscribers) of each. A channel is a room of `/push`.
+//! Stands in for another program, whose clients must not notice.
+
+mod http;
+mod outlet;
+mod pace;
+mod protocol;
+mod subscriber;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use ipnet::IpNet;
+
+use super::open_socket;
+use crate::core::hub::Hub;
+use crate::core::name::NamespaceName;
+use crate::core::token::Token;
+
+/// The rooms that are the channels.
+#[derive(Clone)]
+pub struct Channels {
+    /// Where they are.
+    pub hub: Arc<Hub>,
+    /// Their namespace.
+    pub namespace: NamespaceName,
+}
+
+/// What the publishers' port needs.
+pub struct Publishers {
+    /// What they create, and push to.
+    pub channels: Channels,
+    /// The proxies whose forwarding headers count.
+    pub trusted: Arc<[IpNet]>,
+    /// What creating a channel needs; without one it needs a private address.
+    pub key: Option<Token>,
+    /// How many requests per second one address may make.
+    pub rate: u32,
+}
+
+/// The publishers' port.
+pub fn publishers(door: Publishers) -> Router {
+    http::router(door)
+}
+
+/// The subscribers' port: a WebSocket on any path.
+pub fn subscribers(channels: Channels) -> Router {
+    Router::new().fallback(async move |request: Request| {
+        open_socket(request, move |stream, wire| async move {
+            subscriber::serve(&channels, stream, wire).await;
+        })
+    })
+}

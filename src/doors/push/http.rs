@@ -1,0 +1,227 @@
+//! The publishers' port: creates, pings and deletes channels, and pushes messages.
+//! Translates only, but for who may create: that depends on addresses.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use tokio::sync::oneshot;
+use tracing::{debug, info};
+
+use super::pace::Paces;
+use super::protocol::{
+    self, Action, CreateChannel, DeleteChannel, PingChannel, PushMessage, Refusal,
+};
+use super::{Channels, Publishers};
+use crate::core::error::Error;
+use crate::core::event::To;
+use crate::core::hub::Outside;
+use crate::core::name::{Nickname, RoomName};
+use crate::core::namespace::Publisher;
+use crate::core::terms::Wanted;
+use crate::doors::{bearer, etag, is_known, read_body};
+use crate::net::PeerAddr;
+use crate::net::peer::{Sender, sender};
+
+/// The biggest body: a message of 64 KiB with each character written as six, and
+/// [`RECIPIENTS_MOST`] UUIDs of 39 bytes.
+const BODY_MOST: usize = 1024 * 1024;
+
+/// How many clients one push may name: who means more means everybody.
+const RECIPIENTS_MOST: usize = 10_000;
+
+const SCRIPT: &str = include_str!("pushserver.js");
+
+pub(super) fn router(publishers: Publishers) -> Router {
+    let paces = Paces::new(publishers.rate);
+    let tag = etag(SCRIPT);
+    Router::new()
+        .route("/channel/create", post(create))
+        .route("/channel/ping", post(ping))
+        .route("/channel/delete", post(delete))
+        .route("/push", post(push))
+        .route(
+            "/js/pushserver.js",
+            get(async move |h: HeaderMap| script(&tag, &h)),
+        )
+        .method_not_allowed_fallback(async || {
+            Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this takes other methods, which `Allow` names",
+            )
+        })
+        .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "there is nothing here"))
+        .with_state(Arc::new(Door { publishers, paces }))
+}
+
+struct Door {
+    publishers: Publishers,
+    paces: Paces,
+}
+
+/// What came with a request but its body.
+type Head = (Extension<PeerAddr>, HeaderMap);
+
+async fn create(
+    State(door): State<Arc<Door>>,
+    head: Head,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let sender = door.admit(&head)?;
+    door.may_create(sender, &head.1)?;
+    let asked: CreateChannel = read(body).await?;
+    let channel = named(&asked.channel)?;
+    let wanted = Wanted {
+        retain: asked.retain,
+        history: asked.history,
+    };
+    let Channels { hub, namespace } = &door.publishers.channels;
+    let token = hub.create(namespace, &channel, wanted)?;
+    info!(%channel, "a channel was created");
+    Ok(done("Created", &channel, Some(token.reveal())))
+}
+
+async fn ping(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<Response, Refusal> {
+    door.admit(&head)?;
+    let asked: PingChannel = read(body).await?;
+    let channel = named(&asked.channel)?;
+    let token = asked.channel_token.as_deref();
+    let Channels { hub, namespace } = &door.publishers.channels;
+    hub.authorise(namespace, &channel, token)?;
+    Ok(done("OK", &channel, None))
+}
+
+async fn push(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<Response, Refusal> {
+    door.admit(&head)?;
+    let mut asked: PushMessage = read(body).await?;
+    let message = asked.take_message()?;
+    let channel = named(&asked.channel)?;
+    let Channels { hub, namespace } = &door.publishers.channels;
+    hub.authorise(
+        namespace,
+        &channel,
+        Some(&asked.channel_token.unwrap_or_default()),
+    )?;
+    if asked.recipients.len() > RECIPIENTS_MOST {
+        let why = format!("a push can have {RECIPIENTS_MOST} recipients at most");
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why));
+    }
+    let (tell, told) = oneshot::channel();
+    let from = Outside {
+        publisher: Publisher::Http,
+        namespace,
+        room: channel.clone(),
+        sender: Nickname::http(),
+        to: match asked.recipients {
+            nobody if nobody.is_empty() => To::Everybody,
+            some => To::These(some.into()),
+        },
+        message,
+        retain: &[],
+    };
+    // Whoever asked may have gone.
+    hub.publish(from, Box::new(|published| drop(tell.send(published))));
+    // The broker has dropped it: it is stopping.
+    told.await.unwrap_or(Err(Error::Closing))?;
+    Ok(done("Sent", &channel, None))
+}
+
+async fn delete(
+    State(door): State<Arc<Door>>,
+    head: Head,
+    body: Body,
+) -> Result<Response, Refusal> {
+    door.admit(&head)?;
+    let asked: DeleteChannel = read(body).await?;
+    let channel = named(&asked.channel)?;
+    let token = asked.channel_token.unwrap_or_default();
+    let Channels { hub, namespace } = &door.publishers.channels;
+    hub.delete(namespace, &channel, Some(&token))?;
+    info!(%channel, "a channel was deleted");
+    Ok(done("Deleted", &channel, None))
+}
+
+/// The client for browsers; what it loads has no say in who may.
+fn script(tag: &str, request: &HeaderMap) -> Response {
+    let head = [
+        (header::ETAG, tag),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
+    ];
+    if is_known(request, tag) {
+        return (StatusCode::NOT_MODIFIED, head).into_response();
+    }
+    (head, SCRIPT).into_response()
+}
+
+impl Door {
+    /// Who makes the request, unless that one makes too many.
+    fn admit(&self, (Extension(PeerAddr(peer)), headers): &Head) -> Result<Sender, Refusal> {
+        let sender = sender(*peer, headers, &self.publishers.trusted);
+        if self.paces.admits(sender.address) {
+            return Ok(sender);
+        }
+        let most = self.publishers.rate;
+        let why = format!("too fast: {most} requests per second at most");
+        Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, why))
+    }
+
+    /// Whether a channel may be created by who has the key; where there is none, by
+    /// backends nearby: a web page is none, wherever it is opened.
+    fn may_create(&self, sender: Sender, headers: &HeaderMap) -> Result<(), Refusal> {
+        let refuse = |status, why: &str| Err(Refusal::new(status, why));
+        match (&self.publishers.key, bearer(headers)) {
+            (Some(key), Some(offered)) if key.is(offered) => Ok(()),
+            (Some(_), Some(_)) => refuse(StatusCode::FORBIDDEN, "this is not the key"),
+            (Some(_), None) => refuse(
+                StatusCode::UNAUTHORIZED,
+                "to create a channel the key is needed, as `Authorization: Bearer KEY`",
+            ),
+            (None, _) if sender.is_private() && !headers.contains_key(header::ORIGIN) => Ok(()),
+            (None, _) => refuse(
+                StatusCode::FORBIDDEN,
+                "without a key channels are created from private addresses only, and by no \
+                 web page: the server needs --push-key",
+            ),
+        }
+    }
+}
+
+async fn read<A: Action>(body: Body) -> Result<A, Refusal> {
+    let body = read_body(body, BODY_MOST).await;
+    protocol::action(&body.map_err(|unread| Refusal::new(unread.status(), unread))?)
+}
+
+fn named(channel: &str) -> Result<RoomName, Refusal> {
+    Ok(RoomName::parse(channel).map_err(Error::from)?)
+}
+
+fn done(message: &str, channel: &RoomName, token: Option<&str>) -> Response {
+    json(
+        StatusCode::OK,
+        protocol::server_ack(message, channel, token),
+    )
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let reason = self.status.as_str().to_owned();
+        debug!(%reason, "a publisher was refused");
+        metrics::counter!("roomcast_refused_total", "door" => "push", "reason" => reason)
+            .increment(1);
+        json(self.status, self.json())
+    }
+}
+
+fn json(status: StatusCode, text: String) -> Response {
+    let head = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (status, head, text).into_response()
+}

@@ -1,0 +1,314 @@
+//! The push protocol: what publishers and subscribers send, read; and what they are
+//! answered, written. Pure: knows no connection, and not which channels there are.
+
+use axum::http::StatusCode;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use crate::core::client::ClientId;
+use crate::core::error::Error;
+use crate::core::event::Event;
+use crate::core::name::{NameError, RoomName};
+
+/// What a publisher asks for: `data` of a request's body.
+pub(super) trait Action: DeserializeOwned {
+    /// The word for it.
+    const NAME: &'static str;
+}
+
+/// `POST /channel/create`.
+#[derive(Debug, Deserialize)]
+pub(super) struct CreateChannel {
+    pub(super) channel: String,
+    pub(super) retain: Option<bool>,
+    pub(super) history: Option<usize>,
+}
+
+/// `POST /channel/ping`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PingChannel {
+    pub(super) channel: String,
+    #[serde(deserialize_with = "there_or_null")]
+    pub(super) channel_token: Option<String>,
+}
+
+/// `POST /channel/delete`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeleteChannel {
+    pub(super) channel: String,
+    #[serde(deserialize_with = "there_or_null")]
+    pub(super) channel_token: Option<String>,
+}
+
+/// `POST /push`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PushMessage {
+    pub(super) channel: String,
+    #[serde(deserialize_with = "there_or_null")]
+    pub(super) channel_token: Option<String>,
+    /// Nobody named: everybody.
+    pub(super) recipients: Vec<ClientId>,
+    #[serde(default, deserialize_with = "as_it_came")]
+    message: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "as_it_came")]
+    message_json: Option<Box<RawValue>>,
+}
+
+impl Action for CreateChannel {
+    const NAME: &'static str = "CREATE_CHANNEL";
+}
+
+impl Action for PingChannel {
+    const NAME: &'static str = "PING_CHANNEL";
+}
+
+impl Action for DeleteChannel {
+    const NAME: &'static str = "DELETE_CHANNEL";
+}
+
+impl Action for PushMessage {
+    const NAME: &'static str = "PUSH_MESSAGE";
+}
+
+impl PushMessage {
+    /// What is pushed: a string, or any JSON.
+    ///
+    /// # Errors
+    /// There is neither, or both, or `message` is no string.
+    pub(super) fn take_message(&mut self) -> Result<Box<RawValue>, Refusal> {
+        match (self.message.take(), self.message_json.take()) {
+            (Some(text), None) if text.get().starts_with('"') => Ok(text),
+            (Some(_), None) => Err(Refusal::bad(
+                "`message` has to be a string; any JSON goes as `messageJson`",
+            )),
+            (None, Some(json)) => Ok(json),
+            _ => Err(Refusal::bad(
+                "give one of `message` (a string) and `messageJson` (any JSON)",
+            )),
+        }
+    }
+}
+
+fn there_or_null<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(value)
+}
+
+/// Also where it is `null`.
+fn as_it_came<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::deserialize(value).map(Some)
+}
+
+/// Reads the body of a publisher's request.
+///
+/// # Errors
+/// It is not JSON, or not this route's message.
+pub(super) fn action<A: Action>(body: &[u8]) -> Result<A, Refusal> {
+    let data = envelope(body, "SERVER_ACTION", &[A::NAME])?.data;
+    serde_json::from_str(data.get()).map_err(|error| Refusal::bad(format!("`data`: {error}")))
+}
+
+/// What a subscriber asks for.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) verb: Verb,
+    pub(super) channel: String,
+    /// Who it says it is.
+    pub(super) uuid: Option<String>,
+}
+
+/// What a subscriber wants of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Subscribe,
+    Unsubscribe,
+}
+
+/// Reads what a subscriber sends.
+///
+/// # Errors
+/// It is not JSON, or no message of a subscriber.
+pub(super) fn ask(text: &[u8]) -> Result<Ask, Refusal> {
+    #[derive(Deserialize)]
+    struct Data {
+        channel: String,
+    }
+    const SUBSCRIBE: &str = "SUBSCRIBE";
+    let envelope = envelope(text, "CLIENT_ACTION", &[SUBSCRIBE, "UNSUBSCRIBE"])?;
+    let data: Data = serde_json::from_str(envelope.data.get())
+        .map_err(|error| Refusal::bad(format!("`data`: {error}")))?;
+    Ok(Ask {
+        verb: match envelope.action.as_str() {
+            SUBSCRIBE => Verb::Subscribe,
+            _ => Verb::Unsubscribe,
+        },
+        channel: data.channel,
+        uuid: envelope.uuid,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    message_type: String,
+    action: String,
+    uuid: Option<String>,
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+fn envelope<'a>(
+    text: &'a [u8],
+    message_type: &str,
+    actions: &[&str],
+) -> Result<Envelope<'a>, Refusal> {
+    let envelope: Envelope<'a> =
+        serde_json::from_slice(text).map_err(|error| Refusal::bad(error.to_string()))?;
+    if envelope.message_type != message_type {
+        return Err(Refusal::bad(format!(
+            "`messageType` has to be {message_type} here"
+        )));
+    }
+    if !actions.contains(&envelope.action.as_str()) {
+        let actions = actions.join(" or ");
+        return Err(Refusal::bad(format!("`action` has to be {actions} here")));
+    }
+    Ok(envelope)
+}
+
+/// What a publisher is answered of a channel.
+pub(super) fn server_ack(message: &str, channel: &RoomName, token: Option<&str>) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Data<'a> {
+        channel: &'a RoomName,
+        channel_token: Option<&'a str>,
+    }
+    written(
+        "SERVER_ACK",
+        StatusCode::OK,
+        message,
+        Data {
+            channel,
+            channel_token: token,
+        },
+    )
+}
+
+/// Who a subscriber is and what it hears: the part that all of its messages share,
+/// open at its end.
+pub(super) fn subscriber(uuid: ClientId, channels: &[RoomName]) -> String {
+    let channels = serde_json::to_string(channels).expect("strings always serialize");
+    format!(r#""data":{{"uuid":"{uuid}","subscribedChannels":{channels}"#)
+}
+
+/// The parts of CLIENT_ACK around [`subscriber`].
+pub(super) const CLIENT_ACK: (&str, &str) = (
+    r#"{"messageType":"CLIENT_ACK","code":200,"message":"Connected","#,
+    "}}",
+);
+
+/// What stands before [`subscriber`] in CLIENT_PUSH.
+pub(super) const CLIENT_PUSH: &str =
+    r#"{"messageType":"CLIENT_PUSH","code":200,"message":"Push Message","#;
+
+/// What stands behind [`subscriber`] in CLIENT_PUSH: the same for everybody.
+pub(super) fn push_message(event: &Event) -> String {
+    let said = &event.publication;
+    let channel = serde_json::to_string(&said.room).expect("strings always serialize");
+    let message = said.message.get();
+    format!(r#","pushMessage":{{"channel":{channel},"message":{message}}}}}}}"#)
+}
+
+/// Why something was not done: ERROR.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    details: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, details: impl ToString) -> Self {
+        let details = details.to_string();
+        Self { status, details }
+    }
+
+    /// What was sent is not what it should be.
+    pub(super) fn bad(details: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, details)
+    }
+
+    /// The message ERROR.
+    pub(super) fn json(&self) -> String {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Data<'a> {
+            error_details: &'a str,
+        }
+        let message = match self.status {
+            // As the clients know it.
+            StatusCode::NOT_FOUND => "Not found",
+            status => status.canonical_reason().unwrap_or_default(),
+        };
+        written(
+            "ERROR",
+            self.status,
+            message,
+            Data {
+                error_details: &self.details,
+            },
+        )
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let status = match &error {
+            Error::NotCreated(_) => StatusCode::NOT_FOUND,
+            Error::TokenNeeded(_) => StatusCode::UNAUTHORIZED,
+            Error::WrongToken(_) => StatusCode::FORBIDDEN,
+            Error::RoomExists(_) => StatusCode::CONFLICT,
+            Error::Name(NameError::TooLong { .. })
+            | Error::NameTooLong { .. }
+            | Error::TooBig(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::TooFast(_) | Error::Full(_) | Error::TooManyRooms(_) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
+            Error::Busy | Error::Closing => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        // In this protocol's words.
+        let details = match error {
+            Error::NotCreated(channel) => format!("there is no channel {channel}"),
+            Error::RoomExists(channel) => format!("there is a channel {channel} already"),
+            Error::TokenNeeded(channel) => format!("`channelToken` is needed for {channel}"),
+            Error::WrongToken(channel) => format!("this is not the token of {channel}"),
+            Error::Full(_) => "there are as many channels as there can be".to_owned(),
+            Error::TooManyRooms(most) => format!("a client can hear {most} channels at most"),
+            Error::HistoryTooLong(most) => format!("a channel can keep {most} messages at most"),
+            other => other.to_string(),
+        };
+        Self::new(status, details)
+    }
+}
+
+fn written(message_type: &str, code: StatusCode, message: &str, data: impl Serialize) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Written<'a, T> {
+        message_type: &'a str,
+        code: u16,
+        message: &'a str,
+        data: T,
+    }
+    serde_json::to_string(&Written {
+        message_type,
+        code: code.as_u16(),
+        message,
+        data,
+    })
+    .expect("strings and numbers always serialize")
+}

@@ -1,0 +1,47 @@
+//! The listeners that a [`Config`] asks for, opened together; none is served here.
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+
+use crate::config::Config;
+use crate::net::{BindError, bind};
+
+/// What the server listens on.
+pub(crate) struct Ports {
+    pub(crate) main: TcpListener,
+    /// One more for raw WebSockets.
+    pub(crate) gateway: Option<TcpListener>,
+    pub(crate) zetta: Option<TcpListener>,
+    pub(crate) push: Option<PushPorts>,
+}
+
+/// What the push door listens on.
+pub(crate) struct PushPorts {
+    /// For publishers.
+    pub(crate) http: TcpListener,
+    /// For subscribers.
+    pub(crate) ws: TcpListener,
+}
+
+impl Ports {
+    pub(crate) fn open(config: &Config) -> Result<Self, BindError> {
+        let optional = |address: Option<SocketAddr>, flag| {
+            let bound = address.map(|address| bind(address, flag));
+            bound.transpose()
+        };
+        let push = match &config.push {
+            None => None,
+            Some(push) => Some(PushPorts {
+                http: bind(push.http, "--push-http")?,
+                ws: bind(push.ws, "--push-ws")?,
+            }),
+        };
+        Ok(Self {
+            main: bind(config.listen, "--port")?,
+            gateway: optional(config.gateway_listen, "--gateway-listen")?,
+            zetta: optional(config.zetta_listen, "--zetta-listen")?,
+            push,
+        })
+    }
+}
