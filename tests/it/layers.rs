@@ -34,6 +34,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("logging", &["config"]),
     ("healthcheck", &[]),
     ("report", &["config", "store", "nowplaying"]),
+    ("ports", &["config", "net"]),
     ("opening", &["config", "namespaces", "store", "net", "core"]),
     ("ingest", &["ingest", "nowplaying", "store", "net", "core"]),
     ("doors", &["doors", "nowplaying", "store", "net", "core"]),
