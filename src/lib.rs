@@ -188,8 +188,8 @@ impl Server {
             lines.push(("gateway", url));
         }
         if let Some(push) = &self.ports.push {
-            lines.push(("publishers", format!("{scheme}://{}/", address(&push.http))));
-            lines.push(("subscribers", format!("{ws}://{}/", address(&push.ws))));
+            lines.push(("push http", format!("{scheme}://{}/", address(&push.http))));
+            lines.push(("push ws", format!("{ws}://{}/", address(&push.ws))));
         }
         let zetta = self
             .ports
