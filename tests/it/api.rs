@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::client::Client;
-use crate::http::{Answer, ask, get, header};
+use crate::http::{Answer, ask, get, header, post_with};
 use crate::server::{TestServer, config};
 
 const TOKEN: &str = "0123456789abcdef";
@@ -18,11 +18,7 @@ const BEARER: &str = "Authorization: Bearer 0123456789abcdef\r\n";
 const WRONG: &str = "Authorization: Bearer 0123456789abcdeF\r\n";
 
 async fn post(server: &TestServer, target: &str, headers: &str, body: &str) -> Answer {
-    let request = format!(
-        "POST {target} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    ask(TcpStream::connect(server.address).await.unwrap(), &request).await
+    post_with(server.address, target, headers, body).await
 }
 
 /// A server that backends publish in, in `/bus` and `/metadata`.

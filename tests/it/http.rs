@@ -28,18 +28,38 @@ pub async fn get(server: SocketAddr, target: &str, headers: &str) -> Answer {
     ask(TcpStream::connect(server).await.unwrap(), &request).await
 }
 
-pub async fn post(server: SocketAddr, target: &str, body: &str) -> Answer {
+pub async fn post(server: SocketAddr, target: &str, body: impl AsRef<[u8]>) -> Answer {
+    post_with(server, target, "", body).await
+}
+
+/// The same with these headers more.
+pub async fn post_with(
+    server: SocketAddr,
+    target: &str,
+    headers: &str,
+    body: impl AsRef<[u8]>,
+) -> Answer {
+    let stream = TcpStream::connect(server).await.unwrap();
+    ask(stream, posted(target, headers, body)).await
+}
+
+/// A request that posts this, to be the only one of its connection.
+pub fn posted(target: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
     let length = body.len();
-    let request = format!(
-        "POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n"
     );
-    ask(TcpStream::connect(server).await.unwrap(), &request).await
+    [head.as_bytes(), body].concat()
 }
 
 /// Writes a request, and reads until the server closes.
-pub async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> Answer {
+pub async fn ask(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: impl AsRef<[u8]>,
+) -> Answer {
     // Who is refused by the head, or for its size, may not get rid of the rest.
-    let _ = stream.write_all(request.as_bytes()).await;
+    let _ = stream.write_all(request.as_ref()).await;
     let mut answer = Vec::new();
     // A close without TLS's own goodbye, or a reset, is a close as well.
     let _ = timeout(SOON, stream.read_to_end(&mut answer))

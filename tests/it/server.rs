@@ -25,6 +25,8 @@ pub struct TestServer {
     pub zetta: SocketAddr,
     /// The port more for raw WebSockets, where there is one.
     pub gateway: Option<SocketAddr>,
+    /// Where publishers and subscribers of the push door connect, where it is served.
+    pub push: Option<(SocketAddr, SocketAddr)>,
     pub hub: Arc<Hub>,
     shutdown: CancellationToken,
     running: JoinHandle<Stopped>,
@@ -68,6 +70,7 @@ impl TestServer {
             address: server.address().unwrap(),
             zetta: server.zetta_address().unwrap(),
             gateway: server.gateway_address(),
+            push: server.push_addresses(),
             hub: server.hub(),
             shutdown: shutdown.clone(),
             running: tokio::spawn(server.serve(shutdown)),
@@ -107,7 +110,10 @@ pub fn config(options: &[&str]) -> Config {
         ["--port", "0"],
         ["--zetta-listen", "127.0.0.1:0"],
     ];
-    let not_given = free.iter().filter(|[flag, _]| !options.contains(flag));
+    let push = [["--push-http", "127.0.0.1:0"], ["--push-ws", "127.0.0.1:0"]];
+    let push = push.iter().filter(|_| options.contains(&"--push"));
+    let not_given = free.iter().chain(push);
+    let not_given = not_given.filter(|[flag, _]| !options.contains(flag));
     let arguments = [
         &["server"],
         &not_given.flatten().copied().collect::<Vec<_>>()[..],
