@@ -107,8 +107,7 @@ fn as_it_came<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Box<RawValue
 /// # Errors
 /// It is not JSON, or not this route's message.
 pub(super) fn action<A: Action>(body: &[u8]) -> Result<A, Refusal> {
-    let data = envelope(body, "SERVER_ACTION", &[A::NAME])?.data;
-    serde_json::from_str(data.get()).map_err(|error| Refusal::bad(format!("`data`: {error}")))
+    data(&envelope(body, "SERVER_ACTION", &[A::NAME])?)
 }
 
 /// What a subscriber asks for.
@@ -138,8 +137,7 @@ pub(super) fn ask(text: &[u8]) -> Result<Ask, Refusal> {
     }
     const SUBSCRIBE: &str = "SUBSCRIBE";
     let envelope = envelope(text, "CLIENT_ACTION", &[SUBSCRIBE, "UNSUBSCRIBE"])?;
-    let data: Data = serde_json::from_str(envelope.data.get())
-        .map_err(|error| Refusal::bad(format!("`data`: {error}")))?;
+    let data: Data = data(&envelope)?;
     Ok(Ask {
         verb: match envelope.action.as_str() {
             SUBSCRIBE => Verb::Subscribe,
@@ -165,8 +163,8 @@ fn envelope<'a>(
     message_type: &str,
     actions: &[&str],
 ) -> Result<Envelope<'a>, Refusal> {
-    let envelope: Envelope<'a> =
-        serde_json::from_slice(text).map_err(|error| Refusal::bad(error.to_string()))?;
+    let text = serde_json::from_slice(text).map_err(Refusal::bad)?;
+    let envelope: Envelope<'a> = members(text).map_err(Refusal::bad)?;
     if envelope.message_type != message_type {
         return Err(Refusal::bad(format!(
             "`messageType` has to be {message_type} here"
@@ -177,6 +175,19 @@ fn envelope<'a>(
         return Err(Refusal::bad(format!("`action` has to be {actions} here")));
     }
     Ok(envelope)
+}
+
+fn data<'a, T: Deserialize<'a>>(envelope: &Envelope<'a>) -> Result<T, Refusal> {
+    members(envelope.data).map_err(|why| Refusal::bad(format!("`data`: {why}")))
+}
+
+/// Reads an object. Serde would take a list for one as well, by the order in which
+/// we happen to have its members.
+fn members<'a, T: Deserialize<'a>>(text: &'a RawValue) -> Result<T, String> {
+    if !text.get().starts_with('{') {
+        return Err("this has to be an object".to_owned());
+    }
+    serde_json::from_str(text.get()).map_err(|error| error.to_string())
 }
 
 /// What a publisher is answered of a channel.
@@ -288,6 +299,7 @@ impl From<Error> for Refusal {
             Error::WrongToken(channel) => format!("this is not the token of {channel}"),
             Error::Full(_) => "there are as many channels as there can be".to_owned(),
             Error::TooManyRooms(most) => format!("a client can hear {most} channels at most"),
+            Error::Name(wrong) => wrong.to_string().replacen("the room", "the channel", 1),
             Error::HistoryTooLong(most) => format!("a channel can keep {most} messages at most"),
             other => other.to_string(),
         };
