@@ -19,6 +19,7 @@ mod net;
 mod page;
 mod polling;
 mod program;
+mod push;
 mod raw;
 mod replay;
 mod server;

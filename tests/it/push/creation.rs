@@ -1,0 +1,163 @@
+//! Who creates channels, by address and by key; and how fast an address may ask.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpSocket;
+
+use super::*;
+use crate::http::{ask as request, post_with, posted};
+
+const KEY: &str = "0123456789abcdef";
+const RIGHT: &str = "Authorization: Bearer 0123456789abcdef\r\n";
+const WRONG: &str = "Authorization: Bearer 0123456789abcdeF\r\n";
+
+const NEEDED: &str = "to create a channel the key is needed, as `Authorization: Bearer KEY`";
+const NOT_THE_KEY: &str = "this is not the key";
+const NOT_PRIVATE: &str = "without a key channels are created from private addresses only, and by no web page: the server needs --push-key";
+
+/// Or the code and the details of the error.
+type Created = Result<(), (u16, &'static str)>;
+
+#[tokio::test]
+async fn channels_are_created_with_the_key_or_from_nearby() {
+    let with_key = &["--push-key", KEY][..];
+    let behind = &["--trusted-proxy", "127.0.0.0/8"][..];
+    // The server's options, and the request's headers -> what is wrong
+    let cases: &[(&[&str], &str, Created)] = &[
+        (&[], "", Ok(())),
+        (
+            &[],
+            "X-Forwarded-For: 10.0.0.1\r\n",
+            Err((403, NOT_PRIVATE)),
+        ),
+        (&[], "X-Real-IP: 10.0.0.1\r\n", Err((403, NOT_PRIVATE))),
+        (&[], "Forwarded: for=10.0.0.1\r\n", Err((403, NOT_PRIVATE))),
+        (
+            &[],
+            "Origin: https://elsewhere.example\r\n",
+            Err((403, NOT_PRIVATE)),
+        ),
+        (&[], "Origin: null\r\n", Err((403, NOT_PRIVATE))),
+        // There is none to be right.
+        (&[], RIGHT, Ok(())),
+        (behind, "", Ok(())),
+        (behind, "X-Forwarded-For: 192.168.1.7\r\n", Ok(())),
+        (
+            behind,
+            "X-Forwarded-For: 203.0.113.7, 10.0.0.1, 127.0.0.9\r\n",
+            Ok(()),
+        ),
+        (
+            behind,
+            "X-Forwarded-For: 10.0.0.1, 203.0.113.7\r\n",
+            Err((403, NOT_PRIVATE)),
+        ),
+        (
+            behind,
+            "X-Forwarded-For: nonsense\r\n",
+            Err((403, NOT_PRIVATE)),
+        ),
+        (with_key, "", Err((401, NEEDED))),
+        (
+            with_key,
+            "Authorization: Basic eA==\r\n",
+            Err((401, NEEDED)),
+        ),
+        (with_key, WRONG, Err((403, NOT_THE_KEY))),
+        (with_key, "Authorization: Bearer \r\n", Err((401, NEEDED))),
+        (with_key, RIGHT, Ok(())),
+        (
+            with_key,
+            "authorization: bearer 0123456789abcdef\r\n",
+            Ok(()),
+        ),
+        (
+            with_key,
+            "X-Forwarded-For: 203.0.113.7\r\nAuthorization: Bearer 0123456789abcdef\r\n",
+            Ok(()),
+        ),
+    ];
+    for (options, headers, expected) in cases {
+        let server = TestServer::start_with(&[&["--push"], *options].concat()).await;
+        let to = publishers(&server);
+        let body = action("CREATE_CHANNEL", r#"{"channel":"c"}"#);
+        let answer = post_with(to, "/channel/create", headers, &body).await;
+        let ping = action("PING_CHANNEL", r#"{"channel":"c","channelToken":null}"#);
+        let exists = publish(&server, "/channel/ping", ping).await;
+        match expected {
+            Ok(()) => {
+                assert_eq!(answer.status, 200, "{options:?} {headers}: {}", answer.body);
+                assert_eq!(exists.status, 401, "{}", exists.body);
+            }
+            Err((status, details)) => {
+                let message = if *status == 401 {
+                    "Unauthorized"
+                } else {
+                    "Forbidden"
+                };
+                let expected = error(*status, message, details);
+                assert_eq!(answer.body, expected, "{options:?} {headers}");
+                assert_eq!(answer.status, *status);
+                assert_eq!(exists.status, 404, "{}", exists.body);
+            }
+        }
+        server.stop().await;
+    }
+}
+
+/// From another address of this machine.
+async fn publish_from(from: &str, to: SocketAddr, target: &str, body: &str) -> Answer {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+    request(socket.connect(to).await.unwrap(), posted(target, "", body)).await
+}
+
+#[tokio::test]
+async fn who_asks_too_fast_holds_up_nobody_else() {
+    let server = TestServer::start_with(&["--push", "--push-rate", "2"]).await;
+    let to = publishers(&server);
+    let token = create(&server, "c").await;
+    let data = format!(r#"{{"channel":"c","channelToken":"{token}"}}"#);
+    let ping = action("PING_CHANNEL", &data);
+    let expected = error(
+        429,
+        "Too Many Requests",
+        "too fast: 2 requests per second at most",
+    );
+    // As fast as one test can, so that it is too fast at some time.
+    let flooded = async {
+        loop {
+            let answer = publish(&server, "/channel/ping", &ping).await;
+            if answer.status != 200 {
+                return answer;
+            }
+        }
+    };
+    let answer = tokio::time::timeout(crate::client::SOON, flooded).await;
+    let answer = answer.expect("it is never too fast");
+    assert_eq!((answer.status, answer.body), (429, expected));
+    let answer = publish_from("127.0.0.2", to, "/channel/ping", &ping).await;
+    assert_eq!(answer.body, done("OK", "c", "null"));
+
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    tokio::time::resume();
+    let answer = publish(&server, "/channel/ping", &ping).await;
+    assert_eq!(answer.body, done("OK", "c", "null"));
+    server.stop().await;
+}
+
+/// Those behind a proxy are told apart by what it says of them.
+#[tokio::test]
+async fn behind_a_proxy_each_address_has_its_own_pace() {
+    let options = ["--push", "--push-rate", "1", "--trusted-proxy", "127.0.0.1"];
+    let server = TestServer::start_with(&options).await;
+    let ping = action("PING_CHANNEL", r#"{"channel":"c","channelToken":null}"#);
+    for number in 0..20 {
+        let headers = format!("X-Forwarded-For: 203.0.113.{number}\r\n");
+        let answer = post_with(publishers(&server), "/channel/ping", &headers, &ping).await;
+        assert_eq!(answer.status, 404, "{}", answer.body);
+    }
+    server.stop().await;
+}

@@ -1,0 +1,188 @@
+//! How much publishers and subscribers may send, to the byte, and how fast the latter
+//! may.
+
+use std::time::Duration;
+
+use super::*;
+
+/// What a client may ask at once after a quiet time (`namespaces/push.toml`).
+const BURST: usize = 200;
+
+/// How long the server does not read who asks too fast.
+const HELD_BACK: Duration = Duration::from_secs(1);
+
+/// How many channels a client can hear (`namespaces/push.toml`).
+const CHANNELS_MOST: usize = 100;
+
+/// A UUID of nobody.
+const NOBODY: &str = "6d4ccc32-6e05-4a5d-8a0f-2f4f64a1ac0c";
+
+#[tokio::test]
+async fn limits_are_what_they_are_said_to_be() {
+    let server = start().await;
+    let token = create(&server, "c").await;
+    let text = |chars: usize| format!(r#""message":"{}""#, "x".repeat(chars));
+    let recipients = |many: usize| vec![format!(r#""{NOBODY}""#); many].join(",");
+    // With blanks at the end.
+    let padded = |bytes: usize| {
+        let body = push("c", &token, &text(1));
+        let blanks = " ".repeat(bytes - body.len());
+        body + &blanks
+    };
+    let named = |chars: usize| {
+        // Characters are counted, not their bytes.
+        let data = format!(r#"{{"channel":"{}"}}"#, "\u{e9}".repeat(chars));
+        action("CREATE_CHANNEL", &data)
+    };
+    let nested =
+        |deep: usize| format!(r#""messageJson":{}1{}"#, "[".repeat(deep), "]".repeat(deep));
+    let kept = |history: usize| {
+        action(
+            "CREATE_CHANNEL",
+            &format!(r#"{{"channel":"h","history":{history}}}"#),
+        )
+    };
+    // What is sent at the limit, and beyond it -> what is said of that
+    let cases = [
+        (
+            "/push",
+            push("c", &token, &text(65_536)),
+            push("c", &token, &text(65_537)),
+            error(
+                413,
+                "Payload Too Large",
+                "a message can have 65538 bytes at most",
+            ),
+        ),
+        (
+            "/push",
+            push_to("c", &token, &recipients(10_000), &text(1)),
+            push_to("c", &token, &recipients(10_001), &text(1)),
+            error(
+                413,
+                "Payload Too Large",
+                "a push can have 10000 recipients at most",
+            ),
+        ),
+        (
+            "/push",
+            push("c", &token, &nested(128)),
+            push("c", &token, &nested(129)),
+            error(
+                400,
+                "Bad Request",
+                "a message can be nested 128 levels deep at most",
+            ),
+        ),
+        (
+            "/push",
+            padded(1024 * 1024),
+            padded(1024 * 1024 + 1),
+            error(413, "Payload Too Large", "the body is too big"),
+        ),
+        (
+            "/channel/create",
+            named(128),
+            named(129),
+            error(
+                413,
+                "Payload Too Large",
+                "the name of the channel is longer than 128 characters",
+            ),
+        ),
+        (
+            "/channel/create",
+            kept(1_000),
+            kept(1_001),
+            error(
+                400,
+                "Bad Request",
+                "a channel can keep 1000 messages at most",
+            ),
+        ),
+    ];
+    for (target, at, beyond, expected) in cases {
+        let answer = publish(&server, target, at).await;
+        assert_eq!(answer.status, 200, "{expected}: {}", answer.body);
+        let answer = publish(&server, target, beyond).await;
+        assert_eq!(answer.body, expected);
+        assert!(expected.contains(&answer.status.to_string()), "{expected}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_sends_too_much_in_one_message_is_told_and_closed() {
+    let server = start().await;
+    let mut subscriber = Subscriber::connect(&server).await;
+    subscriber.client.send(" ".repeat(4_096)).await;
+    let empty = "EOF while parsing a value at line 1 column 4096";
+    assert_eq!(subscriber.hears().await, error(400, "Bad Request", empty));
+    subscriber.client.send(" ".repeat(4_097)).await;
+    let expected = error(
+        413,
+        "Payload Too Large",
+        "a message can have 4096 bytes at most",
+    );
+    assert_eq!(subscriber.hears().await, expected);
+    let close = subscriber.client.close_frame().await;
+    assert_eq!(close, (1009, "too_big".to_owned()));
+    drop(subscriber);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_asks_too_fast_is_told_and_goes_on_a_second_later() {
+    let server = start().await;
+    create(&server, "a").await;
+    let mut subscriber = Subscriber::connect(&server).await;
+    // More than may come meanwhile; what is too much is not answered otherwise.
+    let asks = vec![ask("SUBSCRIBE", "a"); 2 * BURST];
+    subscriber.client.send_at_once(&asks).await;
+    let done = subscriber.acknowledged(r#""a""#);
+    let too_fast = error(
+        429,
+        "Too Many Requests",
+        "too fast: 50 events per second at most",
+    );
+    let (mut answered, mut refused) = (0, 0);
+    while answered + refused < asks.len() {
+        let answer = subscriber.hears().await;
+        if answer == too_fast {
+            assert!(answered >= BURST, "after {answered}");
+            refused += 1;
+            tokio::time::pause();
+            tokio::time::advance(HELD_BACK).await;
+            tokio::time::resume();
+        } else {
+            assert_eq!(answer, done);
+            answered += 1;
+        }
+    }
+    assert!(refused > 0);
+    drop(subscriber);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_hears_as_many_channels_as_it_can_is_told() {
+    let server = start().await;
+    let mut subscriber = Subscriber::connect(&server).await;
+    let mut asks = Vec::new();
+    for number in 0..=CHANNELS_MOST {
+        create(&server, &format!("c{number}")).await;
+        asks.push(ask("SUBSCRIBE", &format!("c{number}")));
+    }
+    subscriber.client.send_at_once(&asks).await;
+    for _ in 0..CHANNELS_MOST {
+        let answer = subscriber.hears().await;
+        assert!(answer.contains("CLIENT_ACK"), "{answer}");
+    }
+    let full = "a client can hear 100 channels at most";
+    assert_eq!(
+        subscriber.hears().await,
+        error(429, "Too Many Requests", full)
+    );
+    drop(subscriber);
+    server.stop().await;
+}
