@@ -49,11 +49,10 @@ class PushServer {
     if (typeof callback !== "function") {
       throw new TypeError("the second argument is called with each message");
     }
-    const isNew = !this.#callbacks.has(channel);
     this.#callbacks.set(channel, callback);
-    if (isNew) {
-      this.#ask("SUBSCRIBE", channel);
-    }
+    // Also where it has a callback: the channel may not have been there then, or have
+    // been deleted since, of which the server says nothing.
+    this.#ask("SUBSCRIBE", channel);
   }
 
   unsubscribe(channel) {
