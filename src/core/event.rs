@@ -277,27 +277,33 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_shown_as_it_came() {
+    fn a_message_is_shown_as_it_came_with_an_offset_if_it_has_one() {
         let message = r#"{"b": 1.50, "a":"\u00e9"}"#;
-        let event = Event::new(
-            Publication {
-                namespace: NamespaceName::parse("/layout").unwrap(),
-                room: RoomName::parse("r").unwrap(),
-                kind: Kind::Message,
-                sender: Nickname::parse("anna").unwrap(),
-                to: To::Everybody,
-                message: RawValue::from_string(message.into()).unwrap(),
-                origin: None,
-                retain: &[],
-            },
-            "abcdefghijkl-7".parse().unwrap(),
-            DateTime::from_timestamp_millis(1_727_137_942_005).unwrap(),
-        );
-        assert_eq!(
-            event.json().get(),
-            format!(
-                r#"{{"sender":"anna","room":"r","message":{message},"offset":"abcdefghijkl-7","time":"2024-09-24T00:32:22.005Z"}}"#
-            )
-        );
+        let cases = [
+            (To::Everybody, r#","offset":"abcdefghijkl-7""#),
+            (To::These(Arc::new([])), ""),
+        ];
+        for (to, offset) in cases {
+            let event = Event::new(
+                Publication {
+                    namespace: NamespaceName::parse("/layout").unwrap(),
+                    room: RoomName::parse("r").unwrap(),
+                    kind: Kind::Message,
+                    sender: Nickname::parse("anna").unwrap(),
+                    to,
+                    message: RawValue::from_string(message.into()).unwrap(),
+                    origin: None,
+                    retain: &[],
+                },
+                "abcdefghijkl-7".parse().unwrap(),
+                DateTime::from_timestamp_millis(1_727_137_942_005).unwrap(),
+            );
+            assert_eq!(
+                event.json().get(),
+                format!(
+                    r#"{{"sender":"anna","room":"r","message":{message}{offset},"time":"2024-09-24T00:32:22.005Z"}}"#
+                )
+            );
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Web pages of other origins: what browsers are told, and which pages can't connect.
 
+use std::net::SocketAddr;
+
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_tungstenite::client_async;
@@ -181,14 +183,14 @@ async fn a_page_that_is_not_let_in_gets_no_session_and_none_of_others() {
 }
 
 /// The status that the request for a WebSocket is answered with.
-async fn upgrade(server: &TestServer, target: &str, page: Option<&str>) -> u16 {
-    let url = format!("ws://{}{target}", server.address);
+pub async fn upgrade(server: SocketAddr, target: &str, page: Option<&str>) -> u16 {
+    let url = format!("ws://{server}{target}");
     let mut request = url.into_client_request().unwrap();
     if let Some(page) = page {
         let page = page.parse().unwrap();
         request.headers_mut().insert("origin", page);
     }
-    let tcp = TcpStream::connect(server.address).await.unwrap();
+    let tcp = TcpStream::connect(server).await.unwrap();
     match client_async(request, tcp).await {
         Ok((_, answer)) => answer.status().as_u16(),
         Err(Error::Http(answer)) => {
@@ -222,13 +224,13 @@ async fn a_websocket_is_for_the_pages_that_are_let_in_and_for_what_is_none() {
             let session = open(&server, eio).await;
             let goes_on = session.replace("transport=polling", "transport=websocket");
             for target in [begins, goes_on] {
-                let found = upgrade(&server, &target, page).await;
+                let found = upgrade(server.address, &target, page).await;
                 assert_eq!(found, status, "{options:?} {page:?} {target}");
             }
         }
         // Whatever else a WebSocket is asked of.
         let elsewhere = if status == 101 { 404 } else { status };
-        assert_eq!(upgrade(&server, "/elsewhere", page).await, elsewhere);
+        assert_eq!(upgrade(server.address, "/elsewhere", page).await, elsewhere);
         server.stop().await;
     }
 }

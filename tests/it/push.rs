@@ -12,7 +12,9 @@ mod subscribers;
 
 use std::net::SocketAddr;
 
-use crate::client::Client;
+use tokio::time::timeout;
+
+use crate::client::{Client, SOON};
 use crate::http::{Answer, post};
 use crate::server::TestServer;
 
@@ -94,6 +96,17 @@ async fn pushed(server: &TestServer, channel: &str, body: String) {
     let answer = publish(server, "/push", &body).await;
     let expected = done("Sent", channel, "null");
     assert_eq!((answer.status, answer.body), (200, expected), "{body}");
+}
+
+/// Waits until the server has so many clients: a raw WebSocket is let in behind the
+/// answer, and then in its room at once.
+async fn are_there(server: &TestServer, many: usize) {
+    let there = async {
+        while server.hub.client_count() < many {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, there).await.expect("not there");
 }
 
 /// A WebSocket of the subscribers' port.

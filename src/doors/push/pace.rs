@@ -64,3 +64,53 @@ fn network(address: IpAddr) -> IpAddr {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_of_one_customer_have_one_pace() {
+        // The second of two, once the first has made all of its requests
+        let cases = [
+            ("192.0.2.1", "192.0.2.1", false),
+            ("192.0.2.1", "192.0.2.2", true),
+            ("2001:db8:1:2::1", "2001:db8:1:2:ffff::", false),
+            ("2001:db8:1:2::1", "2001:db8:1:3::1", true),
+        ];
+        for (first, second, admitted) in cases {
+            let paces = Paces::new(3);
+            for _ in 0..6 {
+                assert!(paces.admits(address(first)));
+            }
+            assert!(!paces.admits(address(first)));
+            assert_eq!(paces.admits(address(second)), admitted, "{first} {second}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_addresses_are_remembered_than_may_be() {
+        let paces = Paces::new(1);
+        for number in 0..ADDRESSES_MOST as u32 {
+            assert!(paces.admits(Ipv4Addr::from_bits(number).into()));
+        }
+        let one_more = address("192.0.2.1");
+        assert!(!paces.admits(one_more));
+        // Those that are remembered are served, and are forgotten in time.
+        assert!(paces.admits(Ipv4Addr::from_bits(0).into()));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(paces.admits(one_more));
+        assert_eq!(
+            paces.lock().len(),
+            2,
+            "the one that asked twice, and the new one"
+        );
+    }
+}

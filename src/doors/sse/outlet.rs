@@ -82,22 +82,25 @@ mod tests {
     use crate::core::event::{Kind, Publication, To};
     use crate::core::name::{NamespaceName, Nickname};
 
-    #[test]
-    fn a_message_may_have_line_breaks() {
-        let text = "{\"a\":\r\n 1,\n\"b\": \"\\n\"}";
+    fn written(to: To, text: &str) -> String {
         let publication = Publication {
             namespace: NamespaceName::parse("/n").unwrap(),
             room: RoomName::parse("r").unwrap(),
             kind: Kind::Message,
             sender: Nickname::http(),
-            to: To::Everybody,
+            to,
             message: serde_json::value::RawValue::from_string(text.into()).unwrap(),
             origin: None,
             retain: &[],
         };
         let offset = "abcdefghijkl-7".parse().unwrap();
         let event = Event::new(publication, offset, chrono::Utc::now());
-        let block = String::from_utf8(block(&event).to_vec()).unwrap();
+        String::from_utf8(block(&event).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_message_may_have_line_breaks() {
+        let block = written(To::Everybody, "{\"a\":\r\n 1,\n\"b\": \"\\n\"}");
         let (id, rest) = block.split_once('\n').unwrap();
         assert_eq!(id, "id: abcdefghijkl-7");
         let data = rest.strip_suffix("\n\n").unwrap().lines();
@@ -106,5 +109,12 @@ mod tests {
             .collect();
         let told: serde_json::Value = serde_json::from_str(&data).unwrap();
         assert_eq!(told["message"], serde_json::json!({"a": 1, "b": "\n"}));
+    }
+
+    #[test]
+    fn what_is_for_some_has_no_id_to_go_on_from() {
+        let block = written(To::These(Arc::new([])), "1");
+        assert!(block.starts_with("data: {"), "{block}");
+        assert!(!block.contains("id: "), "{block}");
     }
 }

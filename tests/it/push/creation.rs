@@ -1,4 +1,5 @@
-//! Who creates channels, by address and by key; and how fast an address may ask.
+//! Who creates channels, by address and by key; how fast an address may ask; and
+//! which pages are let in.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,7 +7,8 @@ use std::time::Duration;
 use tokio::net::TcpSocket;
 
 use super::*;
-use crate::http::{ask as request, post_with, posted};
+use crate::cors::upgrade;
+use crate::http::{ask as request, header, post_with, posted};
 
 const KEY: &str = "0123456789abcdef";
 const RIGHT: &str = "Authorization: Bearer 0123456789abcdef\r\n";
@@ -106,6 +108,28 @@ async fn channels_are_created_with_the_key_or_from_nearby() {
     }
 }
 
+/// Whether a page is let in is the same at all ports, and no other list.
+#[tokio::test]
+async fn pages_that_are_not_let_in_neither_listen_nor_read_answers() {
+    let listed = "https://radio.example";
+    let server = TestServer::start_with(&["--push", "--cors-origin", listed]).await;
+    let (http, ws) = server.push.unwrap();
+    let ping = action("PING_CHANNEL", r#"{"channel":"c","channelToken":null}"#);
+    let cases = [
+        (listed, 101, Some(listed)),
+        ("https://elsewhere.example", 403, None),
+    ];
+    for (page, status, reads) in cases {
+        assert_eq!(upgrade(ws, "/", Some(page)).await, status, "{page}");
+        let origin = format!("Origin: {page}\r\n");
+        let answer = post_with(http, "/channel/ping", &origin, &ping).await;
+        assert_eq!(answer.status, 404, "{}", answer.body);
+        let may_read = header(&answer, "access-control-allow-origin");
+        assert_eq!(may_read, reads, "{}", answer.head);
+    }
+    server.stop().await;
+}
+
 /// From another address of this machine.
 async fn publish_from(from: &str, to: SocketAddr, target: &str, body: &str) -> Answer {
     let socket = TcpSocket::new_v4().unwrap();
@@ -115,7 +139,7 @@ async fn publish_from(from: &str, to: SocketAddr, target: &str, body: &str) -> A
 
 #[tokio::test]
 async fn who_asks_too_fast_holds_up_nobody_else() {
-    let server = TestServer::start_with(&["--push", "--push-rate", "2"]).await;
+    let server = TestServer::start_with(&["--push", "--push-rate", "1"]).await;
     let to = publishers(&server);
     let token = create(&server, "c").await;
     let data = format!(r#"{{"channel":"c","channelToken":"{token}"}}"#);
@@ -123,7 +147,7 @@ async fn who_asks_too_fast_holds_up_nobody_else() {
     let expected = error(
         429,
         "Too Many Requests",
-        "too fast: 2 requests per second at most",
+        "too fast: 1 requests per second at most",
     );
     // As fast as one test can, so that it is too fast at some time.
     let flooded = async {
@@ -134,7 +158,7 @@ async fn who_asks_too_fast_holds_up_nobody_else() {
             }
         }
     };
-    let answer = tokio::time::timeout(crate::client::SOON, flooded).await;
+    let answer = timeout(SOON, flooded).await;
     let answer = answer.expect("it is never too fast");
     assert_eq!((answer.status, answer.body), (429, expected));
     let answer = publish_from("127.0.0.2", to, "/channel/ping", &ping).await;

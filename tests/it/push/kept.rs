@@ -39,9 +39,7 @@ async fn newcomers(server: &TestServer, token: &str, last: u64) -> Vec<Vec<Value
     let mut sse = Source::open(server.address, EVENTS, "").await;
     assert_eq!(sse.told().await.event, "joined");
     let mut raw = Client::websocket_at(server.address, RAW, &[]).await;
-    while server.hub.client_count() < 4 {
-        tokio::task::yield_now().await;
-    }
+    are_there(server, 4).await;
     let message = format!(r#""messageJson":{last}"#);
     pushed(server, "news", push("news", token, &message)).await;
 

@@ -2,10 +2,8 @@
 //! connected with, and so does the channel's end.
 
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::*;
-use crate::client::SOON;
 use crate::http::{get, post_with};
 use crate::source::Source;
 
@@ -35,13 +33,7 @@ impl Doors {
             sse,
             raw: Client::websocket_at(server.address, RAW, &[]).await,
         };
-        // Who listens there is let in behind the answer, and is in at once.
-        let there = async {
-            while server.hub.client_count() < 4 {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(SOON, there).await.expect("not there");
+        are_there(server, 4).await;
         doors
     }
 
