@@ -6,6 +6,7 @@ mod http;
 mod outlet;
 mod pace;
 mod protocol;
+mod refusal;
 mod subscriber;
 
 use std::sync::Arc;

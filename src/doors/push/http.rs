@@ -13,9 +13,8 @@ use tokio::sync::oneshot;
 use tracing::{debug, info};
 
 use super::pace::Paces;
-use super::protocol::{
-    self, Action, CreateChannel, DeleteChannel, PingChannel, PushMessage, Refusal,
-};
+use super::protocol::{self, Action, CreateChannel, DeleteChannel, PingChannel, PushMessage};
+use super::refusal::Refusal;
 use super::{Channels, Publishers};
 use crate::core::error::Error;
 use crate::core::event::To;

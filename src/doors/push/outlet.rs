@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 
-use super::protocol::{self, CLIENT_ACK, CLIENT_PUSH, Refusal};
+use super::protocol::{self, CLIENT_ACK, CLIENT_PUSH};
+use super::refusal::Refusal;
 use crate::core::client::ClientId;
 use crate::core::encoded::Format;
 use crate::core::event::Event;

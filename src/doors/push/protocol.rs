@@ -6,10 +6,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use super::refusal::Refusal;
 use crate::core::client::ClientId;
-use crate::core::error::Error;
 use crate::core::event::Event;
-use crate::core::name::{NameError, RoomName};
+use crate::core::name::RoomName;
 
 /// What a publisher asks for: `data` of a request's body.
 pub(super) trait Action: DeserializeOwned {
@@ -198,15 +198,12 @@ pub(super) fn server_ack(message: &str, channel: &RoomName, token: Option<&str>)
         channel: &'a RoomName,
         channel_token: Option<&'a str>,
     }
-    written(
-        "SERVER_ACK",
-        StatusCode::OK,
-        message,
-        Data {
-            channel,
-            channel_token: token,
-        },
-    )
+    let channel_token = token;
+    let data = Data {
+        channel,
+        channel_token,
+    };
+    written("SERVER_ACK", StatusCode::OK, message, data)
 }
 
 /// Who a subscriber is and what it hears: the part that all of its messages share,
@@ -234,80 +231,13 @@ pub(super) fn push_message(event: &Event) -> String {
     format!(r#","pushMessage":{{"channel":{channel},"message":{message}}}}}}}"#)
 }
 
-/// Why something was not done: ERROR.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) status: StatusCode,
-    details: String,
-}
-
-impl Refusal {
-    pub(super) fn new(status: StatusCode, details: impl ToString) -> Self {
-        let details = details.to_string();
-        Self { status, details }
-    }
-
-    /// What was sent is not what it should be.
-    pub(super) fn bad(details: impl ToString) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, details)
-    }
-
-    /// The message ERROR.
-    pub(super) fn json(&self) -> String {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Data<'a> {
-            error_details: &'a str,
-        }
-        let message = match self.status {
-            // As the clients know it.
-            StatusCode::NOT_FOUND => "Not found",
-            status => status.canonical_reason().unwrap_or_default(),
-        };
-        written(
-            "ERROR",
-            self.status,
-            message,
-            Data {
-                error_details: &self.details,
-            },
-        )
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        let status = match &error {
-            Error::NotCreated(_) => StatusCode::NOT_FOUND,
-            Error::TokenNeeded(_) => StatusCode::UNAUTHORIZED,
-            Error::WrongToken(_) => StatusCode::FORBIDDEN,
-            Error::RoomExists(_) => StatusCode::CONFLICT,
-            Error::Name(NameError::TooLong { .. })
-            | Error::NameTooLong { .. }
-            | Error::TooBig(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Error::TooFast(_) | Error::Full(_) | Error::TooManyRooms(_) => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
-            Error::Busy | Error::Closing => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        // In this protocol's words.
-        let details = match error {
-            Error::NotCreated(channel) => format!("there is no channel {channel}"),
-            Error::RoomExists(channel) => format!("there is a channel {channel} already"),
-            Error::TokenNeeded(channel) => format!("`channelToken` is needed for {channel}"),
-            Error::WrongToken(channel) => format!("this is not the token of {channel}"),
-            Error::Full(_) => "there are as many channels as there can be".to_owned(),
-            Error::TooManyRooms(most) => format!("a client can hear {most} channels at most"),
-            Error::Name(wrong) => wrong.to_string().replacen("the room", "the channel", 1),
-            Error::HistoryTooLong(most) => format!("a channel can keep {most} messages at most"),
-            other => other.to_string(),
-        };
-        Self::new(status, details)
-    }
-}
-
-fn written(message_type: &str, code: StatusCode, message: &str, data: impl Serialize) -> String {
+/// A message of the server, as all of them are.
+pub(super) fn written(
+    message_type: &str,
+    code: StatusCode,
+    message: &str,
+    data: impl Serialize,
+) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Written<'a, T> {
@@ -316,11 +246,12 @@ fn written(message_type: &str, code: StatusCode, message: &str, data: impl Seria
         message: &'a str,
         data: T,
     }
-    serde_json::to_string(&Written {
+    let code = code.as_u16();
+    let written = Written {
         message_type,
-        code: code.as_u16(),
+        code,
         message,
         data,
-    })
-    .expect("strings and numbers always serialize")
+    };
+    serde_json::to_string(&written).expect("strings and numbers always serialize")
 }

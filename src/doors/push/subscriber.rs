@@ -11,7 +11,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::Channels;
 use super::outlet::PushOutlet;
-use super::protocol::{self, Ask, Refusal, Verb};
+use super::protocol::{self, Ask, Verb};
+use super::refusal::Refusal;
 use crate::core::client::Client;
 use crate::core::error::Error;
 use crate::core::hub::Hub;

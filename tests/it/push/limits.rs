@@ -186,3 +186,26 @@ async fn who_hears_as_many_channels_as_it_can_is_told() {
     drop(subscriber);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_all_channels_retain_together_has_a_limit() {
+    let server = start().await;
+    let message = format!(r#""message":"{}""#, "x".repeat(60_000));
+    let full = "there are as many channels as there can be, or they keep as much as they can";
+    // What is kept counts more than once: some 180 of these.
+    let mut numbers = 0..400;
+    let refused = loop {
+        let channel = format!("c{}", numbers.next().expect("there is a limit"));
+        let token = create_as(&server, &channel, r#","retain":true"#).await;
+        let answer = publish(&server, "/push", push(&channel, &token, &message)).await;
+        if answer.status != 200 {
+            break answer;
+        }
+    };
+    assert_eq!(refused.body, error(429, "Too Many Requests", full));
+    assert_eq!(refused.status, 429);
+    // It can be pushed all the same where it is not to be kept.
+    let token = create(&server, "other").await;
+    pushed(&server, "other", push("other", &token, &message)).await;
+    server.stop().await;
+}

@@ -1,0 +1,85 @@
+//! Why something was not done: ERROR, of which both ports have the same form, and in
+//! this protocol's words. Knows no connection.
+
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::protocol;
+use crate::core::error::Error;
+use crate::core::name::NameError;
+
+/// Why something was not done: ERROR.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    details: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, details: impl ToString) -> Self {
+        let details = details.to_string();
+        Self { status, details }
+    }
+
+    /// What was sent is not what it should be.
+    pub(super) fn bad(details: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, details)
+    }
+
+    /// The message ERROR.
+    pub(super) fn json(&self) -> String {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Data<'a> {
+            error_details: &'a str,
+        }
+        let message = match self.status {
+            // As the clients know it.
+            StatusCode::NOT_FOUND => "Not found",
+            status => status.canonical_reason().unwrap_or_default(),
+        };
+        protocol::written(
+            "ERROR",
+            self.status,
+            message,
+            Data {
+                error_details: &self.details,
+            },
+        )
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let status = match &error {
+            Error::NotCreated(_) => StatusCode::NOT_FOUND,
+            Error::TokenNeeded(_) => StatusCode::UNAUTHORIZED,
+            Error::WrongToken(_) => StatusCode::FORBIDDEN,
+            Error::RoomExists(_) => StatusCode::CONFLICT,
+            Error::Name(NameError::TooLong { .. })
+            | Error::NameTooLong { .. }
+            | Error::TooBig(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::TooFast(_) | Error::Full(_) | Error::TooManyRooms(_) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
+            Error::Busy | Error::Closing => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        // In this protocol's words.
+        let details = match error {
+            Error::NotCreated(channel) => format!("there is no channel {channel}"),
+            Error::RoomExists(channel) => format!("there is a channel {channel} already"),
+            Error::TokenNeeded(channel) => format!("`channelToken` is needed for {channel}"),
+            Error::WrongToken(channel) => format!("this is not the token of {channel}"),
+            Error::Full(_) => {
+                "there are as many channels as there can be, or they keep as much as they can"
+                    .to_owned()
+            }
+            Error::TooManyRooms(most) => format!("a client can hear {most} channels at most"),
+            Error::Name(wrong) => wrong.to_string().replacen("the room", "the channel", 1),
+            Error::HistoryTooLong(most) => format!("a channel can keep {most} messages at most"),
+            other => other.to_string(),
+        };
+        Self::new(status, details)
+    }
+}
