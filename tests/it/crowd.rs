@@ -19,7 +19,7 @@ use crate::net::tls;
 use crate::program::{Program, Stream};
 
 /// Descriptors for everything but the clients.
-const SPARE: u64 = 300;
+pub const SPARE: u64 = 300;
 
 /// What those that never read are sent at the end: more than waits for anybody.
 const FLOOD: u64 = 80;
@@ -183,7 +183,7 @@ async fn publish(backend: &mut Box<dyn Stream>, message: &str) {
     assert!(answer.starts_with(b"HTTP/1.1 200"));
 }
 
-async fn permits(of: &Semaphore, many: usize, what: &str) {
+pub async fn permits(of: &Semaphore, many: usize, what: &str) {
     let some = timeout(PATIENCE, of.acquire_many(many as u32)).await;
     some.unwrap_or_else(|_| panic!("{what}: {} of {many}", of.available_permits()))
         .unwrap()

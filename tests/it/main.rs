@@ -19,6 +19,7 @@ mod net;
 mod page;
 mod polling;
 mod program;
+mod push_load;
 mod raw;
 mod replay;
 mod server;
