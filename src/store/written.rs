@@ -30,3 +30,26 @@ impl Store {
         let _ = timeout(WAIT_MOST, tried.wait_for(|tried| *tried >= last)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::core::name::{NamespaceName, RoomName};
+
+    /// As while a disk hangs: nobody writes.
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_nothing_and_nobody_for_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = Store::open(folder.path(), Duration::ZERO).unwrap();
+        let (store, begun) = (opened.store, Instant::now());
+        store.written().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO, "nothing has changed");
+        let namespace = NamespaceName::parse("/push").unwrap();
+        let room = RoomName::parse("r").unwrap();
+        store.keeper().changed(&namespace, &room);
+        store.written().await;
+        assert_eq!(begun.elapsed(), WAIT_MOST);
+    }
+}

@@ -3,8 +3,10 @@
 
 mod crowd;
 pub mod publisher;
+mod restart;
 mod storm;
 pub mod subscriber;
+mod written;
 
 /// The push door on free ports; one address may post as fast as it can.
 pub const PUSH: [&str; 7] = [
