@@ -4,6 +4,7 @@ mod check;
 mod healthcheck;
 mod logs;
 mod metrics;
+mod push_secrets;
 mod signals;
 mod simulate;
 mod start;
