@@ -11,7 +11,8 @@ use tokio::sync::{Mutex, Semaphore, mpsc};
 use super::PUSH;
 use super::publisher::Publisher;
 use super::subscriber::{Subscriber, written};
-use crate::crowd::{SPARE, permits};
+use crate::crowd::alone::alone;
+use crate::crowd::permits;
 use crate::program::Program;
 
 const SUBSCRIBERS: usize = 10_000;
@@ -74,8 +75,7 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_hear_each_push_once_and_private_ones_only_who_is_named() {
-    let open = rlimit::increase_nofile_limit(SUBSCRIBERS as u64 + SPARE).unwrap();
-    let subscribers = SUBSCRIBERS.min(open.saturating_sub(SPARE) as usize);
+    let (_alone, subscribers) = alone(SUBSCRIBERS).await;
     let begun = Instant::now();
     let program = Program::start(&PUSH).await;
     let mut publisher = Publisher::connect(program.address_of("publishers")).await;
