@@ -275,6 +275,7 @@ impl Server {
             };
             let publishers = doors::push::publishers(doors::push::Publishers {
                 channels: channels.clone(),
+                store: self.store.clone(),
                 trusted: self.config.trusted_proxies.clone().into(),
                 key: push.key,
                 rate: push.rate,

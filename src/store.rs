@@ -13,6 +13,7 @@ mod plays;
 mod rooms;
 mod schema;
 mod writer;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,7 @@ use file::{File, Reader};
 use given::Given;
 use pending::Pending;
 pub use writer::Writing;
+use written::Tried;
 
 /// A writing that takes longer hangs, as one over a network does: a slow card
 /// takes a second.
@@ -93,6 +95,8 @@ struct Shared {
     /// Guards what is to be written; held to add and to take only.
     pending: Mutex<Pending>,
     wake: Condvar,
+    /// How far the writer is, for those who wait for it.
+    tried: Tried,
     /// Whether the disk took what it was last given.
     ok: AtomicBool,
     /// Guards since when something is being written; held to set or read it.
@@ -123,6 +127,7 @@ impl Store {
             folder: folder.to_owned(),
             pending: Mutex::new(Pending::new(Given::begin(folder, file.life()))),
             wake: Condvar::new(),
+            tried: Tried::default(),
             ok: AtomicBool::new(true),
             writing_since: Mutex::default(),
             keep,

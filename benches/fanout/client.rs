@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 
-use super::events::{self, Events};
+use super::events::Events;
 use super::frame::{self, CLOSE, PING, PONG, TEXT};
+use super::server::Server;
+use super::speech::{Speech, Step, joined_behind};
 use super::transport::Transport;
 
-/// The head of the upgrade; every server here takes it.
-const UPGRADE: &[u8] = b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n\
+/// The rest of the upgrade's head; every server here takes it.
+const UPGRADE: &str = "HTTP/1.1\r\n\
     Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
@@ -21,11 +23,7 @@ enum Stage {
     Connecting,
     /// Waits for the 101.
     Upgrading,
-    /// Waits for Engine.IO's open packet.
-    Opening,
-    /// Waits for the answer to CONNECT.
-    Entering,
-    /// Waits for the answer to JOIN.
+    /// Waits for what the server says before it is in the room.
     Joining,
     /// Waits for events.
     Joined,
@@ -45,6 +43,7 @@ pub struct Client {
     transport: Transport,
     stage: Stage,
     name: usize,
+    speech: Speech,
     /// The floor puts a client into the room as it comes.
     floor: bool,
     /// What was read of a frame that is not all there.
@@ -55,12 +54,13 @@ pub struct Client {
 
 impl Client {
     /// A client on a connection that is only just begun.
-    pub fn new(transport: Transport, name: usize, floor: bool) -> Self {
+    pub fn new(transport: Transport, name: usize, server: &Server) -> Self {
         Self {
             transport,
             stage: Stage::Connecting,
             name,
-            floor,
+            speech: server.speech(),
+            floor: server.is_floor(),
             held: Vec::new(),
             last: 0,
         }
@@ -79,7 +79,8 @@ impl Client {
         if self.floor {
             self.stage = Stage::Joining;
         } else {
-            self.transport.send(UPGRADE)?;
+            let request = format!("GET {} {UPGRADE}", self.speech.target());
+            self.transport.send(request.as_bytes())?;
             self.stage = Stage::Upgrading;
         }
         Ok(())
@@ -133,7 +134,11 @@ impl Client {
             };
             let head = String::from_utf8_lossy(&bytes[..end]);
             ensure!(head.starts_with("HTTP/1.1 101 "), "no upgrade: {head}");
-            self.stage = Stage::Opening;
+            self.stage = Stage::Joining;
+            if self.speech == Speech::Raw {
+                // It is told nothing else before the first event.
+                self.join(0, heard);
+            }
             bytes = &bytes[end + 4..];
         }
         while let Some((opcode, payload, rest)) = frame::split(bytes) {
@@ -161,25 +166,23 @@ impl Client {
                 heard.ages.push(events.check(self.last + 1, packet, now)?);
                 self.last += 1;
             }
-            Stage::Opening if packet.starts_with(b"0{") => {
-                self.say("40/bus,")?;
-                self.stage = Stage::Entering;
+            Stage::Joining if self.floor => {
+                self.join(joined_behind(std::str::from_utf8(packet)?)?, heard);
             }
-            Stage::Entering if packet.starts_with(b"40/bus,") => {
-                let name = self.name;
-                self.say(&format!(
-                    r#"42/bus,0["JOIN",{{"room":"r","name":"n{name}"}}]"#
-                ))?;
-                self.stage = Stage::Joining;
-            }
-            Stage::Joining => {
-                self.last = events::joined_behind(packet)?;
-                self.stage = Stage::Joined;
-                heard.joined = true;
-            }
+            Stage::Joining => match self.speech.step(packet, self.name)? {
+                Step::Say(words) => self.say(&words)?,
+                Step::Joined(last) => self.join(last, heard),
+            },
             _ => bail!("not expected: {}", String::from_utf8_lossy(packet)),
         }
         Ok(())
+    }
+
+    /// It is in the room, behind the event of this number.
+    fn join(&mut self, last: usize, heard: &mut Heard) {
+        self.last = last;
+        self.stage = Stage::Joined;
+        heard.joined = true;
     }
 
     fn say(&mut self, packet: &str) -> anyhow::Result<()> {

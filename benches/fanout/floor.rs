@@ -12,13 +12,14 @@ use socket2::{Domain, Socket, Type};
 
 use super::frame::{self, TEXT};
 use super::publisher::whole;
+use super::speech::Speech;
 
 /// As many waiting connections as the server lets wait.
 const BACKLOG: i32 = 4096;
 
 /// Runs until it is killed. Every connection to the first port is in the room;
-/// every request on the second is published there.
-pub fn run() -> anyhow::Result<()> {
+/// every request on the second is published there, as a door says it.
+pub fn run(speech: Speech) -> anyhow::Result<()> {
     rlimit::increase_nofile_limit(u64::MAX)?;
     let (clients, publishers) = (listen()?, listen()?);
     eprintln!("clients: {}", clients.local_addr()?);
@@ -28,7 +29,7 @@ pub fn run() -> anyhow::Result<()> {
         let accepting = scope.spawn(|| accept(&clients, &room));
         let mut number = 0;
         for publisher in publishers.incoming() {
-            publish(publisher?, &room, &mut number)?;
+            publish(publisher?, &room, &mut number, speech)?;
         }
         accepting.join().unwrap_or(Ok(()))
     })
@@ -58,6 +59,7 @@ fn publish(
     mut publisher: TcpStream,
     room: &Mutex<Vec<TcpStream>>,
     number: &mut usize,
+    speech: Speech,
 ) -> anyhow::Result<()> {
     publisher.set_nodelay(true)?;
     let (mut request, mut chunk) = (Vec::new(), [0; 4096]);
@@ -71,7 +73,7 @@ fn publish(
             *number += 1;
             let head = request.windows(4).position(|w| w == b"\r\n\r\n");
             let body = String::from_utf8_lossy(&request[head.unwrap_or(0) + 4..end]);
-            let frame = frame::plain(TEXT, event(&body, *number).as_bytes());
+            let frame = frame::plain(TEXT, speech.event(&body, *number).as_bytes());
             // std's `write` on a socket is `send(2)`.
             for mut client in lock(room).iter() {
                 ensure!(client.write(&frame)? == frame.len(), "a client is behind");
@@ -80,13 +82,6 @@ fn publish(
             request.drain(..end);
         }
     }
-}
-
-/// The event as roomcast sends it, and as long.
-fn event(message: &str, number: usize) -> String {
-    format!(
-        r#"42/bus,["EVENT",{{"sender":"POST","room":"r","message":{message},"offset":"floorfloor00-{number}","time":"2024-07-09T21:00:35.000Z"}}]"#
-    )
 }
 
 fn lock(room: &Mutex<Vec<TcpStream>>) -> std::sync::MutexGuard<'_, Vec<TcpStream>> {

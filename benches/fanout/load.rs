@@ -52,7 +52,7 @@ impl<'a> Load<'a> {
             poll: Poll::new()?,
             clients: Vec::new(),
             publisher: None,
-            events: Events::default(),
+            events: Events::new(server.speech()),
             joined: 0,
             abreast: 0,
             delivered: 0,
@@ -142,7 +142,7 @@ impl<'a> Load<'a> {
         let index = self.clients.len();
         let (peer, registry) = (&self.server.clients, self.poll.registry());
         let transport = Transport::connect(peer, index, registry, Token(index))?;
-        let client = Client::new(transport, index, self.server.is_floor());
+        let client = Client::new(transport, index, self.server);
         self.clients.push(client);
         Ok(())
     }
@@ -172,7 +172,7 @@ impl<'a> Load<'a> {
     fn publish(&mut self) -> anyhow::Result<()> {
         let publisher = self.publisher.as_mut().context("no publisher")?;
         self.abreast = 0;
-        publisher.publish(self.events.next())
+        publisher.publish(&self.server.publish(self.events.next()))
     }
 
     /// Publishes, and waits until everybody has it, and all before it.

@@ -2,6 +2,7 @@
 //! it is built for release, beside the floor (a loop of `send(2)`) and beside
 //! Socket.IO on Node, in turn, in one run. `cargo bench -- --help`.
 
+mod channel;
 mod client;
 mod events;
 mod floor;
@@ -11,6 +12,7 @@ mod node;
 mod publisher;
 mod report;
 mod server;
+mod speech;
 mod transport;
 
 use std::time::Duration;
@@ -21,6 +23,7 @@ use clap::{Parser, Subcommand};
 use load::Load;
 use report::{Figures, Latency, Line};
 use server::{Kind, Server};
+use speech::Speech;
 
 /// Files that a process has open beside its clients: the server leaves 128 for
 /// them.
@@ -45,6 +48,9 @@ struct Arguments {
     /// Events that are published one after the other, for the CPU time.
     #[arg(long, default_value_t = 40)]
     events: usize,
+    /// Measure the push door, and the raw one beside it, instead of Socket.IO.
+    #[arg(long)]
+    push: bool,
     /// Cargo says so to every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -57,13 +63,16 @@ struct Arguments {
 enum Role {
     /// Be the floor.
     #[command(name = server::FLOOR, hide = true)]
-    Floor,
+    Floor {
+        /// The door whose frames it sends.
+        speech: Speech,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    if arguments.child.is_some() {
-        return floor::run();
+    if let Some(Role::Floor { speech }) = arguments.child {
+        return floor::run(speech);
     }
     ensure!(
         cfg!(target_os = "linux"),
@@ -75,9 +84,7 @@ fn main() -> anyhow::Result<()> {
     );
     let clients = affordable(arguments.clients)?;
 
-    let mut kinds = vec![Kind::Floor, Kind::Roomcast, Kind::RoomcastTls];
-    let node = node::find();
-    kinds.extend(node.clone().map(Kind::Node));
+    let (kinds, not_run) = kinds(arguments.push);
     let mut found: Vec<Vec<Figures>> = vec![Vec::new(); kinds.len()];
     let mut delivered = 0;
     for round in 1..=arguments.rounds {
@@ -91,7 +98,9 @@ fn main() -> anyhow::Result<()> {
                 delivered: &mut delivered,
             };
             let figures = run.measure(floor).with_context(failed)?;
-            floor = floor.or(Some(figures.cpu));
+            if kind.is_floor() {
+                floor = Some(figures.cpu);
+            }
             eprintln!("{}: {:.2} us per event", failed(), figures.cpu);
             found.push(figures);
         }
@@ -104,11 +113,29 @@ fn main() -> anyhow::Result<()> {
     for (kind, found) in kinds.iter().zip(&found) {
         println!("{}", Line(kind.name(), found));
     }
-    if let Err(why) = node {
+    if let Some(why) = not_run {
         println!("NOT RUN: socket.io on Node ({why})");
     }
     println!("\n{delivered} deliveries: every event once, in order, to everyone in the room");
     Ok(())
+}
+
+/// What is measured, each behind its floor; and why Socket.IO on Node is not.
+fn kinds(push: bool) -> (Vec<Kind>, Option<String>) {
+    if push {
+        let floor = Kind::Floor;
+        let push = [floor(Speech::Push), Kind::Push];
+        return ([push, [floor(Speech::Raw), Kind::Raw]].concat(), None);
+    }
+    let floor = Kind::Floor(Speech::SocketIo);
+    let mut kinds = vec![floor, Kind::Roomcast, Kind::RoomcastTls];
+    match node::find() {
+        Ok(script) => {
+            kinds.push(Kind::Node(script));
+            (kinds, None)
+        }
+        Err(why) => (kinds, Some(why)),
+    }
 }
 
 /// As many of these clients as there may be files.
@@ -154,10 +181,14 @@ impl Run<'_> {
         *self.delivered += load.delivered;
         drop(load);
         drop(server);
-        let storm = self.kind.is_ours().then(|| self.storm()).transpose()?;
+        let storm = self.kind.has_storm().then(|| self.storm()).transpose()?;
         Ok(Figures {
             cpu,
-            ratio: cpu / floor.unwrap_or(cpu),
+            ratio: if self.kind.is_floor() {
+                1.0
+            } else {
+                cpu / floor.unwrap_or(cpu)
+            },
             idle,
             one,
             ten,

@@ -29,14 +29,9 @@ impl Publisher {
         self.transport.connected().unwrap_or(false)
     }
 
-    /// Sends the request that publishes this message.
-    pub fn publish(&mut self, message: &str) -> anyhow::Result<()> {
+    /// Sends a request that publishes something.
+    pub fn publish(&mut self, request: &str) -> anyhow::Result<()> {
         self.answered = false;
-        let length = message.len();
-        let request = format!(
-            "POST /bus-message/r HTTP/1.1\r\nHost: localhost\r\n\
-             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{message}"
-        );
         Ok(self.transport.send(request.as_bytes())?)
     }
 

@@ -11,9 +11,12 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use clap::ValueEnum;
 use roomcast::net::tls::CERT_FILE;
 use tempfile::TempDir;
 
+use super::channel;
+use super::speech::Speech;
 use super::transport::{Peer, trusting};
 
 /// The longest wait for a server to say where it listens.
@@ -25,12 +28,16 @@ pub const FLOOR: &str = "floor";
 /// What is measured.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// A loop of `send(2)`.
-    Floor,
+    /// A loop of `send(2)`, of frames as they are at this door.
+    Floor(Speech),
     /// This crate's server over HTTP.
     Roomcast,
     /// The same over TLS.
     RoomcastTls,
+    /// Its push door: a channel, and `POST /push`.
+    Push,
+    /// Its door for raw WebSockets.
+    Raw,
     /// Socket.IO on Node: the script.
     Node(PathBuf),
 }
@@ -39,23 +46,46 @@ impl Kind {
     /// As it is called in the table.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Floor => "floor",
+            Self::Floor(Speech::SocketIo) => "floor",
+            Self::Floor(Speech::Push) => "floor, push",
+            Self::Floor(Speech::Raw) => "floor, raw",
+            Self::Push => "push door",
+            Self::Raw => "raw door",
             Self::Roomcast => "roomcast",
             Self::RoomcastTls => "roomcast, TLS",
             Self::Node(_) => "socket.io on Node",
         }
     }
 
-    /// Whether it is this crate's server.
-    pub fn is_ours(&self) -> bool {
+    /// Whether it is the floor of what comes behind it.
+    pub fn is_floor(&self) -> bool {
+        matches!(self, Self::Floor(_))
+    }
+
+    /// How events are heard there.
+    pub fn speech(&self) -> Speech {
+        match self {
+            Self::Floor(speech) => *speech,
+            Self::Push => Speech::Push,
+            Self::Raw => Speech::Raw,
+            Self::Roomcast | Self::RoomcastTls | Self::Node(_) => Speech::SocketIo,
+        }
+    }
+
+    /// Whether it is measured how many can join at once: where the answer to that
+    /// says which event is the next.
+    pub fn has_storm(&self) -> bool {
         matches!(self, Self::Roomcast | Self::RoomcastTls)
     }
 
     fn command(&self) -> anyhow::Result<Command> {
         Ok(match self {
-            Self::Floor => {
+            Self::Floor(speech) => {
                 let mut command = Command::new(std::env::current_exe()?);
-                command.arg(FLOOR);
+                let speech = speech
+                    .to_possible_value()
+                    .context("a door without a name")?;
+                command.args([FLOOR, speech.get_name()]);
                 command
             }
             Self::Node(script) => {
@@ -63,7 +93,7 @@ impl Kind {
                 command.arg(script);
                 command
             }
-            Self::Roomcast | Self::RoomcastTls => {
+            Self::Roomcast | Self::RoomcastTls | Self::Push | Self::Raw => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
                 command.env_clear().args([
                     "--host=127.0.0.1",
@@ -76,6 +106,10 @@ impl Kind {
                 if *self == Self::RoomcastTls {
                     command.arg("--https");
                 }
+                if *self == Self::Push {
+                    let ports = ["--push-http=127.0.0.1:0", "--push-ws=127.0.0.1:0"];
+                    command.arg("--push").args(ports);
+                }
                 command
             }
         })
@@ -86,6 +120,8 @@ impl Kind {
 pub struct Server {
     child: Child,
     kind: Kind,
+    /// Of the channel that is measured.
+    token: Option<String>,
     _folder: TempDir,
     /// Where clients connect.
     pub clients: Peer,
@@ -107,11 +143,17 @@ impl Server {
             .with_context(|| format!("{} does not start", kind.name()))?;
         let mut said = Said::by(&mut child)?;
         let (clients, publishers) = match kind {
-            Kind::Floor => (said.address("clients: ")?, said.address("publish: ")?),
+            Kind::Floor(_) => (said.address("clients: ")?, said.address("publish: ")?),
             Kind::Node(_) => [said.address("clients: ")?; 2].into(),
-            Kind::Roomcast => [said.address("Socket.IO: http://")?; 2].into(),
+            Kind::Roomcast | Kind::Raw => [said.address("Socket.IO: http://")?; 2].into(),
             Kind::RoomcastTls => [said.address("Socket.IO: https://")?; 2].into(),
+            Kind::Push => {
+                let publishers = said.address("publishers: http://")?;
+                (said.address("subscribers: ws://")?, publishers)
+            }
         };
+        let is_push = *kind == Kind::Push;
+        let token = is_push.then(|| channel::create(publishers)).transpose()?;
         let tls = match kind {
             Kind::RoomcastTls => Some(trusting(&folder.path().join("certs").join(CERT_FILE))?),
             _ => None,
@@ -123,6 +165,7 @@ impl Server {
         Ok(Self {
             child,
             kind: kind.clone(),
+            token,
             _folder: folder,
             clients: peer(clients),
             publishers: peer(publishers),
@@ -131,7 +174,17 @@ impl Server {
 
     /// Whether it is the floor, which has its own manners.
     pub fn is_floor(&self) -> bool {
-        self.kind == Kind::Floor
+        self.kind.is_floor()
+    }
+
+    /// How events are heard here.
+    pub fn speech(&self) -> Speech {
+        self.kind.speech()
+    }
+
+    /// The request that publishes this message here.
+    pub fn publish(&self, message: &str) -> String {
+        channel::publish(self.token.as_deref(), message)
     }
 
     /// The CPU time that its threads have used, those of the kernel's work for

@@ -19,6 +19,7 @@ use super::open_socket;
 use crate::core::hub::Hub;
 use crate::core::name::NamespaceName;
 use crate::core::token::Token;
+use crate::store::Store;
 
 /// The rooms that are the channels.
 #[derive(Clone)]
@@ -33,6 +34,9 @@ pub struct Channels {
 pub struct Publishers {
     /// What they create, and push to.
     pub channels: Channels,
+    /// Where channels are written down before their publisher is answered, if they
+    /// outlive the server.
+    pub store: Option<Store>,
     /// The proxies whose forwarding headers count.
     pub trusted: Arc<[IpNet]>,
     /// What creating a channel needs; without one it needs a private address.

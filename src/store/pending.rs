@@ -40,11 +40,15 @@ pub(super) struct Work {
     pub(super) stop: Option<Stop>,
     /// How many events were given out until here.
     pub(super) given: u64,
+    /// The number of the last change that is in it.
+    pub(super) last: u64,
 }
 
 /// What is to be written.
 pub(super) struct Pending {
     changed: Changed,
+    /// How many changes there were: each has its number by this.
+    changes: u64,
     /// At most [`PLAYS_MOST`]; the oldest are lost where there are more.
     plays: VecDeque<Item>,
     /// What the writer has and has not written yet.
@@ -63,6 +67,7 @@ impl Pending {
     pub(super) fn new(given: Given) -> Self {
         Self {
             changed: Changed::none(),
+            changes: 0,
             plays: VecDeque::new(),
             writing: Vec::new(),
             stop: None,
@@ -90,6 +95,7 @@ impl Pending {
     }
 
     pub(super) fn changed(&mut self, namespace: &NamespaceName, room: &RoomName) {
+        self.changes += 1;
         let Changed::Some(rooms) = &mut self.changed else {
             return;
         };
@@ -99,7 +105,13 @@ impl Pending {
         }
     }
 
+    /// The number of the last change.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     pub(super) fn aired(&mut self, item: Item) {
+        self.changes += 1;
         self.plays.push_back(item);
         if self.plays.len() > PLAYS_MOST {
             self.plays.pop_front();
@@ -120,6 +132,7 @@ impl Pending {
             plays,
             stop: self.stop,
             given: self.given.total(),
+            last: self.changes,
         }
     }
 

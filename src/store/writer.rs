@@ -117,6 +117,7 @@ impl Writer {
             if took >= HANGS_AFTER {
                 warn!(?took, "the disk has taken long to write the state");
             }
+            let last = work.last;
             match written {
                 Ok(()) => {
                     refused = false;
@@ -129,6 +130,7 @@ impl Writer {
                     self.shared.lock().put_back(work);
                 }
             }
+            self.shared.tried.send_replace(last);
             if stop {
                 return;
             }

@@ -1,6 +1,7 @@
 //! A crowd in one room: nothing lost, nothing twice, order kept, checked by what
 //! is heard. Some come and go, some stop reading for a while, some for good.
 
+pub mod alone;
 pub mod line;
 mod listener;
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use alone::alone;
 use futures_util::future::join_all;
 use line::{Next, PATIENCE, Way};
 use listener::{Heard, Listener, Published, Return};
@@ -17,9 +19,6 @@ use tokio::time::timeout;
 
 use crate::net::tls;
 use crate::program::{Program, Stream};
-
-/// Descriptors for everything but the clients.
-const SPARE: u64 = 300;
 
 /// What those that never read are sent at the end: more than waits for anybody.
 const FLOOD: u64 = 80;
@@ -183,7 +182,7 @@ async fn publish(backend: &mut Box<dyn Stream>, message: &str) {
     assert!(answer.starts_with(b"HTTP/1.1 200"));
 }
 
-async fn permits(of: &Semaphore, many: usize, what: &str) {
+pub async fn permits(of: &Semaphore, many: usize, what: &str) {
     let some = timeout(PATIENCE, of.acquire_many(many as u32)).await;
     some.unwrap_or_else(|_| panic!("{what}: {} of {many}", of.available_permits()))
         .unwrap()
@@ -199,8 +198,7 @@ struct Case {
 }
 
 async fn crowd(case: Case) {
-    let open = rlimit::increase_nofile_limit(case.clients as u64 + SPARE).unwrap();
-    let clients = case.clients.min(open.saturating_sub(SPARE) as usize);
+    let (_alone, clients) = alone(case.clients).await;
     let count = |of: Role| (0..clients).filter(|client| role(*client) == of).count();
     let begun = Instant::now();
     let mut program = Program::start(case.options).await;

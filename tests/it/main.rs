@@ -20,6 +20,7 @@ mod page;
 mod polling;
 mod program;
 mod push;
+mod push_load;
 mod raw;
 mod replay;
 mod server;

@@ -4,6 +4,7 @@ mod check;
 mod healthcheck;
 mod logs;
 mod metrics;
+mod push_secrets;
 mod signals;
 mod simulate;
 mod start;
@@ -105,7 +106,17 @@ impl Program {
 
     /// Starts on free ports, and waits until it has said which.
     pub async fn start_in(folder: TempDir, options: &[&str]) -> Self {
+        Self::start_told(folder, options, &[]).await
+    }
+
+    /// The same, where the environment says something as well.
+    pub async fn start_told(
+        folder: TempDir,
+        options: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut child = command(folder.path(), &[&FREE[..], options].concat())
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -136,6 +147,16 @@ impl Program {
         let zetta = program.said("Zetta: tcp://").await;
         program.zetta = zetta.parse().unwrap();
         program
+    }
+
+    /// Where something listens, as it has said at its start.
+    pub fn address_of(&self, what: &str) -> SocketAddr {
+        let said = self.seen.iter().find_map(|line| {
+            let (_, rest) = line.split_once(&format!("{what}: "))?;
+            let (_, address) = rest.split_once("://")?;
+            address.split('/').next()
+        });
+        said.expect("it does not listen there").parse().unwrap()
     }
 
     /// The next line of stderr that holds the words.

@@ -3,9 +3,11 @@
 
 mod crowd;
 mod disk;
-mod killed;
+pub mod killed;
+mod migration;
 mod plays;
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use roomcast::core::event::Offset;
@@ -19,8 +21,13 @@ const EVENTS: &str = "/events/metadata/now-playing";
 
 /// A listener that goes on from an id, and what it was told first.
 async fn listener(server: &TestServer, since: &str) -> (Source, bool) {
+    listener_at(server.address, EVENTS, since).await
+}
+
+/// The same in any room of any server.
+pub async fn listener_at(server: SocketAddr, target: &str, since: &str) -> (Source, bool) {
     let headers = format!("Last-Event-ID: {since}\r\n");
-    let mut source = Source::open(server.address, EVENTS, &headers).await;
+    let mut source = Source::open(server, target, &headers).await;
     let joined = source.told().await;
     assert_eq!(joined.event, "joined");
     let recovered = joined.data["recovered"].as_bool().unwrap();

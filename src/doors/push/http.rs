@@ -80,6 +80,7 @@ async fn create(
     };
     let Channels { hub, namespace } = &door.publishers.channels;
     let token = hub.create(namespace, &channel, wanted)?;
+    door.written().await;
     info!(%channel, "a channel was created");
     Ok(done("Created", &channel, Some(token.reveal())))
 }
@@ -140,6 +141,7 @@ async fn delete(
     let token = asked.channel_token.unwrap_or_default();
     let Channels { hub, namespace } = &door.publishers.channels;
     hub.delete(namespace, &channel, Some(&token))?;
+    door.written().await;
     info!(%channel, "a channel was deleted");
     Ok(done("Deleted", &channel, None))
 }
@@ -168,6 +170,14 @@ impl Door {
         let most = self.publishers.rate;
         let why = format!("too fast: {most} requests per second at most");
         Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, why))
+    }
+
+    /// Waits until what was just done outlives the server: a publisher keeps the
+    /// token that it is told, and needs it after a `kill -9` as well.
+    async fn written(&self) {
+        if let Some(store) = &self.publishers.store {
+            store.written().await;
+        }
     }
 
     /// Whether a channel may be created by who has the key; where there is none, by

@@ -29,6 +29,13 @@ pub struct Way {
 /// How long a crowd may take for what one client does at once.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Where a session of Engine.IO begins.
+const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
+
+/// A ping's opcode, and the pong to an empty one: masked, by nothing.
+const PING: u8 = 9;
+const PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
+
 /// How much is read at once.
 const READ: usize = 4 * 1024;
 
@@ -83,7 +90,7 @@ impl Line {
     /// Opens a session; `packets` are the first that it sends.
     pub async fn open(way: &Way, small: bool, packets: &[&str]) -> Self {
         if !way.polls {
-            let mut line = Self::websocket(way, small, "EIO=4").await;
+            let mut line = Self::websocket(way, small, WEBSOCKET).await;
             line.send(packets).await;
             return line;
         }
@@ -94,7 +101,7 @@ impl Line {
         let target = format!("{target}&sid={sid}");
         way.ask("POST", &target, &packets.join("\u{1e}")).await;
         let mut polled = way.ask("GET", &target, "").await;
-        let mut line = Self::websocket(way, small, &format!("EIO=4&sid={sid}")).await;
+        let mut line = Self::websocket(way, small, &format!("{WEBSOCKET}&sid={sid}")).await;
         line.send(&["2probe"]).await;
         assert_eq!(line.next().await, Next::Packet("3probe".into()));
         // As an SDK does: the last poll ends before the client moves.
@@ -107,14 +114,15 @@ impl Line {
         line
     }
 
-    async fn websocket(way: &Way, small: bool, query: &str) -> Self {
+    /// A WebSocket to this path and query, on which nothing was said yet.
+    pub async fn websocket(way: &Way, small: bool, target: &str) -> Self {
         let mut line = Self {
             stream: way.connect(small).await,
             read: BytesMut::new(),
             polled: VecDeque::new(),
         };
         let request = format!(
-            "GET /socket.io/?{query}&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            "GET {target} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
         line.stream.write_all(request.as_bytes()).await.unwrap();
         let end = loop {
@@ -176,6 +184,7 @@ impl Line {
                 match opcode {
                     1 if payload == "2" => self.send(&["3"]).await,
                     1 => return Next::Packet(payload),
+                    PING => self.write(&PONG).await,
                     8 if payload.len() >= 2 => {
                         let code = u16::from_be_bytes([payload[0], payload[1]]);
                         let reason = String::from_utf8(payload[2..].to_vec()).unwrap();

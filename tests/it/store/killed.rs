@@ -8,7 +8,7 @@ use roomcast::core::event::Offset;
 use tempfile::TempDir;
 use tokio::time::{interval, timeout};
 
-use super::{EVENTS, database, track};
+use super::{EVENTS, database, listener_at, track};
 use crate::client::SOON;
 use crate::program::Program;
 use crate::server::song;
@@ -31,17 +31,24 @@ pub async fn written(folder: &Path, number: u64) {
     timeout(SOON, written).await.expect("it is not written");
 }
 
-async fn kill(mut program: Program) -> TempDir {
-    program.signal("KILL").await;
+/// Kills the program; its folder, for the next one.
+pub async fn kill(program: Program) -> TempDir {
+    ended(program, "KILL").await
+}
+
+/// Has the program end by itself; its folder, for the next one.
+pub async fn end(program: Program) -> TempDir {
+    ended(program, "TERM").await
+}
+
+async fn ended(mut program: Program, signal: &str) -> TempDir {
+    program.signal(signal).await;
     program.exit().await;
     program.folder
 }
 
 async fn listener(program: &Program, since: &str) -> (Source, bool) {
-    let headers = format!("Last-Event-ID: {since}\r\n");
-    let mut source = Source::open(program.address, EVENTS, &headers).await;
-    let joined = source.told().await;
-    (source, joined.data["recovered"].as_bool().unwrap())
+    listener_at(program.address, EVENTS, since).await
 }
 
 #[tokio::test]

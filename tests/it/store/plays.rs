@@ -8,7 +8,7 @@ use crate::http::get;
 use crate::program::{Program, command, run};
 use crate::server::{TestServer, config, feed, play, song};
 
-async fn titles(server: &TestServer) -> Vec<String> {
+pub async fn titles(server: &TestServer) -> Vec<String> {
     let answer = get(server.address, "/api/now-playing/history", "").await;
     let rows: Vec<Value> = serde_json::from_str(&answer.body).unwrap();
     let title = |row: &Value| row["track"].as_str().unwrap().to_owned();
