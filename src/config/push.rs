@@ -28,6 +28,7 @@ pub(super) fn read(layers: &mut Layers) -> Option<Push> {
     if !layers.required("push", value::boolean) {
         // Not read at all: a variable of another program may hold anything.
         layers.warn_of_idle("push", &PARTS);
+        layers.warn_of_moved("push", &["PORT_HTTP", "PORT_WS"]);
         return None;
     }
     Some(Push {

@@ -34,6 +34,16 @@ impl Layers {
         }
     }
 
+    /// Warns where another program's settings are all there for a door that is off.
+    pub(super) fn warn_of_moved(&mut self, switch: &str, variables: &[&str]) {
+        let all = self.environment().map(|(name, _)| name);
+        let found = all.filter(|name| variables.contains(name)).count();
+        if found == variables.len() {
+            let variables = variables.join(" and ");
+            self.warn(format!("{variables} mean nothing without --{switch}"));
+        }
+    }
+
     /// Warns of options that are given and mean nothing without a switch.
     ///
     /// Not where an alias gives them: that may be there for another program.

@@ -272,6 +272,7 @@ impl Area {
             Refused::Closed | Refused::Busy => Error::Busy,
             Refused::Full => Error::Full(self.spec.name.to_string()),
             Refused::Crowded => Error::Crowded(PEERS_MOST),
+            Refused::Another => Error::WrongToken(publication.room.to_string()),
             Refused::Nobody => match &publication.to {
                 To::Peer(to) => Error::NoPeer(to.to_string()),
                 To::Everybody | To::These(_) => Error::NotInRoom(publication.room.to_string()),

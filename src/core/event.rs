@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::client::{ClientId, ClientKey};
 use super::encoded::{Encoded, Format};
 use super::name::{NamespaceName, Nickname, RoomName};
+use super::token::TokenHash;
 
 /// How often an event's texts are in memory while it is kept: the message, the
 /// JSON of it, and the form of the door that most clients use.
@@ -164,6 +165,9 @@ pub struct Publication {
     pub origin: Option<ClientKey>,
     /// Under which retain keys the room keeps it; empty: the room's first key.
     pub retain: &'static [&'static str],
+    /// Of the token by which it may be published, where each room has one: it is for
+    /// no other room of that name.
+    pub token: Option<TokenHash>,
 }
 
 /// One thing that was published in a room.
@@ -294,6 +298,7 @@ mod tests {
                     message: RawValue::from_string(message.into()).unwrap(),
                     origin: None,
                     retain: &[],
+                    token: None,
                 },
                 "abcdefghijkl-7".parse().unwrap(),
                 DateTime::from_timestamp_millis(1_727_137_942_005).unwrap(),

@@ -6,6 +6,8 @@
 mod created;
 mod stored;
 
+pub use created::Granted;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,7 +22,7 @@ use super::durable::{Forgetful, Keeper, Snapshot};
 use super::error::Error;
 use super::event::{Kind, Offset, Publication, To};
 use super::name::{NamespaceName, Nickname, RoomName};
-use super::namespace::{Namespace, Publisher, Verb};
+use super::namespace::{Namespace, Publisher, Rooms, Verb};
 use super::outlet::{CloseReason, Outlet};
 use super::room::{Joined, PEERS_MOST, Refused};
 use super::roster::Roster;
@@ -77,6 +79,8 @@ pub struct Outside<'a> {
     pub message: Box<RawValue>,
     /// Under which retain keys the room keeps it; empty: the room's first key.
     pub retain: &'static [&'static str],
+    /// By what it may be published, where that was asked.
+    pub granted: Granted,
 }
 
 /// All namespaces with their rooms and clients.
@@ -263,6 +267,7 @@ impl Hub {
                     message,
                     origin: Some(client.key()),
                     retain: &[],
+                    token: None,
                 },
                 done,
             ),
@@ -274,6 +279,9 @@ impl Hub {
     pub fn publish(self: &Arc<Self>, from: Outside<'_>, done: Done) {
         let allowed = || {
             let spec = &self.area(from.namespace)?.spec;
+            if spec.rooms == Rooms::Created && from.granted.0.is_none() {
+                return Err(Error::TokenNeeded(from.room.to_string()));
+            }
             rules::may_publish(spec, from.publisher, &from.room, &from.message)
         };
         match allowed() {
@@ -288,6 +296,7 @@ impl Hub {
                     message: from.message,
                     origin: None,
                     retain: from.retain,
+                    token: from.granted.0,
                 },
                 done,
             ),

@@ -234,6 +234,7 @@ mod tests {
             message: to_raw_value(&"x".repeat(number as usize * 100)).unwrap(),
             origin: None,
             retain,
+            token: None,
         };
         let offset = format!("abcdefghijkl-{number}").parse().unwrap();
         Arc::new(Event::new(publication, offset, chrono::Utc::now()))

@@ -20,6 +20,7 @@ use super::offsets::Offsets;
 use super::outlet::BACKLOG_MOST;
 use super::shard::{Item, Reply, Shard};
 use super::terms::{Keeps, Terms};
+use super::token::TokenHash;
 pub use lobby::PEERS_MOST;
 use lobby::{LOBBY_SHARD, Peer};
 
@@ -57,6 +58,8 @@ pub(super) enum Refused {
     Crowded,
     /// No member has the name that it is for, or its sender is none any more.
     Nobody,
+    /// The room that it is for was deleted, and this is another one.
+    Another,
 }
 
 /// Why a publication was refused, and it itself.
@@ -150,9 +153,14 @@ impl Room {
         self.lock().offsets.reserved(epoch, limit);
     }
 
-    /// What was laid down when it was created, if it was.
-    pub(super) fn terms(&self) -> Option<&Terms> {
-        self.terms.as_ref()
+    /// Of the token that it has, if it was created.
+    pub(super) fn token(&self) -> Option<TokenHash> {
+        self.terms.as_ref().map(|terms| terms.token)
+    }
+
+    /// Whether the publication is for this room, and not for another one of its name.
+    fn is_meant(&self, publication: &Publication) -> bool {
+        publication.token.is_none() || publication.token == self.token()
     }
 
     /// The event that is retained under a key.
@@ -288,6 +296,9 @@ impl Room {
         let mut state = self.lock();
         if state.closed {
             return Err((Refused::Closed, publication.into()));
+        }
+        if !self.is_meant(&publication) {
+            return Err((Refused::Another, publication.into()));
         }
         if self.lobby.is_some() && !state.has_sender(&publication) {
             return Err((Refused::Nobody, publication.into()));

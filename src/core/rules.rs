@@ -116,8 +116,7 @@ pub(super) fn may_create(spec: &Namespace, room: &RoomName) -> Result<(), Error>
 
 /// Whether what a backend offers is the token of a room that was created.
 pub(super) fn is_token_of(room: &Room, offered: Option<&str>) -> Result<(), Error> {
-    let hash = room.terms().map(|terms| terms.token);
-    match (hash, offered) {
+    match (room.token(), offered) {
         (None, _) => Err(Error::NotCreated(room.name.to_string())),
         (_, None) => Err(Error::TokenNeeded(room.name.to_string())),
         (Some(hash), Some(offered)) if hash.is_of(offered) => Ok(()),

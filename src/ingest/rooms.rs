@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 use super::paced::Paced;
 use crate::core::error::Error;
 use crate::core::event::{Event, Offset, To};
-use crate::core::hub::{Hub, Outside};
+use crate::core::hub::{Granted, Hub, Outside};
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Publisher;
 use crate::nowplaying::{CURRENT_KEY, Change, Item, NAMESPACE, NEXT, NOW_PLAYING, SONG_KEY};
@@ -159,6 +159,7 @@ impl Rooms {
             to: To::Everybody,
             message: track.message,
             retain: track.retain,
+            granted: Granted::default(),
         };
         let rooms = self.clone();
         let done = move |published| rooms.answered(slot, track.number, published);

@@ -281,6 +281,7 @@ fn event(row: &Row<'_>, room: &Snapshot) -> rusqlite::Result<Event> {
         message: RawValue::from_string(row.get(4)?).map_err(unreadable)?,
         origin: None,
         retain: &[],
+        token: None,
     };
     let offset = Offset {
         epoch: epoch(row, 1)?,

@@ -16,7 +16,7 @@ use roomcast::core::broker::Memory;
 use roomcast::core::client::Client;
 use roomcast::core::error::Error;
 use roomcast::core::event::{Event, Offset, To};
-use roomcast::core::hub::{Hub, Outside};
+use roomcast::core::hub::{Granted, Hub, Outside};
 use roomcast::core::name::{NamespaceName, Nickname, RoomName};
 use roomcast::core::namespace::{Limits, Namespace, Protocol, Publisher, Rooms, Verb};
 use roomcast::core::outlet::{BACKLOG_MOST, CloseReason, Outlet};
@@ -157,6 +157,7 @@ fn publish_in(
             to: To::Everybody,
             message,
             retain,
+            granted: Granted::default(),
         },
         Box::new(move |published| *told.lock().unwrap() = Some(published)),
     );

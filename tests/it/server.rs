@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use roomcast::config::Config;
 use roomcast::core::event::To;
-use roomcast::core::hub::{Hub, Outside};
+use roomcast::core::hub::{Granted, Hub, Outside};
 use roomcast::core::name::{NamespaceName, Nickname, RoomName};
 use roomcast::core::namespace::Publisher;
 use roomcast::{Server, Stopped};
@@ -93,6 +93,7 @@ impl TestServer {
             to: To::Everybody,
             message: to_raw_value(&message).unwrap(),
             retain: &[],
+            granted: Granted::default(),
         };
         self.hub
             .publish(from, Box::new(|done| assert!(done.is_ok())));

@@ -73,8 +73,9 @@ fn what_means_nothing_without_it_is_warned_of_but_for_aliases() {
                 ("PUSH_KEY", "x"),
                 ("PUSH_KEY_FILE", "/nowhere/key"),
             ],
-            vec![],
+            vec!["PORT_HTTP and PORT_WS mean nothing without --push".to_owned()],
         ),
+        (&[], &[("PORT_HTTP", "3000"), ("PUSH_KEY", "x")], vec![]),
     ] {
         let config = load(args, env).unwrap();
         assert_eq!(config.push, None);

@@ -11,7 +11,12 @@ use crate::core::namespace::Rooms;
 use crate::core::room::Room;
 use crate::core::rules;
 use crate::core::terms::Wanted;
-use crate::core::token::Token;
+use crate::core::token::{Token, TokenHash};
+
+/// Leave to publish: in a room that has a token of its own, for as long as it is the
+/// same room.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Granted(pub(super) Option<TokenHash>);
 
 impl Hub {
     /// Creates a room, and gives the token by which it is published in and deleted:
@@ -65,14 +70,18 @@ impl Hub {
         namespace: &NamespaceName,
         room: &RoomName,
         offered: Option<&str>,
-    ) -> Result<(), Error> {
+    ) -> Result<Granted, Error> {
         let area = self.area(namespace)?;
         match area.spec.rooms {
             Rooms::Created => {
                 let room = created(area, room)?;
-                rules::is_token_of(&room, offered)
+                rules::is_token_of(&room, offered)?;
+                Ok(Granted(room.token()))
             }
-            Rooms::Open | Rooms::Fixed(_) => rules::may_publish_with(&area.spec, offered),
+            Rooms::Open | Rooms::Fixed(_) => {
+                rules::may_publish_with(&area.spec, offered)?;
+                Ok(Granted::default())
+            }
         }
     }
 }

@@ -24,6 +24,9 @@ impl Room {
         if state.closed {
             return Err((Refused::Closed, publication.into()));
         }
+        if !self.is_meant(&publication) {
+            return Err((Refused::Another, publication.into()));
+        }
         if !self.takes_events() {
             return Err((Refused::Busy, publication.into()));
         }

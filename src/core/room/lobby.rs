@@ -108,6 +108,7 @@ impl Room {
             message: RawValue::NULL.to_owned(),
             origin: Some(key),
             retain: &[],
+            token: None,
         };
         self.queue(Event::new(publication, offset, Utc::now()), tasks);
     }

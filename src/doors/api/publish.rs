@@ -18,7 +18,7 @@ use super::described::{Posted, Unpublished};
 use super::track;
 use crate::core::error::Error;
 use crate::core::event::{Offset, To};
-use crate::core::hub::Outside;
+use crate::core::hub::{Granted, Outside};
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Publisher;
 use crate::doors::{Problem, Unread, bearer, read_body};
@@ -91,7 +91,7 @@ pub(super) async fn to_room(
     let Path((namespace, room)) = path.map_err(unreadable)?;
     let namespace = namespace_of(&namespace)?;
     let room = RoomName::parse(&room).map_err(Error::from)?;
-    authorise(&api, &namespace, &room, &headers)?;
+    let granted = authorise(&api, &namespace, &room, &headers)?;
     let body = body_of(&api, &namespace, body).await?;
     if namespace.as_str() == NAMESPACE {
         let most = message_most(&api, &namespace)?;
@@ -100,7 +100,7 @@ pub(super) async fn to_room(
         let accepted = axum::Json(Accepted { room, status });
         return Ok((StatusCode::ACCEPTED, accepted).into_response());
     }
-    let offset = publish(&api, &namespace, &room, &body).await?;
+    let offset = publish(&api, &namespace, &room, &body, granted).await?;
     let published = Published {
         offset,
         room,
@@ -132,11 +132,13 @@ pub(super) async fn to_bus(
     let namespace = namespace_of("bus")?;
     let room = RoomName::parse(&room).map_err(Error::from)?;
     let private = sender(peer, &headers, &api.trusted).is_private();
-    if !private || headers.contains_key(header::ORIGIN) {
-        authorise(&api, &namespace, &room, &headers)?;
-    }
+    let granted = if private && !headers.contains_key(header::ORIGIN) {
+        Granted::default()
+    } else {
+        authorise(&api, &namespace, &room, &headers)?
+    };
     let body = body_of(&api, &namespace, body).await?;
-    publish(&api, &namespace, &room, &body).await?;
+    publish(&api, &namespace, &room, &body, granted).await?;
     Ok("OK")
 }
 
@@ -175,7 +177,7 @@ fn authorise(
     namespace: &NamespaceName,
     room: &RoomName,
     headers: &HeaderMap,
-) -> Result<(), Error> {
+) -> Result<Granted, Error> {
     let allowed = api.hub.authorise(namespace, room, bearer(headers));
     if let Err(error) = &allowed {
         let reason = error.code();
@@ -191,6 +193,7 @@ async fn publish(
     namespace: &NamespaceName,
     room: &RoomName,
     body: &[u8],
+    granted: Granted,
 ) -> Result<Offset, Problem> {
     let message: Box<RawValue> = serde_json::from_slice(body).map_err(unreadable)?;
     let (tell, told) = oneshot::channel();
@@ -202,6 +205,7 @@ async fn publish(
         to: To::Everybody,
         message,
         retain: &[],
+        granted,
     };
     let done = |published| {
         // Whoever asked may have gone.

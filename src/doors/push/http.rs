@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,8 +12,8 @@ use axum::{Extension, Router};
 use tokio::sync::oneshot;
 use tracing::{debug, info};
 
-use super::pace::Paces;
-use super::protocol::{self, Action, CreateChannel, DeleteChannel, PingChannel, PushMessage};
+use super::pace::{Paces, SMALL_BODY};
+use super::protocol::{self, CreateChannel, DeleteChannel, PingChannel, PushMessage};
 use super::refusal::Refusal;
 use super::{Channels, Publishers};
 use crate::core::error::Error;
@@ -21,7 +21,6 @@ use crate::core::event::To;
 use crate::core::hub::Outside;
 use crate::core::name::{Nickname, RoomName};
 use crate::core::namespace::Publisher;
-use crate::core::terms::Wanted;
 use crate::doors::{bearer, etag, is_known, read_body};
 use crate::net::PeerAddr;
 use crate::net::peer::{Sender, sender};
@@ -47,13 +46,17 @@ pub(super) fn router(publishers: Publishers) -> Router {
             "/js/pushserver.js",
             get(async move |h: HeaderMap| script(&tag, &h)),
         )
-        .method_not_allowed_fallback(async || {
+        .method_not_allowed_fallback(async |body: Body| {
+            drain(body).await;
             Refusal::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "this takes other methods, which `Allow` names",
             )
         })
-        .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "there is nothing here"))
+        .fallback(async |body: Body| {
+            drain(body).await;
+            Refusal::new(StatusCode::NOT_FOUND, "there is nothing here")
+        })
         .with_state(Arc::new(Door { publishers, paces }))
 }
 
@@ -70,24 +73,20 @@ async fn create(
     head: Head,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let sender = door.admit(&head)?;
+    let (sender, body) = door.admit(&head, body).await?;
     door.may_create(sender, &head.1)?;
-    let asked: CreateChannel = read(body).await?;
+    let asked: CreateChannel = protocol::action(&body)?;
     let channel = named(&asked.channel)?;
-    let wanted = Wanted {
-        retain: asked.retain,
-        history: asked.history,
-    };
     let Channels { hub, namespace } = &door.publishers.channels;
-    let token = hub.create(namespace, &channel, wanted)?;
+    let token = hub.create(namespace, &channel, asked.wanted()?)?;
     door.written().await;
     info!(%channel, "a channel was created");
     Ok(done("Created", &channel, Some(token.reveal())))
 }
 
 async fn ping(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<Response, Refusal> {
-    door.admit(&head)?;
-    let asked: PingChannel = read(body).await?;
+    let (_, body) = door.admit(&head, body).await?;
+    let asked: PingChannel = protocol::action(&body)?;
     let channel = named(&asked.channel)?;
     let token = asked.channel_token.as_deref();
     let Channels { hub, namespace } = &door.publishers.channels;
@@ -96,16 +95,13 @@ async fn ping(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<R
 }
 
 async fn push(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<Response, Refusal> {
-    door.admit(&head)?;
-    let mut asked: PushMessage = read(body).await?;
+    let (_, body) = door.admit(&head, body).await?;
+    let mut asked: PushMessage = protocol::action(&body)?;
     let message = asked.take_message()?;
     let channel = named(&asked.channel)?;
     let Channels { hub, namespace } = &door.publishers.channels;
-    hub.authorise(
-        namespace,
-        &channel,
-        Some(&asked.channel_token.unwrap_or_default()),
-    )?;
+    let token = asked.channel_token.unwrap_or_default();
+    let granted = hub.authorise(namespace, &channel, Some(&token))?;
     if asked.recipients.len() > RECIPIENTS_MOST {
         let why = format!("a push can have {RECIPIENTS_MOST} recipients at most");
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why));
@@ -122,6 +118,7 @@ async fn push(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<R
         },
         message,
         retain: &[],
+        granted,
     };
     // Whoever asked may have gone.
     hub.publish(from, Box::new(|published| drop(tell.send(published))));
@@ -135,8 +132,8 @@ async fn delete(
     head: Head,
     body: Body,
 ) -> Result<Response, Refusal> {
-    door.admit(&head)?;
-    let asked: DeleteChannel = read(body).await?;
+    let (_, body) = door.admit(&head, body).await?;
+    let asked: DeleteChannel = protocol::action(&body)?;
     let channel = named(&asked.channel)?;
     let token = asked.channel_token.unwrap_or_default();
     let Channels { hub, namespace } = &door.publishers.channels;
@@ -161,15 +158,27 @@ fn script(tag: &str, request: &HeaderMap) -> Response {
 }
 
 impl Door {
-    /// Who makes the request, unless that one makes too many.
-    fn admit(&self, (Extension(PeerAddr(peer)), headers): &Head) -> Result<Sender, Refusal> {
+    /// Who makes the request, and its body; unless that one makes too many.
+    ///
+    /// The body is read in any case: else the connection would end with the answer,
+    /// and before it where a publisher is still writing.
+    async fn admit(
+        &self,
+        (Extension(PeerAddr(peer)), headers): &Head,
+        body: Body,
+    ) -> Result<(Sender, Bytes), Refusal> {
         let sender = sender(*peer, headers, &self.publishers.trusted);
-        if self.paces.admits(sender.address) {
-            return Ok(sender);
-        }
-        let most = self.publishers.rate;
-        let why = format!("too fast: {most} requests per second at most");
-        Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, why))
+        let visitor = self.paces.visit(sender.address);
+        let Some(visitor) = visitor else {
+            drain(body).await;
+            let most = self.publishers.rate;
+            let why = format!("too fast: {most} requests per second at most");
+            return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, why).because("too_fast"));
+        };
+        let _turn = visitor.turn(body.size_hint().upper()).await;
+        let body = read_body(body, BODY_MOST).await;
+        let body = body.map_err(|unread| Refusal::new(unread.status(), unread))?;
+        Ok((sender, body))
     }
 
     /// Waits until what was just done outlives the server: a publisher keeps the
@@ -183,7 +192,7 @@ impl Door {
     /// Whether a channel may be created by who has the key; where there is none, by
     /// backends nearby: a web page is none, wherever it is opened.
     fn may_create(&self, sender: Sender, headers: &HeaderMap) -> Result<(), Refusal> {
-        let refuse = |status, why: &str| Err(Refusal::new(status, why));
+        let refuse = |status, why: &str| Err(Refusal::new(status, why).because("wrong_key"));
         match (&self.publishers.key, bearer(headers)) {
             (Some(key), Some(offered)) if key.is(offered) => Ok(()),
             (Some(_), Some(_)) => refuse(StatusCode::FORBIDDEN, "this is not the key"),
@@ -192,6 +201,11 @@ impl Door {
                 "to create a channel the key is needed, as `Authorization: Bearer KEY`",
             ),
             (None, _) if sender.is_private() && !headers.contains_key(header::ORIGIN) => Ok(()),
+            (None, _) if sender.doubtful => refuse(
+                StatusCode::FORBIDDEN,
+                "without a key channels are created from private addresses only, and this \
+                 came through a proxy that --trusted-proxy does not name",
+            ),
             (None, _) => refuse(
                 StatusCode::FORBIDDEN,
                 "without a key channels are created from private addresses only, and by no \
@@ -201,9 +215,10 @@ impl Door {
     }
 }
 
-async fn read<A: Action>(body: Body) -> Result<A, Refusal> {
-    let body = read_body(body, BODY_MOST).await;
-    protocol::action(&body.map_err(|unread| Refusal::new(unread.status(), unread))?)
+/// Reads what is not looked at: as much as publishers usually send.
+async fn drain(body: Body) {
+    // Where it is more, the connection ends.
+    let _ = read_body(body, SMALL_BODY).await;
 }
 
 fn named(channel: &str) -> Result<RoomName, Refusal> {
@@ -219,11 +234,15 @@ fn done(message: &str, channel: &RoomName, token: Option<&str>) -> Response {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let reason = self.status.as_str().to_owned();
-        debug!(%reason, "a publisher was refused");
+        let reason = self.reason;
+        debug!(reason, "a publisher was refused");
         metrics::counter!("roomcast_refused_total", "door" => "push", "reason" => reason)
             .increment(1);
-        json(self.status, self.json())
+        let answer = json(self.status, self.json());
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => ([(header::RETRY_AFTER, "1")], answer).into_response(),
+            _ => answer,
+        }
     }
 }
 

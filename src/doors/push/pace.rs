@@ -1,9 +1,12 @@
-//! How fast each address may make requests: bounded in what it remembers of them.
+//! How fast each address may make requests, and how many big ones at once: bounded in
+//! what it remembers of them.
 //! Knows no request.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::core::pace::{Bucket, Pace};
 
@@ -11,11 +14,38 @@ use crate::core::pace::{Bucket, Pace};
 /// seconds are, and who has so many may slow down the others.
 const ADDRESSES_MOST: usize = 10_000;
 
+/// Up to this many bytes of a body are read without a turn: channels are created and
+/// deleted with less, and most messages pushed.
+pub(super) const SMALL_BODY: usize = 16 * 1024;
+
+/// How many bigger bodies of one address are read at once: what is held for it stays
+/// below 16 MiB, and a body takes a millisecond where its sender is not slow.
+const BODIES_MOST: usize = 16;
+
 /// The pace of every address.
 pub(super) struct Paces {
     pace: Pace,
     /// Guards who has made how many requests; held to count one.
-    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+    visitors: Mutex<HashMap<IpAddr, Visitor>>,
+}
+
+struct Visitor {
+    bucket: Bucket,
+    bodies: Arc<Semaphore>,
+}
+
+/// Leave to make one request.
+pub(super) struct Visit(Arc<Semaphore>);
+
+impl Visit {
+    /// Waits until a body of at most so many bytes may be read, if that is known.
+    pub(super) async fn turn(&self, bytes: Option<u64>) -> Option<SemaphorePermit<'_>> {
+        match bytes {
+            Some(small) if small <= SMALL_BODY as u64 => None,
+            // Nobody closes it.
+            _ => self.0.acquire().await.ok(),
+        }
+    }
 }
 
 impl Paces {
@@ -25,31 +55,41 @@ impl Paces {
             per_second,
             burst: per_second.saturating_mul(2),
         };
-        let buckets = Mutex::default();
-        Self { pace, buckets }
+        let visitors = Mutex::default();
+        Self { pace, visitors }
     }
 
     /// Whether this address may make another request now.
-    pub(super) fn admits(&self, address: IpAddr) -> bool {
+    pub(super) fn visit(&self, address: IpAddr) -> Option<Visit> {
         let address = network(address);
-        let mut buckets = self.lock();
-        if let Some(bucket) = buckets.get_mut(&address) {
-            return bucket.take(self.pace);
+        let mut visitors = self.lock();
+        if !visitors.contains_key(&address) {
+            if visitors.len() >= ADDRESSES_MOST {
+                visitors.retain(|_, visitor| !visitor.is_new(self.pace));
+            }
+            if visitors.len() >= ADDRESSES_MOST {
+                return None;
+            }
         }
-        if buckets.len() >= ADDRESSES_MOST {
-            buckets.retain(|_, bucket| !bucket.is_full(self.pace));
-        }
-        if buckets.len() >= ADDRESSES_MOST {
-            return false;
-        }
-        let mut bucket = Bucket::full(self.pace);
-        let admitted = bucket.take(self.pace);
-        buckets.insert(address, bucket);
-        admitted
+        let visitor = visitors.entry(address).or_insert_with(|| Visitor {
+            bucket: Bucket::full(self.pace),
+            bodies: Arc::new(Semaphore::new(BODIES_MOST)),
+        });
+        let admitted = visitor.bucket.take(self.pace);
+        admitted.then(|| Visit(visitor.bodies.clone()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Bucket>> {
-        self.buckets.lock().expect("no code panics under this lock")
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Visitor>> {
+        self.visitors
+            .lock()
+            .expect("no code panics under this lock")
+    }
+}
+
+impl Visitor {
+    /// Whether there is nothing to remember of it.
+    fn is_new(&mut self, pace: Pace) -> bool {
+        Arc::strong_count(&self.bodies) == 1 && self.bucket.is_full(pace)
     }
 }
 
@@ -88,10 +128,11 @@ mod tests {
         for (first, second, admitted) in cases {
             let paces = Paces::new(3);
             for _ in 0..6 {
-                assert!(paces.admits(address(first)));
+                assert!(paces.visit(address(first)).is_some());
             }
-            assert!(!paces.admits(address(first)));
-            assert_eq!(paces.admits(address(second)), admitted, "{first} {second}");
+            assert!(paces.visit(address(first)).is_none());
+            let second_may = paces.visit(address(second)).is_some();
+            assert_eq!(second_may, admitted, "{first} {second}");
         }
     }
 
@@ -99,14 +140,14 @@ mod tests {
     async fn no_more_addresses_are_remembered_than_may_be() {
         let paces = Paces::new(1);
         for number in 0..ADDRESSES_MOST as u32 {
-            assert!(paces.admits(Ipv4Addr::from_bits(number).into()));
+            assert!(paces.visit(Ipv4Addr::from_bits(number).into()).is_some());
         }
         let one_more = address("192.0.2.1");
-        assert!(!paces.admits(one_more));
+        assert!(paces.visit(one_more).is_none());
         // Those that are remembered are served, and are forgotten in time.
-        assert!(paces.admits(Ipv4Addr::from_bits(0).into()));
+        assert!(paces.visit(Ipv4Addr::from_bits(0).into()).is_some());
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(paces.admits(one_more));
+        assert!(paces.visit(one_more).is_some());
         assert_eq!(
             paces.lock().len(),
             2,

@@ -1,15 +1,19 @@
 //! The push protocol: what publishers and subscribers send, read; and what they are
 //! answered, written. Pure: knows no connection, and not which channels there are.
 
+use std::collections::BTreeMap;
+
 use axum::http::StatusCode;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, Value};
+use strsim::osa_distance;
 
 use super::refusal::Refusal;
 use crate::core::client::ClientId;
 use crate::core::event::Event;
 use crate::core::name::RoomName;
+use crate::core::terms::Wanted;
 
 /// What a publisher asks for: `data` of a request's body.
 pub(super) trait Action: DeserializeOwned {
@@ -21,8 +25,38 @@ pub(super) trait Action: DeserializeOwned {
 #[derive(Debug, Deserialize)]
 pub(super) struct CreateChannel {
     pub(super) channel: String,
-    pub(super) retain: Option<bool>,
-    pub(super) history: Option<usize>,
+    retain: Option<bool>,
+    history: Option<Value>,
+    /// Clients of the original may send what means nothing.
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
+}
+
+impl CreateChannel {
+    /// What the channel is to keep.
+    ///
+    /// # Errors
+    /// It is no number, or something is almost called so: it would not be kept, and
+    /// can't be changed later.
+    pub(super) fn wanted(&self) -> Result<Wanted, Refusal> {
+        const SLIP_MOST: usize = 2;
+        for name in self.others.keys() {
+            let mut known = ["retain", "history"].into_iter();
+            if let Some(right) = known.find(|right| osa_distance(right, name) <= SLIP_MOST) {
+                let why = format!("`data`: `{name}` means nothing; did you mean `{right}`?");
+                return Err(Refusal::bad(why));
+            }
+        }
+        let number = |given: &Value| given.as_u64().and_then(|n| usize::try_from(n).ok());
+        let history = self.history.as_ref().map(number);
+        if history == Some(None) {
+            return Err(Refusal::bad("`data`: `history` has to be a whole number"));
+        }
+        Ok(Wanted {
+            retain: self.retain,
+            history: history.flatten(),
+        })
+    }
 }
 
 /// `POST /channel/ping`.

@@ -12,13 +12,24 @@ use crate::core::name::NameError;
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
+    /// For metrics: a stable word.
+    pub(super) reason: &'static str,
     details: String,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, details: impl ToString) -> Self {
         let details = details.to_string();
-        Self { status, details }
+        Self {
+            status,
+            reason: "invalid_request",
+            details,
+        }
+    }
+
+    /// The same, counted under another word.
+    pub(super) fn because(self, reason: &'static str) -> Self {
+        Self { reason, ..self }
     }
 
     /// What was sent is not what it should be.
@@ -65,6 +76,7 @@ impl From<Error> for Refusal {
             Error::Busy | Error::Closing => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         };
+        let reason = error.code();
         // In this protocol's words.
         let details = match error {
             Error::NotCreated(channel) => format!("there is no channel {channel}"),
@@ -78,8 +90,13 @@ impl From<Error> for Refusal {
             Error::TooManyRooms(most) => format!("a client can hear {most} channels at most"),
             Error::Name(wrong) => wrong.to_string().replacen("the room", "the channel", 1),
             Error::HistoryTooLong(most) => format!("a channel can keep {most} messages at most"),
+            // A text has its quotes besides.
+            Error::TooBig(most) => format!(
+                "a message can have {} bytes at most, as it is written in JSON",
+                most - 2
+            ),
             other => other.to_string(),
         };
-        Self::new(status, details)
+        Self::new(status, details).because(reason)
     }
 }

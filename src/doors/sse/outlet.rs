@@ -92,6 +92,7 @@ mod tests {
             message: serde_json::value::RawValue::from_string(text.into()).unwrap(),
             origin: None,
             retain: &[],
+            token: None,
         };
         let offset = "abcdefghijkl-7".parse().unwrap();
         let event = Event::new(publication, offset, chrono::Utc::now());

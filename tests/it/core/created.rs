@@ -29,7 +29,12 @@ fn create(hub: &Hub, called: &str, wanted: Wanted) -> Result<Token, Error> {
     hub.create(&name(), &room(called), wanted)
 }
 
-fn push(hub: &Arc<Hub>, number: u64, to: To) -> Result<Offset, Error> {
+fn push(hub: &Arc<Hub>, token: &Token, number: u64, to: To) -> Result<Offset, Error> {
+    let granted = hub.authorise(&name(), &room("r"), Some(token.reveal()))?;
+    push_as(hub, granted, number, to)
+}
+
+fn push_as(hub: &Arc<Hub>, granted: Granted, number: u64, to: To) -> Result<Offset, Error> {
     let told = Arc::new(Mutex::new(None));
     let tell = told.clone();
     let from = Outside {
@@ -40,6 +45,7 @@ fn push(hub: &Arc<Hub>, number: u64, to: To) -> Result<Offset, Error> {
         to,
         message: to_raw_value(&number).unwrap(),
         retain: &[],
+        granted,
     };
     hub.publish(
         from,
@@ -63,7 +69,10 @@ async fn a_room_is_there_from_its_creation_to_its_end() {
     let try_join =
         |welcome: fn(Joined)| hub.join(&listener.client, &room("r"), None, None, welcome);
     assert_eq!(code(try_join(|_| panic!("there is none"))), "unknown_room");
-    assert_eq!(code(push(&hub, 1, To::Everybody)), "unknown_room");
+    assert_eq!(
+        code(push_as(&hub, Granted::default(), 1, To::Everybody)),
+        "token_needed"
+    );
     assert_eq!(
         code(hub.delete(&name(), &room("r"), Some("x"))),
         "unknown_room"
@@ -79,7 +88,7 @@ async fn a_room_is_there_from_its_creation_to_its_end() {
         code(hub.leave(&listener.client, &room("r"), || ())),
         "not_in_room"
     );
-    assert_eq!(code(push(&hub, 1, To::Everybody)), "ok");
+    assert_eq!(code(push(&hub, &token, 1, To::Everybody)), "ok");
 
     assert_eq!(code(hub.delete(&name(), &room("r"), None)), "token_needed");
     assert_eq!(
@@ -89,7 +98,7 @@ async fn a_room_is_there_from_its_creation_to_its_end() {
     hub.delete(&name(), &room("r"), Some(token.reveal()))
         .unwrap();
     assert_eq!(code(try_join(|_| panic!("there is none"))), "unknown_room");
-    assert_eq!(code(push(&hub, 1, To::Everybody)), "unknown_room");
+    assert_eq!(code(push(&hub, &token, 1, To::Everybody)), "unknown_room");
 
     let next = create(&hub, "r", Wanted::default()).unwrap();
     let authorised = |token: &Token| hub.authorise(&name(), &room("r"), Some(token.reveal()));
@@ -141,7 +150,7 @@ async fn a_full_namespace_gives_up_no_room_that_was_created() {
         code(create(&hub, "one too many", Wanted::default())),
         "full"
     );
-    assert_eq!(code(push(&hub, 1, To::Everybody)), "ok");
+    assert_eq!(code(push(&hub, &first, 1, To::Everybody)), "ok");
     hub.delete(&name(), &room("r"), Some(first.reveal()))
         .unwrap();
     assert_eq!(
@@ -161,10 +170,10 @@ async fn a_room_keeps_what_was_asked_for_when_it_was_created() {
     ];
     for (retain, history, newcomer, back) in cases {
         let hub = Hub::new(vec![spec()], Memory);
-        create(&hub, "r", Wanted { retain, history }).unwrap();
-        let first = push(&hub, 1, To::Everybody).unwrap();
+        let token = create(&hub, "r", Wanted { retain, history }).unwrap();
+        let first = push(&hub, &token, 1, To::Everybody).unwrap();
         for number in 2..=4 {
-            push(&hub, number, To::Everybody).unwrap();
+            push(&hub, &token, number, To::Everybody).unwrap();
         }
         for (since, expected) in [(None, newcomer), (Some(first), back)] {
             let mut listener = connect(&hub);
@@ -178,7 +187,7 @@ async fn a_room_keeps_what_was_asked_for_when_it_was_created() {
 
 #[tokio::test]
 async fn what_names_its_recipients_reaches_these_members_and_is_kept_nowhere() {
-    let (hub, _) = created_hub();
+    let (hub, token) = created_hub();
     let mut all = Vec::new();
     for _ in 0..1_200 {
         let listener = connect(&hub);
@@ -186,15 +195,15 @@ async fn what_names_its_recipients_reaches_these_members_and_is_kept_nowhere() {
         all.push(listener);
     }
     let outsider = connect(&hub);
-    let start = push(&hub, 0, To::Everybody).unwrap();
+    let start = push(&hub, &token, 0, To::Everybody).unwrap();
     let mut picked: Vec<_> = all.iter().step_by(7).map(|l| l.client.id()).collect();
     // One twice, one who is not in the room, and one whom nobody knows.
     let nobody: ClientId =
         serde_json::from_str(r#""6d4ccc32-6e05-4a5d-8a0f-2f4f64a1ac0c""#).unwrap();
     picked.extend([picked[0], outsider.client.id(), nobody]);
-    push(&hub, 1, these(&picked)).unwrap();
-    push(&hub, 2, these(&[nobody])).unwrap();
-    let end = push(&hub, 3, To::Everybody).unwrap();
+    push(&hub, &token, 1, these(&picked)).unwrap();
+    push(&hub, &token, 2, these(&[nobody])).unwrap();
+    let end = push(&hub, &token, 3, To::Everybody).unwrap();
     assert_eq!(
         end.number,
         start.number + 1,
@@ -219,16 +228,16 @@ async fn members_learn_the_end_behind_the_last_event_and_may_come_to_the_next_on
     let (hub, token) = created_hub();
     let mut listener = connect(&hub);
     join(&hub, &listener, None).await;
-    push(&hub, 1, To::Everybody).unwrap();
+    push(&hub, &token, 1, To::Everybody).unwrap();
     hub.delete(&name(), &room("r"), Some(token.reveal()))
         .unwrap();
     assert_eq!(listener.messages(1).await, ["1"]);
     assert_eq!(listener.told.recv().await, Some(Told::Lost(room("r"))));
     assert_eq!(listener.client.room(), None);
 
-    create(&hub, "r", Wanted::default()).unwrap();
+    let token = create(&hub, "r", Wanted::default()).unwrap();
     join(&hub, &listener, None).await;
-    push(&hub, 2, To::Everybody).unwrap();
+    push(&hub, &token, 2, To::Everybody).unwrap();
     assert_eq!(listener.messages(1).await, ["2"]);
 }
 
@@ -241,9 +250,9 @@ async fn who_is_in_the_next_room_of_the_name_does_not_lose_it() {
         // The end of the first is still to be told when the second is joined.
         hub.delete(&name(), &room("r"), Some(token.reveal()))
             .unwrap();
-        create(&hub, "r", Wanted::default()).unwrap();
+        let token = create(&hub, "r", Wanted::default()).unwrap();
         join(&hub, &listener, None).await;
-        push(&hub, 1, To::Everybody).unwrap();
+        push(&hub, &token, 1, To::Everybody).unwrap();
         let told = listener.told.recv().await.unwrap();
         let told = match told {
             Told::Lost(_) => listener.told.recv().await.unwrap(),
@@ -266,7 +275,7 @@ async fn what_a_store_gives_back_has_its_terms() {
         history: Some(1),
     };
     let token = create(&hub, "r", wanted).unwrap();
-    push(&hub, 1, To::Everybody).unwrap();
+    push(&hub, &token, 1, To::Everybody).unwrap();
     let stored = hub.snapshot(&name(), &room("r")).unwrap();
     let without = roomcast::core::durable::Snapshot {
         terms: None,
@@ -286,4 +295,21 @@ async fn what_a_store_gives_back_has_its_terms() {
     let mut listener = connect(&again);
     join(&again, &listener, None).await;
     assert_eq!(listener.messages(1).await, ["1"]);
+}
+
+#[tokio::test]
+async fn what_may_be_published_in_a_room_may_not_in_the_next_one_of_its_name() {
+    let (hub, token) = created_hub();
+    let granted = hub.authorise(&name(), &room("r"), Some(token.reveal()));
+    let granted = granted.unwrap();
+    hub.delete(&name(), &room("r"), Some(token.reveal()))
+        .unwrap();
+    assert_eq!(
+        code(push_as(&hub, granted, 1, To::Everybody)),
+        "unknown_room"
+    );
+    create(&hub, "r", Wanted::default()).unwrap();
+    for to in [To::Everybody, these(&[])] {
+        assert_eq!(code(push_as(&hub, granted, 1, to)), "wrong_token");
+    }
 }

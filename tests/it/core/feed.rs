@@ -36,6 +36,7 @@ fn fill(hub: &Arc<Hub>, namespace: &NamespaceName, name: &str) {
                 to: To::Everybody,
                 message: RawValue::from_string(FILLER.into()).unwrap(),
                 retain: &["current"],
+                granted: Granted::default(),
             },
             Box::new(move |done| *full.lock().unwrap() = done.err().map(|error| error.code())),
         );

@@ -4,7 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpSocket;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::*;
 use crate::cors::upgrade;
@@ -16,6 +17,8 @@ const WRONG: &str = "Authorization: Bearer 0123456789abcdeF\r\n";
 
 const NEEDED: &str = "to create a channel the key is needed, as `Authorization: Bearer KEY`";
 const NOT_THE_KEY: &str = "this is not the key";
+const UNNAMED_PROXY: &str = "without a key channels are created from private addresses only, and \
+    this came through a proxy that --trusted-proxy does not name";
 const NOT_PRIVATE: &str = "without a key channels are created from private addresses only, and by no web page: the server needs --push-key";
 
 /// Or the code and the details of the error.
@@ -31,10 +34,14 @@ async fn channels_are_created_with_the_key_or_from_nearby() {
         (
             &[],
             "X-Forwarded-For: 10.0.0.1\r\n",
-            Err((403, NOT_PRIVATE)),
+            Err((403, UNNAMED_PROXY)),
         ),
-        (&[], "X-Real-IP: 10.0.0.1\r\n", Err((403, NOT_PRIVATE))),
-        (&[], "Forwarded: for=10.0.0.1\r\n", Err((403, NOT_PRIVATE))),
+        (&[], "X-Real-IP: 10.0.0.1\r\n", Err((403, UNNAMED_PROXY))),
+        (
+            &[],
+            "Forwarded: for=10.0.0.1\r\n",
+            Err((403, UNNAMED_PROXY)),
+        ),
         (
             &[],
             "Origin: https://elsewhere.example\r\n",
@@ -58,7 +65,7 @@ async fn channels_are_created_with_the_key_or_from_nearby() {
         (
             behind,
             "X-Forwarded-For: nonsense\r\n",
-            Err((403, NOT_PRIVATE)),
+            Err((403, UNNAMED_PROXY)),
         ),
         (with_key, "", Err((401, NEEDED))),
         (
@@ -183,5 +190,47 @@ async fn behind_a_proxy_each_address_has_its_own_pace() {
         let answer = post_with(publishers(&server), "/channel/ping", &headers, &ping).await;
         assert_eq!(answer.status, 404, "{}", answer.body);
     }
+    server.stop().await;
+}
+
+/// Many libraries write the head first, and go on after the answer in any case.
+#[tokio::test]
+async fn who_is_refused_by_its_head_goes_on_on_the_same_connection() {
+    let server = TestServer::start_with(&["--push", "--push-key", KEY]).await;
+    let stream = TcpStream::connect(publishers(&server)).await.unwrap();
+    let mut stream = BufStream::new(stream);
+    let body = action("CREATE_CHANNEL", r#"{"channel":"c"}"#);
+    for (target, expected) in [
+        ("/channel/create", "HTTP/1.1 401"),
+        ("/nowhere", "HTTP/1.1 404"),
+        ("/js/pushserver.js", "HTTP/1.1 405"),
+        ("/channel/create", "HTTP/1.1 401"),
+    ] {
+        let length = body.len();
+        let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+        for part in [&head, &body] {
+            stream.write_all(part.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+        let mut line = String::new();
+        timeout(SOON, stream.read_line(&mut line))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(line.starts_with(expected), "{target}: {line}");
+        let mut left = 0;
+        loop {
+            line.clear();
+            stream.read_line(&mut line).await.unwrap();
+            if let Some(length) = line.strip_prefix("content-length: ") {
+                left = length.trim().parse().unwrap();
+            }
+            if line == "\r\n" {
+                break;
+            }
+        }
+        stream.read_exact(&mut vec![0; left]).await.unwrap();
+    }
+    drop(stream);
     server.stop().await;
 }

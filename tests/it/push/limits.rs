@@ -51,7 +51,7 @@ async fn limits_are_what_they_are_said_to_be() {
             error(
                 413,
                 "Payload Too Large",
-                "a message can have 65538 bytes at most",
+                "a message can have 65536 bytes at most, as it is written in JSON",
             ),
         ),
         (

@@ -92,7 +92,19 @@ const NO_ACTION: &[(&str, &str, &str, &str)] = &[
         "/channel/create",
         "CREATE_CHANNEL",
         r#"{"channel":"c","history":-1}"#,
-        "`data`: invalid value: integer `-1`, expected usize at line 1 column 27",
+        "`data`: `history` has to be a whole number",
+    ),
+    (
+        "/channel/create",
+        "CREATE_CHANNEL",
+        r#"{"channel":"c","history":"5"}"#,
+        "`data`: `history` has to be a whole number",
+    ),
+    (
+        "/channel/create",
+        "CREATE_CHANNEL",
+        r#"{"channel":"c","retian":true}"#,
+        "`data`: `retian` means nothing; did you mean `retain`?",
     ),
     (
         "/channel/create",
