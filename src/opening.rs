@@ -52,7 +52,9 @@ pub(crate) fn namespaces(config: &Config) -> anyhow::Result<Vec<Namespace>> {
     match config.push {
         Some(_) => namespaces::check_push(&namespaces)?,
         // Closed unless it is asked for, at every door.
-        None => namespaces.retain(|namespace| namespace.name.as_str() != PUSH_NAMESPACE),
+        None => namespaces.retain(|namespace| {
+            namespace.name.as_str() != PUSH_NAMESPACE || namespace.rooms != Rooms::Created
+        }),
     }
     for (name, token) in &config.tokens {
         let found = namespaces.iter_mut().find(|namespace| {

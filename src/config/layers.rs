@@ -1,7 +1,7 @@
 //! Command line, environment, file and defaults, asked in that order.
 //! Knows no option's meaning: each value is checked by whoever asks for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
@@ -18,6 +18,8 @@ use crate::problem::{Fault, Origin, Problem};
 pub(super) struct Layers {
     flags: ArgMatches,
     env: BTreeMap<String, OsString>,
+    /// Variables that are set to nothing.
+    empty: BTreeSet<String>,
     file: String,
     keys: BTreeMap<&'static str, Vec<Item>>,
     problems: Vec<Problem>,
@@ -37,12 +39,15 @@ impl Layers {
         let ours = |(name, value): (OsString, OsString)| {
             let name = name.into_string().ok()?;
             let ours = name.starts_with(PREFIX) || declared.contains(&name);
-            // Compose files and shells set what is not wanted to nothing.
-            (ours && !value.is_empty()).then_some((name, value))
+            ours.then_some((name, value))
         };
+        let all = env.into_iter().filter_map(ours);
+        // Compose files and shells set what is not wanted to nothing.
+        let (empty, env): (BTreeMap<_, _>, _) = all.partition(|(_, value)| value.is_empty());
         let mut layers = Self {
             flags,
-            env: env.into_iter().filter_map(ours).collect(),
+            env,
+            empty: empty.into_keys().collect(),
             file: String::new(),
             keys: BTreeMap::new(),
             problems: Vec::new(),
@@ -74,7 +79,10 @@ impl Layers {
         parse: fn(&str) -> Result<T, String>,
     ) -> Option<T> {
         let option = options::named(name);
-        let (origin, text) = self.find(option).pop()?;
+        let Some((origin, text)) = self.find(option).pop() else {
+            self.note_empty_secret(option);
+            return None;
+        };
         self.parse(option, origin, &text, parse)
     }
 
@@ -114,6 +122,11 @@ impl Layers {
         self.env
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_os_str()))
+    }
+
+    /// Whether a variable is set to nothing.
+    pub(super) fn is_empty(&self, variable: &str) -> bool {
+        self.empty.contains(variable)
     }
 
     /// Notes that something is wrong.

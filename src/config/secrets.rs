@@ -53,6 +53,22 @@ impl Layers {
         }
     }
 
+    /// Notes that a secret is meant to be there and is not: a door would be open that
+    /// somebody believes to be closed.
+    pub(super) fn note_empty_secret(&mut self, option: &Opt) {
+        let variables = option.variables().concat().into_iter();
+        let empty = variables
+            .filter(|_| option.is_secret())
+            .find(|name| self.is_empty(name));
+        if let Some(name) = empty {
+            let why = format!(
+                "it is set to nothing, and --{} is a secret: unset it",
+                option.name
+            );
+            self.note(Origin::Variable(name), Fault::WrongOption(why));
+        }
+    }
+
     /// Notes that a secret is set by two variables.
     ///
     /// Neither goes before the other: whoever changes the one that does not count

@@ -1,6 +1,7 @@
 //! The rooms of one namespace: made when needed, given up when nobody needs them.
 //! Knows the namespace's rooms only; who may do what in them is the hub's matter.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -90,9 +91,8 @@ impl Area {
     /// more, or is full.
     pub(super) fn restore(&self, snapshot: Snapshot) {
         let opened = match (&self.spec.rooms, &snapshot.terms) {
-            (Rooms::Created, Some(terms)) => {
-                self.open_or(&snapshot.room, || Ok(Some(terms.clone())))
-            }
+            // One that was created meanwhile is another one.
+            (Rooms::Created, Some(terms)) => self.create(&snapshot.room, terms.clone()),
             _ => self.open(&snapshot.room),
         };
         let Ok(room) = opened else {
@@ -126,9 +126,9 @@ impl Area {
     }
 
     /// Makes a room with these terms.
-    pub(super) fn create(&self, name: &RoomName, terms: Terms) -> Result<(), Error> {
+    pub(super) fn create(&self, name: &RoomName, terms: Terms) -> Result<Arc<Room>, Error> {
         let mut created = false;
-        self.open_or(name, || {
+        let room = self.open_or(name, || {
             created = true;
             Ok(Some(terms))
         })?;
@@ -138,7 +138,7 @@ impl Area {
         if let Some(keeping) = &self.keeping {
             keeping.changed(name);
         }
-        Ok(())
+        Ok(room)
     }
 
     /// Takes a room away, unless it is another one of its name by now; false then.
@@ -284,10 +284,26 @@ impl Area {
         if room.is_empty() {
             self.emptied(room);
         }
-        while self.budget.is_exceeded() && self.make_way_for(room) {}
-        if self.budget.is_exceeded() {
-            room.shrink();
+        while self.budget.is_exceeded() && (self.make_way_for(room) || self.shrink_biggest()) {}
+    }
+
+    /// Gives up half of the longest histories, so that no room lives on what the
+    /// others may keep, and some space is won at once; false if there are none.
+    fn shrink_biggest(&self) -> bool {
+        let mut rooms: Vec<_> = {
+            let open = self.lock();
+            let rooms = open.by_name.values().map(|known| known.room.clone());
+            rooms.collect()
+        };
+        rooms.sort_by_cached_key(|room| Reverse(room.history_bytes()));
+        let mut shrunk = false;
+        for room in rooms {
+            if !self.budget.is_tight() {
+                break;
+            }
+            shrunk |= room.halve();
         }
+        shrunk
     }
 
     /// Gives up the room that keeps events and is empty for longest, unless it

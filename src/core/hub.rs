@@ -6,7 +6,7 @@
 mod created;
 mod stored;
 
-pub use created::Granted;
+pub use created::{Deleter, Granted};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use super::terms::Keeps;
 ///
 /// 300 rooms with a hundred tracks each, and a small machine has it for each of
 /// a handful of namespaces. Beyond it empty rooms are given up, those that are
-/// empty for longest first; then a room's history shrinks when it grows.
+/// empty for longest first; then the longest histories are halved.
 pub const KEPT_MOST: usize = 64 << 20;
 
 /// The most of [`KEPT_MOST`] that may be retained events.
@@ -45,6 +45,12 @@ impl Budget {
 
     pub(super) fn is_exceeded(&self) -> bool {
         self.used() > KEPT_MOST
+    }
+
+    /// Whether less than an eighth of it is free: whoever makes way looks at all
+    /// rooms, and should not have to for each event.
+    pub(super) fn is_tight(&self) -> bool {
+        self.used() > KEPT_MOST / 8 * 7
     }
 }
 
@@ -144,9 +150,17 @@ impl Kept {
         }
     }
 
-    /// Gives up the oldest of the history while the namespace keeps too much.
-    pub(super) fn shrink(&mut self) {
-        while self.budget.is_exceeded() && self.forget_oldest() {}
+    /// How much the history takes, in bytes.
+    pub(super) fn history_bytes(&self) -> usize {
+        self.history_bytes
+    }
+
+    /// Gives up the older half of the history; false if there is none.
+    pub(super) fn halve(&mut self) -> bool {
+        let half = self.history_bytes / 2;
+        let had = !self.history.is_empty();
+        while self.history_bytes > half && self.forget_oldest() {}
+        had
     }
 
     /// Gives up everything.

@@ -155,7 +155,7 @@ impl Room {
 
     /// Of the token that it has, if it was created.
     pub(super) fn token(&self) -> Option<TokenHash> {
-        self.terms.as_ref().map(|terms| terms.token)
+        self.terms.as_ref().map(|terms| terms.token_hash)
     }
 
     /// Whether the publication is for this room, and not for another one of its name.
@@ -349,9 +349,14 @@ impl Room {
         !self.lock().kept.is_empty()
     }
 
-    /// Gives up the oldest of its history while its namespace keeps too much.
-    pub(super) fn shrink(&self) {
-        self.lock().kept.shrink();
+    /// How much its history takes, in bytes.
+    pub(super) fn history_bytes(&self) -> usize {
+        self.lock().kept.history_bytes()
+    }
+
+    /// Gives up the older half of its history; false if there is none.
+    pub(super) fn halve(&self) -> bool {
+        self.lock().kept.halve()
     }
 
     /// Gives the room up if it is empty.

@@ -9,7 +9,7 @@ use super::token::TokenHash;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// Of the token by which the room is published in and deleted.
-    pub token: TokenHash,
+    pub token_hash: TokenHash,
     /// Whether it retains its latest event.
     pub retain: bool,
     /// How many events it keeps for clients that come back.
@@ -30,7 +30,7 @@ impl Wanted {
     ///
     /// # Errors
     /// The namespace lets no room keep that much.
-    pub(super) fn with(self, token: TokenHash, spec: &Namespace) -> Result<Terms, Error> {
+    pub(super) fn with(self, token_hash: TokenHash, spec: &Namespace) -> Result<Terms, Error> {
         let retain = self.retain.unwrap_or(false);
         if retain && spec.retain.is_empty() {
             return Err(Error::NotAllowed {
@@ -44,7 +44,7 @@ impl Wanted {
             return Err(Error::HistoryTooLong(spec.history));
         }
         Ok(Terms {
-            token,
+            token_hash,
             retain,
             history,
         })

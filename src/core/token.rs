@@ -8,7 +8,7 @@ use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use ring::rand::{SystemRandom, generate};
 use subtle::ConstantTimeEq;
 
-/// The secret of a namespace.
+/// The secret of a namespace, of a room, or of a door.
 #[derive(Clone)]
 pub struct Token(Box<str>);
 

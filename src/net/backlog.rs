@@ -15,6 +15,11 @@ pub(super) const FRAMES_MOST: usize = 512;
 /// client can keep alive, not what each of thousands costs.
 pub(super) const FRAME_BYTES_MOST: usize = 4 << 20;
 
+/// The most bytes of frames that one wire has to itself: half a KiB for each of as
+/// many frames as may wait. Ten thousand that stall cost 2.5 GiB for the 20 seconds
+/// after which they are cut.
+pub(super) const OWN_BYTES_MOST: usize = 256 * 1024;
+
 /// The most bytes of the engine that wait here; beyond, the engine waits.
 pub(super) const ENGINE_BYTES_MOST: usize = 64 * 1024;
 
@@ -26,14 +31,29 @@ pub(super) struct Backlog {
     frames: usize,
     queue: VecDeque<Chunk>,
     /// Frames that wait for the end of one that the engine has begun.
-    behind: VecDeque<Bytes>,
+    behind: VecDeque<Frame>,
     frame_bytes: usize,
+    own_bytes: usize,
     engine_bytes: usize,
+}
+
+/// One whole frame: a beginning that is this wire's own, if it has one, and what all
+/// wires share that it goes out on.
+#[derive(Clone)]
+pub(super) struct Frame {
+    pub(super) own: Bytes,
+    pub(super) shared: Bytes,
+}
+
+impl Frame {
+    pub(super) fn len(&self) -> usize {
+        self.own.len() + self.shared.len()
+    }
 }
 
 enum Chunk {
     Engine(Bytes),
-    Frame { rest: Bytes, begun: bool },
+    Frame { rest: Frame, begun: bool },
 }
 
 impl Backlog {
@@ -51,8 +71,10 @@ impl Backlog {
         self.queue.is_empty()
     }
 
-    pub(super) fn has_room_for(&self, frame: &Bytes) -> bool {
-        self.frames < FRAMES_MOST && self.frame_bytes + frame.len() <= FRAME_BYTES_MOST
+    pub(super) fn has_room_for(&self, frame: &Frame) -> bool {
+        self.frames < FRAMES_MOST
+            && self.frame_bytes + frame.len() <= FRAME_BYTES_MOST
+            && self.own_bytes + frame.own.len() <= OWN_BYTES_MOST
     }
 
     /// How many bytes more of the engine may wait.
@@ -61,23 +83,25 @@ impl Backlog {
     }
 
     /// A frame of which so much is written already.
-    pub(super) fn push_frame(&mut self, frame: &Bytes, written: usize) {
-        self.count(frame.len() - written);
-        self.queue.push_back(Chunk::Frame {
-            rest: frame.slice(written..),
-            begun: written > 0,
-        });
+    pub(super) fn push_frame(&mut self, mut rest: Frame, written: usize) {
+        let of_own = written.min(rest.own.len());
+        rest.own.advance(of_own);
+        rest.shared.advance(written - of_own);
+        self.count(&rest);
+        let begun = written > 0;
+        self.queue.push_back(Chunk::Frame { rest, begun });
     }
 
     /// A frame that waits until [`release`](Self::release).
-    pub(super) fn push_behind(&mut self, frame: &Bytes) {
-        self.count(frame.len());
-        self.behind.push_back(frame.clone());
+    pub(super) fn push_behind(&mut self, frame: Frame) {
+        self.count(&frame);
+        self.behind.push_back(frame);
     }
 
-    fn count(&mut self, bytes: usize) {
+    fn count(&mut self, frame: &Frame) {
         self.frames += 1;
-        self.frame_bytes += bytes;
+        self.frame_bytes += frame.len();
+        self.own_bytes += frame.own.len();
     }
 
     pub(super) fn push_engine(&mut self, bytes: Bytes) {
@@ -99,7 +123,8 @@ impl Backlog {
     pub(super) fn drop_behind(&mut self) {
         let behind = std::mem::take(&mut self.behind);
         self.frames -= behind.len();
-        self.frame_bytes -= behind.iter().map(Bytes::len).sum::<usize>();
+        self.frame_bytes -= behind.iter().map(Frame::len).sum::<usize>();
+        self.own_bytes -= behind.iter().map(|frame| frame.own.len()).sum::<usize>();
     }
 
     /// Drops the frames of which nothing is written.
@@ -107,36 +132,48 @@ impl Backlog {
         self.drop_behind();
         self.queue
             .retain(|chunk| !matches!(chunk, Chunk::Frame { begun: false, .. }));
-        let rests = self.queue.iter().filter_map(|chunk| match chunk {
-            Chunk::Frame { rest, .. } => Some(rest.len()),
-            Chunk::Engine(_) => None,
-        });
-        (self.frames, self.frame_bytes) = rests.fold((0, 0), |(n, sum), rest| (n + 1, sum + rest));
+        (self.frames, self.frame_bytes, self.own_bytes) = (0, 0, 0);
+        for chunk in &self.queue {
+            if let Chunk::Frame { rest, .. } = chunk {
+                self.frames += 1;
+                self.frame_bytes += rest.len();
+                self.own_bytes += rest.own.len();
+            }
+        }
     }
 
     /// What is to be written next.
     pub(super) fn front(&self) -> Option<Bytes> {
-        let (Chunk::Engine(rest) | Chunk::Frame { rest, .. }) = self.queue.front()?;
-        Some(rest.clone())
+        match self.queue.front()? {
+            Chunk::Engine(rest) => Some(rest.clone()),
+            Chunk::Frame { rest, .. } if !rest.own.is_empty() => Some(rest.own.clone()),
+            Chunk::Frame { rest, .. } => Some(rest.shared.clone()),
+        }
     }
 
     /// Takes what was written from the front.
     pub(super) fn wrote(&mut self, written: usize) {
-        let rest = match self.queue.front_mut() {
+        let is_done = match self.queue.front_mut() {
             Some(Chunk::Engine(rest)) => {
                 self.engine_bytes -= written;
-                rest
+                rest.advance(written);
+                rest.is_empty()
             }
             Some(Chunk::Frame { rest, begun }) => {
                 *begun = true;
                 self.frame_bytes -= written;
-                self.frames -= usize::from(rest.len() == written);
-                rest
+                if rest.own.is_empty() {
+                    rest.shared.advance(written);
+                } else {
+                    self.own_bytes -= written;
+                    rest.own.advance(written);
+                }
+                self.frames -= usize::from(rest.len() == 0);
+                rest.len() == 0
             }
             None => return,
         };
-        rest.advance(written);
-        if rest.is_empty() {
+        if is_done {
             self.queue.pop_front();
         }
         if self.queue.is_empty() {

@@ -11,8 +11,15 @@ pub const START_MAX: usize = 72;
 /// 6455, section 5.2: one frame, not masked).
 #[must_use]
 pub fn text_frame<P: AsRef<[u8]>>(parts: &[P]) -> Bytes {
-    let length: usize = parts.iter().map(|part| part.as_ref().len()).sum();
-    let mut frame = Vec::with_capacity(length + 10);
+    text_frame_before(parts, 0)
+}
+
+/// The beginning of one whose payload has so many bytes more behind these parts.
+#[must_use]
+pub fn text_frame_before<P: AsRef<[u8]>>(parts: &[P], more: usize) -> Bytes {
+    let here: usize = parts.iter().map(|part| part.as_ref().len()).sum();
+    let length = here + more;
+    let mut frame = Vec::with_capacity(here + 10);
     frame.push(0x81);
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short @ 0..126), _) => frame.push(short),

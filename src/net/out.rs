@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use rustls::ServerConnection;
 
-use super::backlog::Backlog;
+use super::backlog::{Backlog, Frame};
 use super::frame::{CLOSE, Follower, Step};
 use super::kernel::{Kernel, or_zero, write_records};
 use super::wire::Untaken;
@@ -70,19 +70,48 @@ impl Out {
 
     /// Takes one whole frame, or nothing of it.
     pub(super) fn send(&mut self, kernel: &dyn Kernel, frame: &Bytes) -> Result<(), Untaken> {
+        self.take(kernel, frame.len(), &[frame], || Frame {
+            own: Bytes::new(),
+            shared: frame.clone(),
+        })
+    }
+
+    /// The same for one whose beginning is this wire's own, and whose end all wires
+    /// share that it goes out on.
+    pub(super) fn send_joined(
+        &mut self,
+        kernel: &dyn Kernel,
+        own: Bytes,
+        shared: &Bytes,
+    ) -> Result<(), Untaken> {
+        let parts: [&[u8]; 2] = [&own, shared];
+        self.take(kernel, own.len() + shared.len(), &parts, || Frame {
+            own: own.clone(),
+            shared: shared.clone(),
+        })
+    }
+
+    fn take(
+        &mut self,
+        kernel: &dyn Kernel,
+        length: usize,
+        parts: &[&[u8]],
+        frame: impl FnOnce() -> Frame,
+    ) -> Result<(), Untaken> {
         if self.mode != Mode::Frames || self.closing.is_some() {
             return Err(Untaken::Gone);
         }
         let mut written = 0;
         let at_boundary = self.tail.at_boundary();
         if !self.backlog.has_frames() && !self.waits() && at_boundary {
-            written = self.write(kernel, frame).map_err(|_| Untaken::Gone)?;
-            if written == frame.len() {
+            written = self.write_parts(kernel, parts).map_err(|_| Untaken::Gone)?;
+            if written == length {
                 return Ok(());
             }
         }
+        let frame = frame();
         // What has been begun has to be finished.
-        if written == 0 && !self.backlog.has_room_for(frame) {
+        if written == 0 && !self.backlog.has_room_for(&frame) {
             return Err(Untaken::Full);
         }
         if at_boundary {
@@ -270,6 +299,27 @@ impl Out {
                 let taken = tls.writer().write(bytes)?;
                 write_records(tls, kernel)?;
                 Ok(taken)
+            }
+        }
+    }
+
+    /// Hands the parts of a frame to the kernel, all at once where that is possible.
+    fn write_parts(&mut self, kernel: &dyn Kernel, parts: &[&[u8]]) -> io::Result<usize> {
+        match parts {
+            [whole] => self.write(kernel, whole),
+            [own, shared] if self.tls.is_none() => {
+                or_zero(kernel.try_write_vectored(&[IoSlice::new(own), IoSlice::new(shared)]))
+            }
+            _ => {
+                let mut written = 0;
+                for part in parts {
+                    let taken = self.write(kernel, part)?;
+                    written += taken;
+                    if taken < part.len() {
+                        break;
+                    }
+                }
+                Ok(written)
             }
         }
     }

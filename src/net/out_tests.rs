@@ -14,9 +14,9 @@ use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
-use super::super::backlog::{ENGINE_BYTES_MOST, FRAME_BYTES_MOST, FRAMES_MOST};
+use super::super::backlog::{ENGINE_BYTES_MOST, FRAME_BYTES_MOST, FRAMES_MOST, OWN_BYTES_MOST};
 use super::super::certificate;
-use super::super::frame::close_frame;
+use super::super::frame::{close_frame, text_frame_before};
 use super::*;
 
 /// Takes bytes up to the next of its cuts, then is full once.
@@ -82,6 +82,10 @@ fn read(bytes: &[u8]) -> Vec<String> {
     let mut texts = Vec::new();
     while let [first, length, more @ ..] = rest {
         let (length, more) = match length {
+            127 => {
+                let (length, more) = more.split_first_chunk().unwrap();
+                (u64::from_be_bytes(*length) as usize, more)
+            }
             126 => {
                 let (length, more) = more.split_first_chunk().unwrap();
                 (usize::from(u16::from_be_bytes(*length)), more)
@@ -243,6 +247,66 @@ fn the_frames_that_wait_are_bounded() {
     out.send(&kernel, &big).unwrap();
     out.send(&kernel, &big).unwrap();
     assert_eq!(out.send(&kernel, &big), Err(Untaken::Full));
+}
+
+/// A frame of which the beginning is the wire's own.
+fn send_joined(out: &mut Out, kernel: &Mock, own: &str, shared: &Bytes) -> Result<(), Untaken> {
+    let own = text_frame_before(&[own], shared.len());
+    out.send_joined(kernel, own, shared)
+}
+
+#[test]
+fn a_joined_frame_goes_out_whole_wherever_it_is_cut() {
+    let shared = Bytes::from("shared".repeat(30));
+    let expected = [
+        "a".to_owned(),
+        format!("own{}", "shared".repeat(30)),
+        "b".to_owned(),
+    ];
+    let length = expected.iter().map(|text| text.len() + 4).sum();
+    for cut in 1..length {
+        for secured in [false, true] {
+            let (mut out, client) = match secured {
+                true => secure(),
+                false => (websocket(), secure().1),
+            };
+            let kernel = Mock::with([cut, 0, 1, 0]);
+            out.send(&kernel, &frame("a")).unwrap();
+            send_joined(&mut out, &kernel, "own", &shared).unwrap();
+            out.send(&kernel, &frame("b")).unwrap();
+            drain(&mut out, &kernel);
+            let mut client = client;
+            let taken = kernel.taken.borrow();
+            let text = match secured {
+                true => decrypt(&mut client, &taken).0,
+                false => taken.clone(),
+            };
+            assert_eq!(read(&text), expected, "{cut} {secured}");
+        }
+    }
+}
+
+#[test]
+fn what_a_wire_has_to_itself_is_bounded_and_a_close_frame_drops_both_parts() {
+    let shared = Bytes::from_static(b"shared");
+    let own = "o".repeat(OWN_BYTES_MOST / 4);
+    let kernel = Mock::with([10, 0, 0, 0, 0, 0, 0, 0]);
+    let mut out = websocket();
+    for _ in 0..4 {
+        send_joined(&mut out, &kernel, &own[10..], &shared).unwrap();
+    }
+    assert_eq!(
+        send_joined(&mut out, &kernel, &own, &shared),
+        Err(Untaken::Full)
+    );
+    assert!(out.close(close_frame(4000, "too slow")));
+    drain(&mut out, &kernel);
+    // What was begun is finished, with its shared part.
+    let expected = [
+        format!("{}shared", &own[10..]),
+        "close 4000 too slow".into(),
+    ];
+    assert_eq!(read(&kernel.taken.borrow()), expected);
 }
 
 #[test]

@@ -7,7 +7,17 @@ use http::HeaderMap;
 use ipnet::IpNet;
 
 /// The headers by which a proxy says for whom it speaks.
-const FORWARDING: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
+const FORWARDING: [&str; 9] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+];
 
 /// The address that a request is counted as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,7 +21,8 @@ pub enum Untaken {
     /// The connection is closed or closing.
     #[error("the connection is gone")]
     Gone,
-    /// More waits for the peer than may: `FRAMES_MOST` or `FRAME_BYTES_MOST`.
+    /// More waits for the peer than may: `FRAMES_MOST`, `FRAME_BYTES_MOST` or
+    /// `OWN_BYTES_MOST`.
     #[error("too much waits for this peer")]
     Full,
 }
@@ -47,6 +48,21 @@ impl Wire {
         socket.alive().map_err(|_| Untaken::Gone)?;
         let mut out = socket.out();
         let sent = out.send(socket.tcp(), frame);
+        socket.flush(out);
+        sent
+    }
+
+    /// The same for a frame that begins in a way of its own, as
+    /// [`text_frame_before`](super::frame::text_frame_before) makes it, and ends as it
+    /// does on all wires: what waits of that is there once.
+    ///
+    /// # Errors
+    /// [`Untaken`]; then nothing of the frame was written.
+    pub fn send_joined(&self, own: Bytes, shared: &Bytes) -> Result<(), Untaken> {
+        let socket = self.0.upgrade().ok_or(Untaken::Gone)?;
+        socket.alive().map_err(|_| Untaken::Gone)?;
+        let mut out = socket.out();
+        let sent = out.send_joined(socket.tcp(), own, shared);
         socket.flush(out);
         sent
     }

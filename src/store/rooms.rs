@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use tracing::warn;
 
 use super::given::Life;
+use super::schema;
 use crate::core::durable::{BLOCK, Contents, Snapshot};
 use crate::core::event::{Epoch, Event, Kind, Offset, Publication, To};
 use crate::core::name::{NamespaceName, Nickname, RoomName};
@@ -71,9 +72,14 @@ pub(super) fn names(db: &Connection) -> rusqlite::Result<Vec<Name>> {
 /// All rooms, as they were. Nothing is reserved for them: the first event of one
 /// begins another epoch.
 pub(super) fn load(db: &Connection) -> rusqlite::Result<Vec<Snapshot>> {
-    let sql = "SELECT namespace, room, epoch, reserved, floor, hole, id, token, retain, history
-               FROM rooms";
-    let mut rooms = db.prepare(sql)?;
+    // What can't be migrated now is read as it is.
+    let terms_of = match schema::version(db)? {
+        1 => "NULL, NULL, NULL",
+        _ => "token, retain, history",
+    };
+    let sql =
+        format!("SELECT namespace, room, epoch, reserved, floor, hole, id, {terms_of} FROM rooms");
+    let mut rooms = db.prepare(&sql)?;
     let rooms = rooms.query_map([], |row| {
         let (namespace, room) = name(row)?;
         let head: u64 = row.get(3)?;
@@ -103,7 +109,7 @@ fn terms(row: &Row<'_>) -> rusqlite::Result<Option<Terms>> {
     let token = TokenHash::stored(&token);
     let no_hash = || rusqlite::Error::InvalidColumnType(7, "token".to_owned(), Type::Blob);
     Ok(Some(Terms {
-        token: token.ok_or_else(no_hash)?,
+        token_hash: token.ok_or_else(no_hash)?,
         retain: row.get(8)?,
         history: row.get(9)?,
     }))
@@ -192,7 +198,7 @@ pub(super) fn save(db: &Transaction<'_>, room: &Snapshot) -> rusqlite::Result<()
                 room.limit,
                 room.contents.floor,
                 room.contents.hole,
-                terms.map(|terms| terms.token.as_bytes()),
+                terms.map(|terms| terms.token_hash.as_bytes()),
                 terms.map(|terms| terms.retain),
                 terms.map(|terms| terms.history),
             ],

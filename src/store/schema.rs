@@ -74,7 +74,7 @@ pub(super) fn check(db: &Connection, path: &Path) -> Result<(), OpenError> {
     if application != APPLICATION && tables > 0 {
         return Err(StoreError::Foreign(path.to_owned()).into());
     }
-    let found = number(db, "user_version")?;
+    let found = version(db)?;
     if found > SCHEMA {
         let (file, known) = (path.to_owned(), SCHEMA);
         return Err(StoreError::Newer { file, found, known }.into());
@@ -92,7 +92,7 @@ const STEPS: [(i64, &str); 1] = [(
 
 /// Makes the tables where there are none, and brings those of earlier versions up.
 pub(super) fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
-    let found = number(db, "user_version")?;
+    let found = version(db)?;
     if found == SCHEMA {
         return Ok(());
     }
@@ -107,6 +107,11 @@ pub(super) fn migrate(db: &mut Connection) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", SCHEMA)?;
     transaction.commit()
+}
+
+/// The schema that a file has.
+pub(super) fn version(db: &Connection) -> rusqlite::Result<i64> {
+    number(db, "user_version")
 }
 
 fn number(db: &Connection, pragma: &str) -> rusqlite::Result<i64> {

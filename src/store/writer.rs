@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use rusqlite::Transaction;
+use rusqlite::{Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::{debug, warn};
@@ -148,7 +148,9 @@ impl Writer {
         let oldest = Utc::now() - self.shared.keep;
         let life = self.file.life();
         let written = self.file.with(|db| {
-            let transaction = db.transaction()?;
+            // At once for writing: a read that becomes one is refused where another
+            // program has written meanwhile, without waiting (SQLite, "Transactions").
+            let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let written = match &work.changed {
                 Changed::Some(rooms) if !is_new && !clean => {
                     let rooms = rooms.iter().cloned().collect();

@@ -137,3 +137,19 @@ fn the_summary_says_who_creates_channels() {
     let off = load(&[], &[]).unwrap().summary(&[]);
     assert!(!off.contains("push"), "{off}");
 }
+
+#[test]
+fn a_key_that_is_set_to_nothing_is_no_open_door() {
+    for variable in ["PUSH_KEY", "ROOMCAST_PUSH_KEY", "PUSH_KEY_FILE"] {
+        let (found, code) = fails(&["--push"], &[(variable, "")]);
+        let expected =
+            format!("{variable}: it is set to nothing, and --push-key is a secret: unset it");
+        assert_eq!((found, code), (expected, 2));
+        let with_other = [(variable, ""), ("ROOMCAST_PUSH_RATE", "")];
+        assert!(
+            load(&[], &with_other).is_ok(),
+            "{variable}: the door is off"
+        );
+        assert!(load(&["--push", "--push-key", KEY], &with_other).is_ok());
+    }
+}

@@ -52,7 +52,7 @@ impl Room {
         let mut state = self.lock();
         state.closed = true;
         state.kept.clear();
-        state.members.clear();
+        // The members stay: who leaves is answered behind what is queued for it.
         for shard in &self.shards {
             let room = self.clone();
             let tell = Box::new(move |client: &Arc<Client>| client.loses(&room));

@@ -18,7 +18,7 @@ use super::refusal::Refusal;
 use super::{Channels, Publishers};
 use crate::core::error::Error;
 use crate::core::event::To;
-use crate::core::hub::Outside;
+use crate::core::hub::{Deleter, Outside};
 use crate::core::name::{Nickname, RoomName};
 use crate::core::namespace::Publisher;
 use crate::doors::{bearer, etag, is_known, read_body};
@@ -136,8 +136,12 @@ async fn delete(
     let asked: DeleteChannel = protocol::action(&body)?;
     let channel = named(&asked.channel)?;
     let token = asked.channel_token.unwrap_or_default();
+    let by = match door.has_key(&head.1) {
+        true => Deleter::Operator,
+        false => Deleter::Backend(Some(&token)),
+    };
     let Channels { hub, namespace } = &door.publishers.channels;
-    hub.delete(namespace, &channel, Some(&token))?;
+    hub.delete(namespace, &channel, by)?;
     door.written().await;
     info!(%channel, "a channel was deleted");
     Ok(done("Deleted", &channel, None))
@@ -189,12 +193,18 @@ impl Door {
         }
     }
 
+    /// Whether the request has the key, where there is one.
+    fn has_key(&self, headers: &HeaderMap) -> bool {
+        let key = self.publishers.key.as_ref();
+        key.is_some_and(|key| bearer(headers).is_some_and(|offered| key.is(offered)))
+    }
+
     /// Whether a channel may be created by who has the key; where there is none, by
     /// backends nearby: a web page is none, wherever it is opened.
     fn may_create(&self, sender: Sender, headers: &HeaderMap) -> Result<(), Refusal> {
         let refuse = |status, why: &str| Err(Refusal::new(status, why).because("wrong_key"));
         match (&self.publishers.key, bearer(headers)) {
-            (Some(key), Some(offered)) if key.is(offered) => Ok(()),
+            (Some(_), _) if self.has_key(headers) => Ok(()),
             (Some(_), Some(_)) => refuse(StatusCode::FORBIDDEN, "this is not the key"),
             (Some(_), None) => refuse(
                 StatusCode::UNAUTHORIZED,

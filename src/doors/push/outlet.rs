@@ -12,7 +12,7 @@ use crate::core::encoded::Format;
 use crate::core::event::Event;
 use crate::core::name::RoomName;
 use crate::core::outlet::{CloseReason, Outlet};
-use crate::net::frame::{close_frame, text_frame};
+use crate::net::frame::{close_frame, text_frame, text_frame_before};
 use crate::net::{Untaken, Wire};
 
 /// What of a push is the same for all subscribers.
@@ -67,21 +67,19 @@ impl PushOutlet {
 
     /// Tells the subscriber why something was not done.
     pub(super) fn refuse(&self, refusal: &Refusal) {
-        // Who is gone or too slow is found out by the next event.
-        let _ = self.send(&text_frame(&[refusal.json()]));
+        self.answer(&text_frame(&[refusal.json()]));
     }
 
     fn acknowledge(&self, hears: &Hears) {
         let (before, behind) = CLIENT_ACK;
-        // As above.
-        let _ = self.send(&text_frame(&[before, &hears.written, behind]));
+        self.answer(&text_frame(&[before, &hears.written, behind]));
     }
 
-    fn send(&self, frame: &Bytes) -> Result<(), CloseReason> {
-        self.wire.send(frame).map_err(|untaken| match untaken {
-            Untaken::Gone => CloseReason::Gone,
-            Untaken::Full => CloseReason::TooSlow,
-        })
+    /// Sends an answer, or ends the connection: who asks may wait for each.
+    fn answer(&self, frame: &Bytes) {
+        if let Err(untaken) = self.wire.send(frame) {
+            self.close(reason_of(untaken));
+        }
     }
 
     fn hears(&self) -> MutexGuard<'_, Hears> {
@@ -106,8 +104,8 @@ impl Outlet for PushOutlet {
     fn deliver(&self, event: &Arc<Event>) -> Result<(), CloseReason> {
         let message = event.encoded(PUSH_MESSAGE, || protocol::push_message(event).into());
         let hears = self.hears();
-        let parts = [CLIENT_PUSH.as_bytes(), hears.written.as_bytes(), &message];
-        self.send(&text_frame(&parts))
+        let own = text_frame_before(&[CLIENT_PUSH, &hears.written], message.len());
+        self.wire.send_joined(own, &message).map_err(reason_of)
     }
 
     fn prepare(&self) {
@@ -123,5 +121,12 @@ impl Outlet for PushOutlet {
     fn close(&self, reason: CloseReason) {
         let close = close_frame(reason.websocket_code(), reason.code());
         self.wire.close(close);
+    }
+}
+
+fn reason_of(untaken: Untaken) -> CloseReason {
+    match untaken {
+        Untaken::Gone => CloseReason::Gone,
+        Untaken::Full => CloseReason::TooSlow,
     }
 }

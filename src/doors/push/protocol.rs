@@ -115,6 +115,12 @@ impl PushMessage {
     /// There is neither, or both, or `message` is no string.
     pub(super) fn take_message(&mut self) -> Result<Box<RawValue>, Refusal> {
         match (self.message.take(), self.message_json.take()) {
+            // Many write what is not there as null.
+            (text, Some(null)) if null.get() == NULL && text.is_some() => {
+                self.message = text;
+                self.take_message()
+            }
+            (Some(null), Some(json)) if null.get() == NULL => Ok(json),
             (Some(text), None) if text.get().starts_with('"') => Ok(text),
             (Some(_), None) => Err(Refusal::bad(
                 "`message` has to be a string; any JSON goes as `messageJson`",
@@ -126,6 +132,8 @@ impl PushMessage {
         }
     }
 }
+
+const NULL: &str = "null";
 
 fn there_or_null<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
     Option::deserialize(value)

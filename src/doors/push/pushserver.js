@@ -19,6 +19,10 @@ class PushServer {
   #socket = null;
   #uuid = null;
   #callbacks = new Map();
+  // What is to be asked for, one after the other: each answer may bring what a channel
+  // retains, and all at once would be more than the server holds for a slow page.
+  #asks = [];
+  #isAsking = false;
   #wait = PushServer.#FIRST_WAIT;
   #timer = null;
   #isOver = false;
@@ -87,6 +91,8 @@ class PushServer {
     };
     socket.onclose = ({ code }) => {
       this.#uuid = null;
+      this.#asks = [];
+      this.#isAsking = false;
       if (code >= PushServer.#FOR_GOOD) {
         this.#isOver = true;
       }
@@ -107,12 +113,15 @@ class PushServer {
             this.#ask("SUBSCRIBE", channel);
           }
           this.onconnect?.(data.uuid);
+        } else {
+          this.#answered();
         }
         break;
       case "CLIENT_PUSH":
         this.#callbacks.get(data.pushMessage.channel)?.(data.pushMessage.message);
         break;
       case "ERROR":
+        this.#answered();
         this.onerror?.({ code, message, errorDetails: data.errorDetails });
         break;
     }
@@ -121,9 +130,21 @@ class PushServer {
   // Before it is connected there is nobody to ask; then all channels are asked for.
   #ask(action, channel) {
     if (this.#uuid !== null) {
-      const ask = { messageType: "CLIENT_ACTION", action, data: { channel } };
-      this.#socket.send(JSON.stringify(ask));
+      this.#asks.push({ messageType: "CLIENT_ACTION", action, data: { channel } });
+      this.#askNext();
     }
+  }
+
+  #askNext() {
+    if (!this.#isAsking && this.#asks.length > 0) {
+      this.#isAsking = true;
+      this.#socket.send(JSON.stringify(this.#asks.shift()));
+    }
+  }
+
+  #answered() {
+    this.#isAsking = false;
+    this.#askNext();
   }
 }
 

@@ -25,6 +25,9 @@ use crate::net::{Upgraded, Wire};
 /// written with escapes, and five times what stands around it.
 const MESSAGE_MOST: usize = 4 * 1024;
 
+/// What the hub says of whom.
+const TOO_MUCH: &str = "too_fast";
+
 /// How long a subscriber is not read that sends too much.
 const TOO_FAST: Duration = Duration::from_secs(1);
 
@@ -52,7 +55,7 @@ pub(super) async fn serve(channels: &Channels, stream: Upgraded, wire: Wire) {
         };
         if let Err(refusal) = answered {
             outlet.refuse(&refusal);
-            if refusal.status == StatusCode::TOO_MANY_REQUESTS {
+            if refusal.reason == TOO_MUCH {
                 sleep(TOO_FAST).await;
             }
         }

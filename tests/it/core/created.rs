@@ -2,6 +2,7 @@
 //! publication reaches that names its recipients, and what their end is.
 
 use roomcast::core::client::ClientId;
+use roomcast::core::hub::Deleter;
 use roomcast::core::terms::Wanted;
 use roomcast::core::token::Token;
 
@@ -54,6 +55,10 @@ fn push_as(hub: &Arc<Hub>, granted: Granted, number: u64, to: To) -> Result<Offs
     told.lock().unwrap().take().unwrap()
 }
 
+fn delete(hub: &Hub, token: Option<&str>) -> Result<(), Error> {
+    hub.delete(&name(), &room("r"), Deleter::Backend(token))
+}
+
 fn these(clients: &[ClientId]) -> To {
     To::These(clients.into())
 }
@@ -73,10 +78,7 @@ async fn a_room_is_there_from_its_creation_to_its_end() {
         code(push_as(&hub, Granted::default(), 1, To::Everybody)),
         "token_needed"
     );
-    assert_eq!(
-        code(hub.delete(&name(), &room("r"), Some("x"))),
-        "unknown_room"
-    );
+    assert_eq!(code(delete(&hub, Some("x"))), "unknown_room");
     assert_eq!(
         code(hub.leave(&listener.client, &room("r"), || ())),
         "unknown_room"
@@ -90,13 +92,9 @@ async fn a_room_is_there_from_its_creation_to_its_end() {
     );
     assert_eq!(code(push(&hub, &token, 1, To::Everybody)), "ok");
 
-    assert_eq!(code(hub.delete(&name(), &room("r"), None)), "token_needed");
-    assert_eq!(
-        code(hub.delete(&name(), &room("r"), Some("x"))),
-        "wrong_token"
-    );
-    hub.delete(&name(), &room("r"), Some(token.reveal()))
-        .unwrap();
+    assert_eq!(code(delete(&hub, None)), "token_needed");
+    assert_eq!(code(delete(&hub, Some("x"))), "wrong_token");
+    delete(&hub, Some(token.reveal())).unwrap();
     assert_eq!(code(try_join(|_| panic!("there is none"))), "unknown_room");
     assert_eq!(code(push(&hub, &token, 1, To::Everybody)), "unknown_room");
 
@@ -110,10 +108,7 @@ async fn a_room_is_there_from_its_creation_to_its_end() {
 async fn rooms_are_created_only_where_that_is_so_and_within_limits() {
     let hub = hub(3, &["latest"]);
     assert_eq!(code(create(&hub, "r", Wanted::default())), "not_allowed");
-    assert_eq!(
-        code(hub.delete(&name(), &room("r"), Some("x"))),
-        "not_allowed"
-    );
+    assert_eq!(code(delete(&hub, Some("x"))), "not_allowed");
 
     let mut spec = spec();
     spec.limits.room_chars = 4;
@@ -151,8 +146,7 @@ async fn a_full_namespace_gives_up_no_room_that_was_created() {
         "full"
     );
     assert_eq!(code(push(&hub, &first, 1, To::Everybody)), "ok");
-    hub.delete(&name(), &room("r"), Some(first.reveal()))
-        .unwrap();
+    delete(&hub, Some(first.reveal())).unwrap();
     assert_eq!(
         code(create(&hub, "one in its place", Wanted::default())),
         "ok"
@@ -229,8 +223,7 @@ async fn members_learn_the_end_behind_the_last_event_and_may_come_to_the_next_on
     let mut listener = connect(&hub);
     join(&hub, &listener, None).await;
     push(&hub, &token, 1, To::Everybody).unwrap();
-    hub.delete(&name(), &room("r"), Some(token.reveal()))
-        .unwrap();
+    delete(&hub, Some(token.reveal())).unwrap();
     assert_eq!(listener.messages(1).await, ["1"]);
     assert_eq!(listener.told.recv().await, Some(Told::Lost(room("r"))));
     assert_eq!(listener.client.room(), None);
@@ -248,8 +241,7 @@ async fn who_is_in_the_next_room_of_the_name_does_not_lose_it() {
         let mut listener = connect(&hub);
         join(&hub, &listener, None).await;
         // The end of the first is still to be told when the second is joined.
-        hub.delete(&name(), &room("r"), Some(token.reveal()))
-            .unwrap();
+        delete(&hub, Some(token.reveal())).unwrap();
         let token = create(&hub, "r", Wanted::default()).unwrap();
         join(&hub, &listener, None).await;
         push(&hub, &token, 1, To::Everybody).unwrap();
@@ -302,8 +294,7 @@ async fn what_may_be_published_in_a_room_may_not_in_the_next_one_of_its_name() {
     let (hub, token) = created_hub();
     let granted = hub.authorise(&name(), &room("r"), Some(token.reveal()));
     let granted = granted.unwrap();
-    hub.delete(&name(), &room("r"), Some(token.reveal()))
-        .unwrap();
+    delete(&hub, Some(token.reveal())).unwrap();
     assert_eq!(
         code(push_as(&hub, granted, 1, To::Everybody)),
         "unknown_room"
@@ -312,4 +303,54 @@ async fn what_may_be_published_in_a_room_may_not_in_the_next_one_of_its_name() {
     for to in [To::Everybody, these(&[])] {
         assert_eq!(code(push_as(&hub, granted, 1, to)), "wrong_token");
     }
+}
+
+/// A disk that could not be read at the start is read later.
+#[tokio::test]
+async fn a_room_that_was_created_meanwhile_gets_nothing_of_the_stored_one() {
+    let durable = Namespace {
+        durable: true,
+        ..spec()
+    };
+    let wanted = Wanted {
+        retain: Some(true),
+        history: None,
+    };
+    let before = Hub::new(vec![durable.clone()], Memory);
+    let old = create(&before, "r", wanted).unwrap();
+    push(&before, &old, 1, To::Everybody).unwrap();
+    let stored = before.snapshot(&name(), &room("r")).unwrap();
+
+    let hub = Hub::new(vec![durable], Memory);
+    let new = create(&hub, "r", wanted).unwrap();
+    hub.restore(vec![stored.clone()]);
+    let mine = hub.snapshot(&name(), &room("r")).unwrap();
+    assert_ne!(mine.epoch, stored.epoch);
+    assert!(mine.contents.history.is_empty() && mine.contents.retained.is_empty());
+    let authorised = |token: &Token| hub.authorise(&name(), &room("r"), Some(token.reveal()));
+    assert_eq!(code(authorised(&old)), "wrong_token");
+    assert_eq!(code(authorised(&new)), "ok");
+}
+
+#[tokio::test]
+async fn who_leaves_a_room_that_is_deleted_hears_nothing_behind_the_answer() {
+    let (hub, token) = created_hub();
+    let mut listener = connect(&hub);
+    join(&hub, &listener, None).await;
+    push(&hub, &token, 1, To::Everybody).unwrap();
+    delete(&hub, Some(token.reveal())).unwrap();
+    let (tell, told) = oneshot::channel();
+    let farewell = || tell.send(()).unwrap();
+    hub.leave(&listener.client, &room("r"), farewell).unwrap();
+    told.await.unwrap();
+    assert_eq!(listener.told.try_recv().unwrap(), Told::Event("1".into()));
+    assert!(listener.told.try_recv().is_err(), "nor that it is lost");
+}
+
+#[tokio::test]
+async fn the_operator_deletes_what_nobody_has_the_token_of() {
+    let (hub, _) = created_hub();
+    let by = Deleter::Operator;
+    hub.delete(&name(), &room("r"), by).unwrap();
+    assert_eq!(code(hub.delete(&name(), &room("r"), by)), "unknown_room");
 }

@@ -63,7 +63,31 @@ async fn rooms_that_one_client_fills_and_leaves_make_way_for_each_other() {
 }
 
 #[tokio::test]
-async fn a_room_in_use_gives_up_its_own_oldest_history_alone() {
+async fn short_histories_stay_where_long_ones_use_up_the_budget() {
+    let hub = free_hub(100, &[]);
+    let member = connect(&hub);
+    for number in 0..ROOMS {
+        let name = number.to_string();
+        join_in(&hub, &member, &name, None).await;
+        for event in 0..FULL {
+            publish_big(&hub, &name, event).unwrap();
+        }
+    }
+    join_in(&hub, &member, "short", None).await;
+    let small = |number: usize| to_raw_value(&number).unwrap();
+    let first = publish_in(&hub, "short", small(0), &[]).unwrap();
+    for number in 1..50 {
+        publish_in(&hub, "short", small(number), &[]).unwrap();
+        publish_big(&hub, &(number % ROOMS).to_string(), number).unwrap();
+        assert!(kept(&hub) <= KEPT_MOST, "{}", kept(&hub));
+    }
+    let mut back = connect(&hub);
+    assert!(join_in(&hub, &back, "short", Some(first)).await.recovered);
+    assert_eq!(told(&mut back, 49).await, Vec::from_iter(1..50));
+}
+
+#[tokio::test]
+async fn a_room_in_use_goes_on_where_the_budget_is_used_up() {
     let hub = free_hub(100, &[]);
     let mut member = connect(&hub);
     let mut offsets = Vec::new();

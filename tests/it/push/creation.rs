@@ -234,3 +234,20 @@ async fn who_is_refused_by_its_head_goes_on_on_the_same_connection() {
     drop(stream);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn with_the_key_a_channel_is_deleted_whose_token_is_lost() {
+    let server = TestServer::start_with(&["--push", "--push-key", KEY]).await;
+    let to = publishers(&server);
+    let body = action("CREATE_CHANNEL", r#"{"channel":"c"}"#);
+    assert_eq!(
+        post_with(to, "/channel/create", RIGHT, &body).await.status,
+        200
+    );
+    let body = action("DELETE_CHANNEL", r#"{"channel":"c","channelToken":null}"#);
+    for (headers, status) in [("", 403), (WRONG, 403), (RIGHT, 200), (RIGHT, 404)] {
+        let answer = post_with(to, "/channel/delete", headers, &body).await;
+        assert_eq!(answer.status, status, "{headers}: {}", answer.body);
+    }
+    server.stop().await;
+}

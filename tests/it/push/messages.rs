@@ -42,6 +42,17 @@ async fn a_message_is_passed_on_as_it_came() {
         r#"{"b":1,"a":{"\u00e9":"\/"},"b":2}"#,
         "{\"lines\":\r\n[1,\n2]}",
     ];
+    // Many write what is not there as null.
+    let with_null = [
+        (r#""messageJson":null,"message""#, r#""m""#),
+        (r#""message":null,"messageJson""#, "7"),
+    ];
+    for (members, text) in with_null {
+        let body = push("c", &token, &format!("{members}:{text}"));
+        pushed(&server, "c", body).await;
+        let expected = subscriber.pushed(r#""c""#, "c", text);
+        assert_eq!(subscriber.hears().await, expected, "{members}");
+    }
     let strings = strings.map(|text| ("message", text));
     let any = any.map(|text| ("messageJson", text));
     for (member, text) in strings.into_iter().chain(any) {

@@ -151,10 +151,6 @@ const NO_PUSH: &[(&str, &str)] = &[
         "give one of `message` (a string) and `messageJson` (any JSON)",
     ),
     (
-        r#"{"channel":"c","channelToken":"TOKEN","recipients":[],"message":"m","messageJson":null}"#,
-        "give one of `message` (a string) and `messageJson` (any JSON)",
-    ),
-    (
         r#"{"channel":"c","channelToken":"TOKEN","recipients":[],"message":null}"#,
         "`message` has to be a string; any JSON goes as `messageJson`",
     ),

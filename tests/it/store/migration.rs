@@ -92,3 +92,33 @@ async fn a_file_of_schema_1_becomes_one_of_today_with_all_that_it_has() {
     let version = db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
     assert_eq!(version, Ok(2));
 }
+
+/// Another program writes while the server starts: nothing can be migrated yet.
+#[tokio::test]
+async fn what_can_not_be_migrated_yet_is_read_as_it_is() {
+    let state = tempfile::tempdir().unwrap();
+    let server = TestServer::start_in(state.path(), &[]).await;
+    let mut zetta = server.zetta().await;
+    let (mut source, _) = listener(&server, "").await;
+    play(&mut zetta, &song(1, "One")).await;
+    assert_eq!(track(&mut source).await, "One");
+    let since = source.last_id.clone();
+    for (start, title) in [(2, "Two"), (3, "Three")] {
+        play(&mut zetta, &song(start, title)).await;
+        assert_eq!(track(&mut source).await, title);
+    }
+    drop((source, zetta));
+    server.stop().await;
+    make_older(state.path());
+
+    let db = database(state.path());
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let server = TestServer::start_in(state.path(), &[]).await;
+    let (mut source, recovered) = listener(&server, &since).await;
+    assert!(recovered);
+    for title in ["Two", "Three"] {
+        assert_eq!(track(&mut source).await, title);
+    }
+    drop((db, source));
+    server.stop().await;
+}
