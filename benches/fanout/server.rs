@@ -148,8 +148,8 @@ impl Server {
             Kind::Roomcast | Kind::Raw => [said.address("Socket.IO: http://")?; 2].into(),
             Kind::RoomcastTls => [said.address("Socket.IO: https://")?; 2].into(),
             Kind::Push => {
-                let publishers = said.address("publishers: http://")?;
-                (said.address("subscribers: ws://")?, publishers)
+                let publishers = said.address("push http: http://")?;
+                (said.address("push ws: ws://")?, publishers)
             }
         };
         let is_push = *kind == Kind::Push;
