@@ -2,7 +2,9 @@
 //! Knows no room and opens no port: it says what is wanted, others do it.
 
 mod clash;
+mod command;
 mod layers;
+mod log;
 mod number;
 mod opt;
 mod options;
@@ -13,7 +15,9 @@ mod slips;
 mod summary;
 mod tls;
 mod tokens;
+mod url;
 mod value;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -30,11 +34,13 @@ use crate::net::origin::WebOrigins;
 use crate::problem::{Fault, Origin, Problem, Problems};
 use crate::simulate;
 use layers::Layers;
+pub use log::{Log, LogFormat, LogStyle};
 pub use push::Push;
 pub use report::Report;
 pub use tls::Tls;
 pub use tokens::variable as token_variable;
-pub use value::{LogFormat, private_networks};
+pub use value::private_networks;
+pub use webhook::Webhook;
 
 /// What the process is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,16 +67,16 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Whether the main port speaks TLS.
     pub tls: Tls,
-    /// Whether to log what is of use only when looking for a fault.
-    pub verbose: bool,
-    /// How to log; none: text on a terminal, JSON otherwise.
-    pub log_format: Option<LogFormat>,
+    /// What to log, and how.
+    pub log: Log,
     /// The folder with namespaces of the user's own.
     pub namespaces: Option<PathBuf>,
     /// The port more for raw WebSockets; none: there is none.
     pub gateway_listen: Option<SocketAddr>,
     /// The push door; none: it is off.
     pub push: Option<Push>,
+    /// The webhook door; none: it is off.
+    pub webhook: Option<Webhook>,
     /// Where Zetta connects to; none: nowhere.
     pub zetta_listen: Option<SocketAddr>,
     /// From where Zetta may connect.
@@ -133,7 +139,7 @@ impl Config {
         args: impl Iterator<Item = OsString>,
         env: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let flags = options::command().try_get_matches_from(args)?;
+        let flags = command::command().try_get_matches_from(args)?;
         let subcommand = flags
             .subcommand()
             .map(|(name, own)| (name.to_owned(), own.clone()));
@@ -158,13 +164,13 @@ impl Config {
             action,
             listen,
             tls: tls::read(&mut layers),
-            verbose: layers.required("verbose", value::boolean),
-            log_format: layers.optional("log-format", value::log_format),
+            log: log::read(&mut layers),
             namespaces: layers.optional("namespaces", value::path),
             gateway_listen: layers
                 .required("gateway-listen", value::listen_or_off)
                 .map(|listen| listen.address()),
             push: push::read(&mut layers),
+            webhook: webhook::read(&mut layers),
             zetta_listen: layers
                 .required("zetta-listen", value::listen_or_off)
                 .map(|listen| listen.address()),

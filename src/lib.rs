@@ -28,8 +28,9 @@ pub mod store;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
@@ -45,13 +46,13 @@ use crate::config::Config;
 use crate::core::broker::Memory;
 use crate::core::hub::Hub;
 use crate::doors::cors::Cors;
+use crate::doors::webhook::Webhook;
 use crate::ingest::programme::Programme;
 use crate::ingest::rooms::Rooms;
 use crate::ingest::zetta;
 use crate::net::{Connections, Limits, tls};
 use crate::nowplaying::Station;
 use crate::nowplaying::feed::Feed;
-pub use crate::opening::check;
 use crate::ports::Ports;
 use crate::store::{Opened, Store, Writing};
 
@@ -70,10 +71,23 @@ pub struct Server {
     writing: Option<Writing>,
     ports: Ports,
     tls: Option<tls::Acceptor>,
+    webhook: Option<Arc<Webhook>>,
     feed: Arc<Feed>,
     connections: Connections,
     connections_most: usize,
     config: Config,
+}
+
+/// Loads everything but opens nothing; says what would run.
+///
+/// # Errors
+/// Something can't be loaded; the text says what and where. A self-signed
+/// certificate is not made here.
+pub fn check(config: &Config) -> anyhow::Result<String> {
+    if let Some(ca) = config.webhook.as_ref().and_then(|door| door.ca.as_ref()) {
+        doors::webhook::check_ca(ca).context("--target-ca")?;
+    }
+    opening::check(config)
 }
 
 /// How a server has ended.
@@ -90,7 +104,10 @@ impl Server {
     /// Something can't be loaded or opened; the text says what and where.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let connections_most = opening::connections_most(config.max_connections);
-        let namespaces = opening::namespaces(&config)?;
+        let mut namespaces = opening::namespaces(&config)?;
+        if let Some(webhook) = &config.webhook {
+            doors::webhook::fit(&mut namespaces, webhook.message_most);
+        }
         let ports = Ports::open(&config)?;
         let tls = match opening::source(&config.tls) {
             Some(source) => Some(tls::Acceptor::load(source)?),
@@ -105,6 +122,7 @@ impl Server {
             }
             None => (Hub::new(namespaces, Memory), None),
         };
+        let webhook = webhook(&config, &ports, &hub)?;
         let writing = match &store {
             Some(store) => Some(store.start(hub.clone())?),
             None => None,
@@ -115,6 +133,7 @@ impl Server {
             writing,
             ports,
             tls,
+            webhook,
             feed: Arc::default(),
             connections: Connections::new(),
             connections_most,
@@ -146,6 +165,15 @@ impl Server {
         Some((push.http.local_addr().ok()?, push.ws.local_addr().ok()?))
     }
 
+    /// Where clients and the backend of the webhook door connect, if they can.
+    pub fn webhook_addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let webhook = self.ports.webhook.as_ref()?;
+        Some((
+            webhook.ws.local_addr().ok()?,
+            webhook.rest.local_addr().ok()?,
+        ))
+    }
+
     /// The certificate in use, for whoever wants to have it loaded anew.
     pub fn tls(&self) -> Option<tls::Acceptor> {
         self.tls.clone()
@@ -158,7 +186,7 @@ impl Server {
 
     /// What listens where, for the log at start-up.
     pub fn summary(&self) -> Vec<(&'static str, String)> {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let scheme = self.config.tls.scheme();
         let address = |listener: &TcpListener| match listener.local_addr() {
             Ok(address) => address.to_string(),
             Err(error) => error.to_string(),
@@ -182,7 +210,7 @@ impl Server {
             let until = tls.not_after().format("%Y-%m-%d");
             lines.push(("certificate", format!("{}, until {until}", cert.display())));
         }
-        let ws = if self.tls.is_some() { "wss" } else { "ws" };
+        let ws = self.config.tls.websocket_scheme();
         if let Some(gateway) = &self.ports.gateway {
             let url = format!("{ws}://{}/?target=metadata", address(gateway));
             lines.push(("gateway", url));
@@ -190,6 +218,13 @@ impl Server {
         if let Some(push) = &self.ports.push {
             lines.push(("push http", format!("{scheme}://{}/", address(&push.http))));
             lines.push(("push ws", format!("{ws}://{}/", address(&push.ws))));
+        }
+        if let Some(webhook) = &self.ports.webhook {
+            lines.push(("webhook ws", format!("{ws}://{}/", address(&webhook.ws))));
+            lines.push((
+                "webhook REST",
+                format!("{scheme}://{}/", address(&webhook.rest)),
+            ));
         }
         let zetta = self
             .ports
@@ -283,6 +318,10 @@ impl Server {
             others.push((ports.http, publishers));
             others.push((ports.ws, doors::push::subscribers(channels)));
         }
+        if let (Some(ports), Some(webhook)) = (self.ports.webhook, &self.webhook) {
+            others.push((ports.ws, webhook.clients()));
+            others.push((ports.rest, webhook.rest()));
+        }
         for (listener, router) in others {
             let service = router.map_request(|request: Request<Incoming>| request.map(Body::new));
             let service = Cors::new(service, self.config.cors_origins.clone(), &[]);
@@ -306,12 +345,49 @@ impl Server {
         .await;
         tasks.close();
         tasks.wait().await;
+        let stopping = Instant::now();
         let stopped = stop(&self.hub, io, &connections).await;
+        if let Some(webhook) = self.webhook {
+            webhook
+                .stop(STOP_LIMIT.saturating_sub(stopping.elapsed()))
+                .await;
+        }
         if let Some(writing) = self.writing {
             writing.close().await;
         }
         stopped
     }
+}
+
+/// The webhook door, where there is a backend.
+fn webhook(config: &Config, ports: &Ports, hub: &Arc<Hub>) -> anyhow::Result<Option<Arc<Webhook>>> {
+    let (Some(webhook), Some(ports)) = (&config.webhook, &ports.webhook) else {
+        return Ok(None);
+    };
+    let local_address = match &webhook.local_address {
+        Some(address) => address.clone(),
+        None => {
+            let port = ports.rest.local_addr()?.port();
+            format!("{}://localhost:{port}", config.tls.scheme())
+        }
+    };
+    let needs = doors::webhook::Needs {
+        hub: hub.clone(),
+        namespace: namespaces::webhook(),
+        backend: doors::webhook::Settings {
+            target: webhook.target.clone(),
+            timeout: webhook.timeout,
+            retry: webhook.retry,
+            ca: webhook.ca.clone(),
+            secret: webhook.secret.clone(),
+        },
+        local_address,
+        message_most: webhook.message_most,
+        key: webhook.key.clone(),
+        trusted: config.trusted_proxies.clone().into(),
+    };
+    let door = Webhook::new(needs).context("--target-ca")?;
+    Ok(Some(door))
 }
 
 /// Tells every client, and waits for them up to [`STOP_LIMIT`].

@@ -2,13 +2,15 @@
 //! Knows no other part: they all log through the `tracing` macros.
 
 use std::env;
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
 
 use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::config::LogFormat;
+use crate::config::{Log, LogFormat, LogStyle};
 
 /// The variable that says what is logged, in the form of `tracing`.
 const FILTER: &str = "RUST_LOG";
@@ -30,38 +32,44 @@ pub enum LoggingError {
 ///
 /// # Errors
 /// `RUST_LOG` is not a filter, or the log was set up before.
-pub fn start(format: Option<LogFormat>, verbose: bool) -> Result<(), LoggingError> {
+pub fn start(wanted: &Log) -> Result<(), LoggingError> {
     let terminal = io::stderr().is_terminal();
-    let format = format.unwrap_or(if terminal {
+    let format = wanted.format.unwrap_or(if terminal {
         LogFormat::Text
     } else {
         LogFormat::Json
     });
-    // The convention of https://no-color.org.
-    let colour = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let wanted = env::var(FILTER).ok();
-    let filter = filter(wanted.as_deref(), verbose)?;
+    let no_colour = env::var_os("NO_COLOR");
+    let colour = coloured(wanted.style, terminal, no_colour.as_deref());
+    let filter = filter(env::var(FILTER).ok().as_deref(), wanted.level)?;
     let log = subscriber(format, colour, filter, io::stderr);
     tracing::subscriber::set_global_default(log).map_err(|_| LoggingError::Twice)
 }
 
-/// What is worth a line: ours, and only the warnings of others.
-fn filter(wanted: Option<&str>, verbose: bool) -> Result<EnvFilter, LoggingError> {
+/// Whether a log of text has colours.
+fn coloured(style: LogStyle, terminal: bool, no_colour: Option<&OsStr>) -> bool {
+    match style {
+        // The convention of https://no-color.org.
+        LogStyle::Auto => terminal && no_colour.is_none_or(OsStr::is_empty),
+        LogStyle::Always => true,
+        LogStyle::Never => false,
+    }
+}
+
+/// What is worth a line: ours from that level on, and only the warnings of others.
+fn filter(wanted: Option<&str>, level: LevelFilter) -> Result<EnvFilter, LoggingError> {
+    let others = level.min(LevelFilter::WARN);
     // `server` is what the program itself logs under.
-    let default = if verbose {
-        "warn,roomcast=debug,server=debug"
-    } else {
-        "warn,roomcast=info,server=info"
-    };
+    let default = format!("{others},roomcast={level},server={level}");
     let wanted = wanted.filter(|text| !text.trim().is_empty());
     EnvFilter::builder()
-        .parse(wanted.unwrap_or(default))
+        .parse(wanted.unwrap_or(&default))
         .map_err(|error| LoggingError::Filter(error.to_string()))
 }
 
-type Log = Box<dyn Subscriber + Send + Sync>;
+type Logger = Box<dyn Subscriber + Send + Sync>;
 
-fn subscriber<W>(format: LogFormat, colour: bool, filter: EnvFilter, writer: W) -> Log
+fn subscriber<W>(format: LogFormat, colour: bool, filter: EnvFilter, writer: W) -> Logger
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -100,14 +108,16 @@ mod tests {
         }
     }
 
-    fn logged(format: LogFormat, wanted: Option<&str>, verbose: bool) -> String {
+    fn logged(format: LogFormat, wanted: Option<&str>, level: LevelFilter) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let filter = filter(wanted, verbose).unwrap();
+        let filter = filter(wanted, level).unwrap();
         let log = subscriber(format, false, filter, move || writer.clone());
         tracing::subscriber::with_default(log, || {
             tracing::info!(target: "roomcast::hub", peer = "192.0.2.1", "too slow");
             tracing::debug!(target: "roomcast::hub", "small");
+            tracing::trace!(target: "server", "smaller");
+            tracing::error!(target: "server", "the end");
             tracing::info!(target: "hyper", "theirs");
             tracing::warn!(target: "hyper", "their warning");
         });
@@ -117,39 +127,60 @@ mod tests {
 
     #[test]
     fn json_has_one_object_per_line() {
-        let log = logged(LogFormat::Json, None, false);
+        let log = logged(LogFormat::Json, None, LevelFilter::INFO);
         let first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
         assert_eq!(first["message"], "too slow");
         assert_eq!(first["peer"], "192.0.2.1");
         assert_eq!(first["level"], "INFO");
-        assert_eq!(log.lines().count(), 2);
+        assert_eq!(log.lines().count(), 3);
     }
 
     #[test]
     fn text_is_plain_where_no_terminal_is() {
-        let log = logged(LogFormat::Text, None, false);
+        let log = logged(LogFormat::Text, None, LevelFilter::INFO);
         assert!(log.contains("INFO roomcast::hub: too slow peer=\"192.0.2.1\""));
         assert!(!log.contains('\u{1b}'));
     }
 
     #[test]
     fn what_is_logged() {
-        for (wanted, verbose, expected) in [
-            (None, false, 2),
-            (None, true, 3),
-            (Some(" "), false, 2),
-            (Some("off"), true, 0),
-            (Some("hyper=info"), false, 2),
-            (Some("roomcast=debug"), false, 2),
+        for (wanted, level, expected) in [
+            (None, LevelFilter::OFF, 0),
+            (None, LevelFilter::ERROR, 1),
+            (None, LevelFilter::WARN, 2),
+            (None, LevelFilter::INFO, 3),
+            (None, LevelFilter::DEBUG, 4),
+            (None, LevelFilter::TRACE, 5),
+            (Some(" "), LevelFilter::INFO, 3),
+            (Some("off"), LevelFilter::DEBUG, 0),
+            (Some("hyper=info"), LevelFilter::INFO, 2),
+            (Some("roomcast=debug"), LevelFilter::INFO, 2),
         ] {
-            let log = logged(LogFormat::Text, wanted, verbose);
-            assert_eq!(log.lines().count(), expected, "{wanted:?}: {log}");
+            let log = logged(LogFormat::Text, wanted, level);
+            assert_eq!(log.lines().count(), expected, "{wanted:?} {level}: {log}");
+        }
+    }
+
+    #[test]
+    fn colours_are_for_terminals_unless_they_are_asked_for() {
+        let set = Some(OsStr::new("1"));
+        let empty = Some(OsStr::new(""));
+        for (style, terminal, no_colour, expected) in [
+            (LogStyle::Auto, true, None, true),
+            (LogStyle::Auto, true, empty, true),
+            (LogStyle::Auto, true, set, false),
+            (LogStyle::Auto, false, None, false),
+            (LogStyle::Always, false, set, true),
+            (LogStyle::Never, true, None, false),
+        ] {
+            let found = coloured(style, terminal, no_colour);
+            assert_eq!(found, expected, "{style:?} {terminal} {no_colour:?}");
         }
     }
 
     #[test]
     fn a_filter_that_is_none_is_refused() {
-        let error = filter(Some("roomcast=loud"), false).unwrap_err();
+        let error = filter(Some("roomcast=loud"), LevelFilter::INFO).unwrap_err();
         assert!(error.to_string().starts_with("RUST_LOG: "), "{error}");
     }
 }

@@ -100,7 +100,7 @@ fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
-    logging::start(config.log_format, config.verbose)?;
+    logging::start(&config.log)?;
     for warning in &config.warnings {
         warn!("{warning}");
     }

@@ -105,6 +105,21 @@ const GAUGES: &[Described] = &[
         "1 while what is to outlive a restart is written to disk, else 0",
     ),
     (
+        "roomcast_webhook_breaker_open",
+        Unit::Count,
+        "1 while the backend fails and calls wait until it answers, else 0",
+    ),
+    (
+        "roomcast_webhook_calls_in_flight",
+        Unit::Count,
+        "Calls of the backend that are under way",
+    ),
+    (
+        "roomcast_webhook_waiting_bytes",
+        Unit::Bytes,
+        "Messages of clients that wait for the backend",
+    ),
+    (
         "roomcast_zetta_connections_open",
         Unit::Count,
         "Connections of the Zetta port that are open",
@@ -161,6 +176,21 @@ const COUNTERS: &[Described] = &[
         "roomcast_store_lost_plays_total",
         Unit::Count,
         "Items that the play log lost, since the disk took none for too long",
+    ),
+    (
+        "roomcast_webhook_calls_total",
+        Unit::Count,
+        "Calls of the backend, each try of one, by method and result",
+    ),
+    (
+        "roomcast_webhook_retries_total",
+        Unit::Count,
+        "Calls of the backend that were tried again",
+    ),
+    (
+        "roomcast_webhook_undelivered_total",
+        Unit::Count,
+        "Messages and ends of connections that the backend was not told of",
     ),
     (
         "roomcast_zetta_connections_total",

@@ -14,7 +14,7 @@ use crate::problem::{Fault, Origin, Problem, Problems};
 pub use file::read;
 
 /// The files that are built in, by what they are called.
-const BUILT_IN: [(&str, &str); 7] = [
+const BUILT_IN: [(&str, &str); 8] = [
     ("metadata", include_str!("../namespaces/metadata.toml")),
     ("schedule", include_str!("../namespaces/schedule.toml")),
     ("layout", include_str!("../namespaces/layout.toml")),
@@ -22,6 +22,7 @@ const BUILT_IN: [(&str, &str); 7] = [
     ("bus", include_str!("../namespaces/bus.toml")),
     ("trigger", include_str!("../namespaces/trigger.toml")),
     ("push", include_str!("../namespaces/push.toml")),
+    ("webhook", include_str!("../namespaces/webhook.toml")),
 ];
 
 /// The biggest file that is read, in bytes: 50 times the longest built-in one.
@@ -134,6 +135,35 @@ pub fn check_push(namespaces: &[Namespace]) -> Result<(), Unfit> {
     let found = find(namespaces, PUSH_NAMESPACE).map_err(wrong)?;
     if found.rooms != Rooms::Created {
         return Err(wrong("its rooms are not \"created\""));
+    }
+    if !found.publishers.contains(&Publisher::Http) {
+        return Err(wrong("\"http\" is not among its publishers"));
+    }
+    Ok(())
+}
+
+/// The namespace whose rooms are the connections of the webhook door.
+pub const WEBHOOK_NAMESPACE: &str = "/webhook";
+
+/// The same, parsed.
+pub fn webhook() -> NamespaceName {
+    NamespaceName::parse(WEBHOOK_NAMESPACE).expect("it is a namespace's name")
+}
+
+/// Checks that the webhook door finds the namespace whose clients have rooms of their
+/// own.
+///
+/// # Errors
+/// It is missing or reserved, or its clients have none.
+pub fn check_webhook(namespaces: &[Namespace]) -> Result<(), Unfit> {
+    let wrong = |why: &str| Unfit {
+        option: "target-address",
+        namespace: WEBHOOK_NAMESPACE,
+        why: why.to_owned(),
+    };
+    let found = find(namespaces, WEBHOOK_NAMESPACE).map_err(wrong)?;
+    if found.rooms != Rooms::Own {
+        return Err(wrong("its rooms are not \"own\""));
     }
     if !found.publishers.contains(&Publisher::Http) {
         return Err(wrong("\"http\" is not among its publishers"));

@@ -6,17 +6,13 @@ use tracing::warn;
 
 use crate::config::{Config, Tls, token_variable};
 use crate::core::namespace::{Namespace, Publisher, Rooms};
-use crate::namespaces::PUSH_NAMESPACE;
+use crate::namespaces::{PUSH_NAMESPACE, WEBHOOK_NAMESPACE};
 use crate::net::tls;
 use crate::store::{Opened, Store, StoreError};
 use crate::{namespaces, net};
 
-/// Loads everything but opens nothing; says what would run.
-///
-/// # Errors
-/// Something can't be loaded; the text says what and where. A self-signed
-/// certificate is not made here.
-pub fn check(config: &Config) -> anyhow::Result<String> {
+/// What would run, once all is loaded but what only a door can.
+pub(crate) fn check(config: &Config) -> anyhow::Result<String> {
     let namespaces = namespaces(config)?;
     if let Tls::Files { .. } = config.tls
         && let Some(source) = source(&config.tls)
@@ -49,18 +45,27 @@ pub(crate) fn connections_most(asked: usize) -> usize {
 
 pub(crate) fn namespaces(config: &Config) -> anyhow::Result<Vec<Namespace>> {
     let mut namespaces = namespaces::load(config.namespaces.as_deref())?;
+    let mut closed = Vec::new();
     match config.push {
         Some(_) => namespaces::check_push(&namespaces)?,
-        // Closed unless it is asked for, at every door.
-        None => namespaces.retain(|namespace| {
-            namespace.name.as_str() != PUSH_NAMESPACE || namespace.rooms != Rooms::Created
-        }),
+        None => closed.push((PUSH_NAMESPACE, Rooms::Created)),
     }
+    match config.webhook {
+        Some(_) => namespaces::check_webhook(&namespaces)?,
+        None => closed.push((WEBHOOK_NAMESPACE, Rooms::Own)),
+    }
+    // Closed unless they are asked for, at every door; but not what somebody calls so.
+    namespaces.retain(|namespace| {
+        let is_one = |(name, rooms): &(&str, Rooms)| {
+            namespace.name.as_str() == *name && namespace.rooms == *rooms
+        };
+        !closed.iter().any(is_one)
+    });
     for (name, token) in &config.tokens {
         let found = namespaces.iter_mut().find(|namespace| {
             namespace.name == *name
                 && namespace.publishers.contains(&Publisher::Http)
-                && namespace.rooms != Rooms::Created
+                && !matches!(namespace.rooms, Rooms::Created | Rooms::Own)
         });
         let Some(namespace) = found else {
             let variable = token_variable(name);

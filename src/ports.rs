@@ -14,6 +14,7 @@ pub(crate) struct Ports {
     pub(crate) gateway: Option<TcpListener>,
     pub(crate) zetta: Option<TcpListener>,
     pub(crate) push: Option<PushPorts>,
+    pub(crate) webhook: Option<WebhookPorts>,
 }
 
 /// What the push door listens on.
@@ -22,6 +23,14 @@ pub(crate) struct PushPorts {
     pub(crate) http: TcpListener,
     /// For subscribers.
     pub(crate) ws: TcpListener,
+}
+
+/// What the webhook door listens on.
+pub(crate) struct WebhookPorts {
+    /// For clients.
+    pub(crate) ws: TcpListener,
+    /// For the backend.
+    pub(crate) rest: TcpListener,
 }
 
 impl Ports {
@@ -37,11 +46,19 @@ impl Ports {
                 ws: bind(push.ws, "--push-ws")?,
             }),
         };
+        let webhook = match &config.webhook {
+            None => None,
+            Some(webhook) => Some(WebhookPorts {
+                ws: bind(webhook.ws, "--webhook-ws")?,
+                rest: bind(webhook.http, "--webhook-http")?,
+            }),
+        };
         Ok(Self {
             main: bind(config.listen, "--port")?,
             gateway: optional(config.gateway_listen, "--gateway-listen")?,
             zetta: optional(config.zetta_listen, "--zetta-listen")?,
             push,
+            webhook,
         })
     }
 }

@@ -1,22 +1,37 @@
-//! Finds listeners that want the same port, before any of them is opened.
-//! Knows addresses only, not what listens there.
+//! Finds listeners that want the same port, and those that the server itself would
+//! call, before any of them is opened. Knows addresses only, not what listens there.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::Config;
+use http::Uri;
+
 use super::layers::Layers;
+use super::{Config, url};
 use crate::problem::{Fault, Origin};
 
-/// Notes every pair of listeners that can't both be opened.
+/// The flag and the address of a listener; none where it is off.
+type Listener = (&'static str, Option<SocketAddr>);
+
+/// Notes every pair of listeners that can't both be opened, and every one that is
+/// where the webhook door's calls would go.
 pub(super) fn check(config: &Config, layers: &mut Layers) {
-    let push = config.push.as_ref();
+    let (push, webhook) = (config.push.as_ref(), config.webhook.as_ref());
     let listeners = [
         ("port", Some(config.listen)),
         ("gateway-listen", config.gateway_listen),
         ("push-http", push.map(|push| push.http)),
         ("push-ws", push.map(|push| push.ws)),
+        ("webhook-http", webhook.map(|webhook| webhook.http)),
+        ("webhook-ws", webhook.map(|webhook| webhook.ws)),
         ("zetta-listen", config.zetta_listen),
     ];
+    check_pairs(&listeners, layers);
+    if let Some(webhook) = webhook {
+        check_target(&listeners, &webhook.target, layers);
+    }
+}
+
+fn check_pairs(listeners: &[Listener], layers: &mut Layers) {
     for (n, (flag, address)) in listeners.iter().enumerate() {
         for (earlier, other) in &listeners[..n] {
             let (Some(address), Some(other)) = (address, other) else {
@@ -39,6 +54,49 @@ pub(super) fn check(config: &Config, layers: &mut Layers) {
             layers.note(origin, Fault::WrongOption(why));
         }
     }
+}
+
+fn check_target(listeners: &[Listener], target: &Uri, layers: &mut Layers) {
+    let machine = addresses(target.host().unwrap_or_default());
+    for (flag, address) in listeners {
+        let Some(address) = address else { continue };
+        let there = |ip: &IpAddr| reached(*address, SocketAddr::new(*ip, url::port(target)));
+        if !machine.iter().any(there) {
+            continue;
+        }
+        let origin = match layers.origin(flag) {
+            // The one to give, where it was not given.
+            Origin::Default => Origin::Flag(flag),
+            given => given,
+        };
+        let why = format!(
+            "--{flag} ({address}) is where --target-address ({}) points: choose another --{flag}",
+            url::shown(target)
+        );
+        layers.note(origin, Fault::WrongOption(why));
+    }
+}
+
+/// What a URL's host stands for, as far as nobody has to be asked.
+fn addresses(host: &str) -> Vec<IpAddr> {
+    if host.eq_ignore_ascii_case("localhost") {
+        return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    }
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    match bare.unwrap_or(host).parse::<IpAddr>() {
+        // A call to no address in particular stays on the machine.
+        Ok(IpAddr::V4(any)) if any.is_unspecified() => vec![Ipv4Addr::LOCALHOST.into()],
+        Ok(IpAddr::V6(any)) if any.is_unspecified() => vec![Ipv6Addr::LOCALHOST.into()],
+        Ok(address) => vec![address.to_canonical()],
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Whether a call to `target` comes to a listener. One on every address has others
+/// than loopback as well, but which is not known here.
+fn reached(listener: SocketAddr, target: SocketAddr) -> bool {
+    let every = listener.ip().is_unspecified() && target.ip().is_loopback();
+    (every || listener.ip() == target.ip()) && overlap(listener, target)
 }
 
 fn overlap(a: SocketAddr, b: SocketAddr) -> bool {

@@ -65,11 +65,8 @@ impl Layers {
     ///
     /// A wrong value is noted, and the default stands in for it.
     pub(super) fn required<T>(&mut self, name: &str, parse: fn(&str) -> Result<T, String>) -> T {
-        let default = options::named(name).default;
-        self.optional(name, parse).unwrap_or_else(|| {
-            let default = default.expect("a required option has a default");
-            parse(default).expect("the built-in defaults are right")
-        })
+        self.optional(name, parse)
+            .unwrap_or_else(|| default_of(options::named(name), parse))
     }
 
     /// The value of an option, if there is one; a wrong one is noted.
@@ -174,7 +171,9 @@ impl Layers {
         }
     }
 
-    fn find(&mut self, option: &'static Opt) -> Found {
+    /// The values of an option in the first layer that has any, with secrets' files
+    /// read; the default where none has.
+    pub(super) fn find(&mut self, option: &'static Opt) -> Found {
         let found = self.look(option);
         if option.is_secret() {
             return self.told(option, found.unwrap_or_default());
@@ -238,6 +237,12 @@ impl Layers {
         }
         self.problems.extend(table.finish());
     }
+}
+
+/// What counts where nobody says otherwise.
+pub(super) fn default_of<T>(option: &Opt, parse: fn(&str) -> Result<T, String>) -> T {
+    let default = option.default.expect("a required option has a default");
+    parse(default).expect("the built-in defaults are right")
 }
 
 /// Every variable that sets an option.

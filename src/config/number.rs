@@ -2,6 +2,7 @@
 //! Knows neither the options' names nor where a text came from.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -15,20 +16,35 @@ const RATE_MOST: u32 = 100_000;
 /// The longest that a play log is kept: a century, that is for good.
 const DAYS_MOST: u64 = 36_500;
 
+/// The waits for a backend, in milliseconds: below a tenth of a second a network's
+/// hiccup ends them, and beyond ten minutes nobody waits.
+const MILLIS: RangeInclusive<u64> = 100..=600_000;
+
+/// The most pages of a message: 4 MiB, which a client may make the server hold.
+const PAGES_MOST: usize = 128;
+
 /// The longest time span, in seconds: what is a day old is not on air.
 const SPAN_MOST: u64 = 24 * 60 * 60;
 
 pub(super) fn connections(text: &str) -> Result<usize, String> {
-    whole(text, "a whole number", CONNECTIONS_MOST)
+    whole(text, "a whole number", 1..=CONNECTIONS_MOST)
 }
 
 pub(super) fn rate(text: &str) -> Result<u32, String> {
-    whole(text, "a whole number", RATE_MOST)
+    whole(text, "a whole number", 1..=RATE_MOST)
 }
 
 pub(super) fn days(text: &str) -> Result<Duration, String> {
-    let days = whole(text, "a whole number of days", DAYS_MOST)?;
+    let days = whole(text, "a whole number of days", 1..=DAYS_MOST)?;
     Ok(Duration::from_secs(days * 24 * 60 * 60))
+}
+
+pub(super) fn millis(text: &str) -> Result<Duration, String> {
+    whole(text, "a whole number of milliseconds", MILLIS).map(Duration::from_millis)
+}
+
+pub(super) fn pages(text: &str) -> Result<usize, String> {
+    whole(text, "a whole number of pages", 1..=PAGES_MOST)
 }
 
 /// A number with its unit: `90s`, `10m` or `2h`.
@@ -49,13 +65,16 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("`{text}` is no time span from 1s to 24h, as 10m is"))
 }
 
-/// A number from 1 to the most that can be; `what` says what it is of.
-fn whole<T>(text: &str, what: &str, most: T) -> Result<T, String>
+/// A number in its bounds; `what` says what it is of.
+fn whole<T>(text: &str, what: &str, bounds: RangeInclusive<T>) -> Result<T, String>
 where
-    T: FromStr + PartialOrd + From<u8> + Display,
+    T: FromStr + PartialOrd + Display,
 {
     let number = text.parse().ok();
     number
-        .filter(|number| *number >= T::from(1) && *number <= most)
-        .ok_or_else(|| format!("`{text}` is not {what} from 1 to {most}"))
+        .filter(|number| bounds.contains(number))
+        .ok_or_else(|| {
+            let (least, most) = bounds.into_inner();
+            format!("`{text}` is not {what} from {least} to {most}")
+        })
 }

@@ -1,13 +1,10 @@
-//! Every option: its flag, default and help, declared once; and the command line.
+//! Every option: its flag, default and help, declared once.
 //! Knows no value: what an option takes is checked where it is resolved.
 
-use clap::{Arg, Command};
-
 use super::opt::{Kind, Opt};
-use crate::simulate;
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 26] = [
+pub(super) const OPTIONS: [Opt; 38] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -94,6 +91,83 @@ pub(super) const OPTIONS: [Opt; 26] = [
     // flood does not take a core.
     .or("1000"),
     Opt::new(
+        "target-address",
+        Kind::Text,
+        "URL",
+        "Serve the webhook door for the backend at this URL, as http://localhost:5000/websocket",
+    )
+    .alias("TARGET_ADDRESS"),
+    Opt::new(
+        "webhook-ws",
+        Kind::Listen,
+        "PORT|ADDR:PORT",
+        "Where clients connect to the webhook door; a port alone means every address",
+    )
+    .alias("WS_PORT")
+    .or("8080"),
+    Opt::new(
+        "webhook-http",
+        Kind::Listen,
+        "PORT|ADDR:PORT",
+        "Where the backend reaches the webhook door; a port alone means every address \
+         with --webhook-key, else 127.0.0.1; others than loopback ones need the key",
+    )
+    .alias("HTTP_PORT")
+    .or("8081"),
+    Opt::new(
+        "local-address",
+        Kind::Text,
+        "URL",
+        "How the backend reaches --webhook-http; by default http://localhost with its port",
+    )
+    .alias("LOCAL_ADDRESS"),
+    Opt::new(
+        "ws-timeout",
+        Kind::Number,
+        "MS",
+        "How long the backend of the webhook door has for an answer, and how often an \
+         idle client is asked whether it is there, in milliseconds",
+    )
+    .alias("WS_TIMEOUT")
+    .or("30000"),
+    Opt::new(
+        "max-page",
+        Kind::Number,
+        "N",
+        "How many pages of 32 KiB a message of the webhook door can have",
+    )
+    .alias("MAX_PAGE")
+    .or("4"),
+    Opt::new(
+        "webhook-retry",
+        Kind::Text,
+        "TIME",
+        "For how long the webhook door tries a call again; as 90s, 10m or 1h",
+    )
+    // A restart of the backend takes less.
+    .or("30s"),
+    Opt::new(
+        "target-ca",
+        Kind::Text,
+        "FILE",
+        "The authorities that may have signed the certificate of --target-address, in \
+         PEM; by default the system's",
+    ),
+    Opt::new(
+        "webhook-key",
+        Kind::Secret,
+        "KEY",
+        "What the backend needs at --webhook-http, as `Authorization: Bearer KEY`; a \
+         variable that ends in _FILE names a file with the key",
+    ),
+    Opt::new(
+        "webhook-secret",
+        Kind::Secret,
+        "SECRET",
+        "What the backend is sent is signed with, as Standard Webhooks does: whsec_ and \
+         24 to 64 bytes in base64; a variable that ends in _FILE names a file with it",
+    ),
+    Opt::new(
         "zetta-listen",
         Kind::Listen,
         "PORT|ADDR:PORT|off",
@@ -176,6 +250,22 @@ pub(super) const OPTIONS: [Opt; 26] = [
     )
     .or("*"),
     Opt::new(
+        "log-level",
+        Kind::Text,
+        "error|warn|info|debug|trace|off",
+        "From which level on to log; of libraries, warnings at most",
+    )
+    .alias("LOG_LEVEL")
+    .or("info"),
+    Opt::new(
+        "log-style",
+        Kind::Text,
+        "auto|always|never",
+        "Whether a log of text has colours; `auto` means on a terminal, unless NO_COLOR is set",
+    )
+    .alias("LOG_STYLE")
+    .or("auto"),
+    Opt::new(
         "log-format",
         Kind::Text,
         "text|json",
@@ -185,7 +275,7 @@ pub(super) const OPTIONS: [Opt; 26] = [
         "verbose",
         Kind::Switch,
         "BOOL",
-        "Log also what is of use only when looking for a fault",
+        "Log also what is of use only when looking for a fault: --log-level debug at least",
     )
     .short('v')
     .or("false"),
@@ -206,37 +296,4 @@ pub(super) fn named(name: &str) -> &'static Opt {
         .iter()
         .find(|option| option.name == name)
         .expect("only declared options are asked for")
-}
-
-/// The command line.
-pub(super) fn command() -> Command {
-    Command::new("server")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("A small server that holds rooms: what happens in one reaches everybody in it")
-        .after_help(
-            "A flag wins over the environment, that over the file, that over the default. \
-             Of an option's variables the first that is set counts; an empty one is not set.\n\
-             Exit codes: 0 done, 1 failed, 2 wrong usage.",
-        )
-        .args_override_self(false)
-        .args(OPTIONS.iter().map(Opt::arg))
-        .subcommand(
-            Command::new("check")
-                .about("Load everything and print what would run; exit 1 with the reason if not"),
-        )
-        .subcommand(super::report::command().args(without_meaning(&super::report::READS)))
-        .subcommand(
-            Command::new("healthcheck")
-                .about("Ask the server that runs with the same settings; exit 1 if it is not well"),
-        )
-        .subcommand(simulate::command().args(without_meaning(&[])))
-}
-
-/// The options for a subcommand that does not serve: taken, since others give
-/// them everywhere, but not shown, unless it reads them.
-fn without_meaning(reads: &[&str]) -> impl Iterator<Item = Arg> {
-    OPTIONS.iter().map(|option| {
-        let arg = option.arg().help_heading("Where to read");
-        arg.hide(!reads.contains(&option.name))
-    })
 }

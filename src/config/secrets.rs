@@ -7,6 +7,7 @@ use std::fs;
 
 use super::layers::{Found, Layers};
 use super::opt::Opt;
+use crate::core::secret::{SigningSecret, SigningSecretError};
 use crate::core::token::Token;
 use crate::problem::{Fault, Origin};
 
@@ -31,6 +32,16 @@ pub(super) fn text(name: &str, value: &OsStr) -> Result<String, String> {
 pub(super) fn token(text: &str) -> Result<Token, String> {
     // Files end with a newline, which is no part of it.
     Token::parse(text.trim()).map_err(|error| error.to_string())
+}
+
+/// A secret that webhooks are signed with.
+///
+/// # Errors
+/// What is wrong with it, without it.
+pub(super) fn signing(text: &str) -> Result<SigningSecret, String> {
+    text.trim()
+        .parse()
+        .map_err(|error: SigningSecretError| error.to_string())
 }
 
 impl Layers {

@@ -1,9 +1,10 @@
 //! What does not keep the server from running and was hardly meant so: variables
-//! that are almost ours, options without the switch that they need. Knows no value.
+//! that are almost ours or another program's, options without the switch that they
+//! need. Knows no option's meaning.
 
-use super::layers::{Layers, declared};
+use super::layers::{Layers, declared, default_of};
 use super::opt::PREFIX;
-use super::tokens;
+use super::{options, tokens};
 use crate::problem::{Fault, Origin, Problem};
 
 /// The most that a variable's name may be wrong by (letters left out, added,
@@ -31,6 +32,26 @@ impl Layers {
             .collect();
         for warning in warnings {
             self.warn(warning);
+        }
+    }
+
+    /// The value of an option whose alias many programs read: what that says is
+    /// taken by `theirs`. Where it means nothing it is warned of, not noted, and the
+    /// default counts.
+    pub(super) fn lenient<T>(
+        &mut self,
+        name: &str,
+        parse: fn(&str) -> Result<T, String>,
+        theirs: fn(&str) -> Result<T, String>,
+    ) -> T {
+        let option = options::named(name);
+        match self.find(option).pop() {
+            Some((Origin::Variable(alias), text)) if !alias.starts_with(PREFIX) => theirs(&text)
+                .unwrap_or_else(|why| {
+                    self.warn(format!("{alias}: {why}; --{name} is left at its default"));
+                    default_of(option, parse)
+                }),
+            _ => self.required(name, parse),
         }
     }
 

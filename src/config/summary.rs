@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use super::value::private_networks;
-use super::{Config, LogFormat, Push, Tls};
-use crate::core::namespace::{Namespace, Protocol, Publisher, Rooms, Verb};
+use super::{Config, Log, LogFormat, LogStyle, Push, Tls, Webhook, url};
+use crate::core::namespace::{Namespace, Publisher, Rooms, Verb};
 
 /// In seconds.
 const DAY: u64 = 24 * 60 * 60;
@@ -13,15 +13,12 @@ const DAY: u64 = 24 * 60 * 60;
 impl Config {
     /// What would run with these settings, one line per thing.
     pub fn summary(&self, namespaces: &[Namespace]) -> String {
-        let (scheme, certificate) = match &self.tls {
-            Tls::Off => ("http", None),
-            Tls::SelfSigned { folder } => {
-                let where_from = format!("self-signed, in {}", folder.display());
-                ("https", Some(where_from))
-            }
+        let scheme = self.tls.scheme();
+        let certificate = match &self.tls {
+            Tls::Off => None,
+            Tls::SelfSigned { folder } => Some(format!("self-signed, in {}", folder.display())),
             Tls::Files { cert, key } => {
-                let where_from = format!("{} with key {}", cert.display(), key.display());
-                ("https", Some(where_from))
+                Some(format!("{} with key {}", cert.display(), key.display()))
             }
         };
         let zetta = match self.zetta_listen {
@@ -35,12 +32,6 @@ impl Config {
             [] => "none".to_owned(),
             proxies => joined(proxies),
         };
-        let format = match self.log_format {
-            None => "text on a terminal, JSON otherwise",
-            Some(LogFormat::Text) => "text",
-            Some(LogFormat::Json) => "JSON",
-        };
-        let verbose = if self.verbose { ", verbose" } else { "" };
 
         let mut lines = vec![(
             "clients",
@@ -53,6 +44,11 @@ impl Config {
         let gateway = self.gateway_listen;
         lines.extend(gateway.map(|address| ("gateway", format!("{scheme}://{address}"))));
         lines.extend(self.push.as_ref().map(of_push).into_iter().flatten());
+        lines.extend(
+            self.webhook
+                .as_ref()
+                .map(|door| ("webhook", of_webhook(door, &self.tls))),
+        );
         lines.extend([
             ("zetta", zetta),
             ("time zone", self.timezone.name().to_owned()),
@@ -68,7 +64,7 @@ impl Config {
             ),
             ("proxies", proxies),
             ("web pages", self.cors_origins.to_string()),
-            ("log", format!("{format}{verbose}")),
+            ("log", of_log(self.log)),
         ]);
         lines.extend(namespaces.iter().map(|n| (n.name.as_str(), described(n))));
 
@@ -95,12 +91,41 @@ fn of_push(push: &Push) -> [(&'static str, String); 2] {
     ]
 }
 
+fn of_webhook(webhook: &Webhook, tls: &Tls) -> String {
+    let who = match webhook.key {
+        Some(_) => "key needed",
+        None => "this machine only",
+    };
+    let signed = match webhook.secret {
+        Some(_) => "signed",
+        None => "not signed",
+    };
+    let target = url::shown(&webhook.target);
+    let Webhook { ws, http, .. } = webhook;
+    let (wss, https) = (tls.websocket_scheme(), tls.scheme());
+    format!("{target}, clients at {wss}://{ws}, REST at {https}://{http} ({who}), {signed}")
+}
+
+fn of_log(log: Log) -> String {
+    let format = match log.format {
+        None => "text on a terminal, JSON otherwise",
+        Some(LogFormat::Text) => "text",
+        Some(LogFormat::Json) => "JSON",
+    };
+    let colours = match log.style {
+        LogStyle::Auto => "",
+        LogStyle::Always => "; always in colour",
+        LogStyle::Never => "; never in colour",
+    };
+    format!("{format}; level {}{colours}", log.level)
+}
+
 fn described(namespace: &Namespace) -> String {
     if let Some(why) = &namespace.reserved {
         return format!("reserved: {why}");
     }
     let mut parts = vec![namespace.protocol.as_str().to_owned()];
-    if namespace.protocol == Protocol::Room {
+    if !namespace.verbs.is_empty() {
         parts.push(words(&namespace.verbs, Verb::as_str));
     }
     parts.push(match namespace.publishers.as_slice() {
@@ -110,6 +135,7 @@ fn described(namespace: &Namespace) -> String {
     parts.push(match &namespace.rooms {
         Rooms::Open => "any room".to_owned(),
         Rooms::Created => "rooms that backends create".to_owned(),
+        Rooms::Own => "a room for each client".to_owned(),
         Rooms::Fixed(rooms) => format!("rooms {}", joined(rooms)),
     });
     if !namespace.retain.is_empty() {

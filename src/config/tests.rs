@@ -1,11 +1,15 @@
 //! Tests of resolving settings: layers, messages, exit codes and the help.
 
 mod aliases;
+mod log;
 mod push;
 mod secrets;
+mod webhook;
 
 use super::*;
 use std::fs;
+
+use tracing::level_filters::LevelFilter;
 
 fn load(args: &[&str], env: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let args = ["server"].iter().chain(args).map(OsString::from);
@@ -44,9 +48,14 @@ fn defaults() {
     assert_eq!(config.zetta_allow, private_networks());
     assert_eq!(config.timezone, Tz::America__Chicago);
     assert_eq!(config.state, PathBuf::from("state"));
-    assert_eq!(config.log_format, None);
+    let info = Log {
+        level: LevelFilter::INFO,
+        format: None,
+        style: LogStyle::Auto,
+    };
+    assert_eq!(config.log, info);
     assert_eq!(config.cors_origins, WebOrigins::Any);
-    assert!(config.trusted_proxies.is_empty() && !config.verbose);
+    assert!(config.trusted_proxies.is_empty());
     assert!(config.namespaces.is_none() && config.warnings.is_empty());
 }
 
@@ -88,6 +97,24 @@ fn every_option_can_be_set_everywhere() {
         ("push-ws", "7", "7"),
         ("push-key", "0123456789abcdef", "\"0123456789abcdef\""),
         ("push-rate", "9", "9"),
+        (
+            "target-address",
+            "http://localhost:10/x",
+            "\"http://localhost:10/x\"",
+        ),
+        ("webhook-ws", "8", "8"),
+        ("webhook-http", "9", "9"),
+        ("local-address", "http://a.example/", "\"http://a.example\""),
+        ("ws-timeout", "100", "100"),
+        ("max-page", "1", "1"),
+        ("webhook-retry", "1s", "\"1s\""),
+        ("target-ca", "ca.pem", "\"ca.pem\""),
+        ("webhook-key", "0123456789abcdef", "\"0123456789abcdef\""),
+        (
+            "webhook-secret",
+            "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+            "\"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\"",
+        ),
         ("zetta-listen", "off", "\"off\""),
         ("zetta-allow", "10.0.0.0/8", "[\"10.0.0.0/8\"]"),
         ("timezone", "UTC", "\"UTC\""),
@@ -103,6 +130,8 @@ fn every_option_can_be_set_everywhere() {
             "https://a.example,http://b.example:1",
             "[\"https://a.example\", \"http://b.example:1\"]",
         ),
+        ("log-level", "trace", "\"trace\""),
+        ("log-style", "never", "\"never\""),
         ("log-format", "json", "\"json\""),
         ("verbose", "true", "true"),
     ];

@@ -26,6 +26,24 @@ pub enum Tls {
     },
 }
 
+impl Tls {
+    /// What all ports speak: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::Off => "http",
+            Self::SelfSigned { .. } | Self::Files { .. } => "https",
+        }
+    }
+
+    /// The same for WebSockets: `ws` or `wss`.
+    pub fn websocket_scheme(&self) -> &'static str {
+        match self {
+            Self::Off => "ws",
+            Self::SelfSigned { .. } | Self::Files { .. } => "wss",
+        }
+    }
+}
+
 /// Reads the options of it; what is wrong is noted.
 pub(super) fn read(layers: &mut Layers) -> Tls {
     let https = layers.required("https", value::boolean);

@@ -11,15 +11,6 @@ use ipnet::IpNet;
 use crate::net::origin::WebOrigins;
 use crate::problem::Hint;
 
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For programs: one JSON object per line.
-    Json,
-}
-
 /// Where to listen: a port, and the address if one was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Listen {
@@ -155,14 +146,6 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
         return Err("the path is empty".to_owned());
     }
     Ok(text.into())
-}
-
-pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
-    match text {
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        _ => Err(format!("`{text}` is neither text nor json")),
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The rooms of one namespace: made when needed, given up when nobody needs them.
 //! Knows the namespace's rooms only; who may do what in them is the hub's matter.
 
+mod open;
+
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio_util::task::TaskTracker;
@@ -16,6 +17,7 @@ use super::name::RoomName;
 use super::namespace::{Namespace, Rooms};
 use super::room::{PEERS_MOST, Refused, Room};
 use super::terms::Terms;
+use open::{Open, Turn};
 
 /// The most rooms that a namespace holds at once.
 ///
@@ -36,54 +38,17 @@ pub(super) struct Area {
     rooms: Mutex<Open>,
 }
 
-#[derive(Default)]
-struct Open {
-    by_name: HashMap<RoomName, Known>,
-    /// Rooms that became empty, in the order in which they are to be given up;
-    /// some are in use again.
-    idle: BTreeMap<Turn, Arc<Room>>,
-    /// How many times a room became empty.
-    emptied: u64,
-    /// Of a durable namespace.
-    keeping: Option<Arc<Keeping>>,
-}
-
-struct Known {
-    room: Arc<Room>,
-    /// Its place among the idle ones, if it has one.
-    turn: Option<Turn>,
-}
-
-/// When an empty room is to be given up: first those that keep nothing, and of
-/// these and of the others those first that are empty for longest.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Turn {
-    keeps: bool,
-    emptied: u64,
-}
-
-impl Turn {
-    const FIRST_THAT_KEEPS: Self = Self {
-        keeps: true,
-        emptied: 0,
-    };
-}
-
 impl Area {
     pub(super) fn new(spec: Namespace, keeper: &Arc<dyn Keeper>) -> Self {
         let keeping = || Keeping::new(spec.name.clone(), keeper.clone());
         let keeping = spec.durable.then(keeping);
         let keeping = keeping.map(Arc::new);
-        let rooms = Open {
-            keeping: keeping.clone(),
-            ..Open::default()
-        };
         Self {
             spec,
             shards: std::thread::available_parallelism().map_or(1, usize::from),
             budget: Arc::default(),
+            rooms: Mutex::new(Open::new(keeping.clone())),
             keeping,
-            rooms: Mutex::new(rooms),
         }
     }
 
@@ -92,7 +57,7 @@ impl Area {
     pub(super) fn restore(&self, snapshot: Snapshot) {
         let opened = match (&self.spec.rooms, &snapshot.terms) {
             // One that was created meanwhile is another one.
-            (Rooms::Created, Some(terms)) => self.create(&snapshot.room, terms.clone()),
+            (Rooms::Created, Some(terms)) => self.create(&snapshot.room, Some(terms.clone())),
             _ => self.open(&snapshot.room),
         };
         let Ok(room) = opened else {
@@ -120,17 +85,17 @@ impl Area {
     pub(super) fn open(&self, name: &RoomName) -> Result<Arc<Room>, Error> {
         self.check_known(name)?;
         self.open_or(name, || match self.spec.rooms {
-            Rooms::Created => Err(Error::NotCreated(name.to_string())),
+            Rooms::Created | Rooms::Own => Err(Error::NotCreated(name.to_string())),
             Rooms::Open | Rooms::Fixed(_) => Ok(None),
         })
     }
 
     /// Makes a room with these terms.
-    pub(super) fn create(&self, name: &RoomName, terms: Terms) -> Result<Arc<Room>, Error> {
+    pub(super) fn create(&self, name: &RoomName, terms: Option<Terms>) -> Result<Arc<Room>, Error> {
         let mut created = false;
         let room = self.open_or(name, || {
             created = true;
-            Ok(Some(terms))
+            Ok(terms)
         })?;
         if !created {
             return Err(Error::RoomExists(name.to_string()));
@@ -168,7 +133,7 @@ impl Area {
             return Ok(known.room.clone());
         }
         let terms = terms()?;
-        if open.by_name.len() >= ROOMS_MOST && !open.give_up_one() {
+        if open.by_name.len() >= self.rooms_most() && !open.give_up_one() {
             return Err(Error::Full(self.spec.name.to_string()));
         }
         let room = Arc::new(Room::new(
@@ -181,6 +146,15 @@ impl Area {
         ));
         open.add(&room);
         Ok(room)
+    }
+
+    /// How many rooms there may be: of those that clients have to themselves as many
+    /// as there are clients.
+    fn rooms_most(&self) -> usize {
+        match self.spec.rooms {
+            Rooms::Own => usize::MAX,
+            _ => ROOMS_MOST,
+        }
     }
 
     fn check_known(&self, name: &RoomName) -> Result<(), Error> {
@@ -325,8 +299,14 @@ impl Area {
     /// Keeps a room that has become empty for a while: longer than those that
     /// were emptied before it.
     pub(super) fn emptied(&self, room: &Arc<Room>) {
-        if !matches!(self.spec.rooms, Rooms::Open) {
-            return;
+        match self.spec.rooms {
+            Rooms::Open => {}
+            Rooms::Own => {
+                room.close_if_empty();
+                self.remove(room);
+                return;
+            }
+            Rooms::Fixed(_) | Rooms::Created => return,
         }
         let mut open = self.lock();
         open.set_idle(room);
@@ -338,67 +318,5 @@ impl Area {
             IDLE_MOST
         };
         while open.idle.len() > most && open.give_up_next().is_some() {}
-    }
-}
-
-impl Open {
-    fn add(&mut self, room: &Arc<Room>) {
-        let known = Known {
-            room: room.clone(),
-            turn: None,
-        };
-        self.by_name.insert(room.name.clone(), known);
-    }
-
-    fn set_idle(&mut self, room: &Arc<Room>) {
-        let Some(known) = self.by_name.get_mut(&room.name) else {
-            return;
-        };
-        // It may have been given up in the meantime, and its name be another's.
-        if !Arc::ptr_eq(&known.room, room) {
-            return;
-        }
-        self.emptied += 1;
-        let turn = Turn {
-            keeps: room.keeps(),
-            emptied: self.emptied,
-        };
-        if let Some(old) = known.turn.replace(turn) {
-            self.idle.remove(&old);
-        }
-        self.idle.insert(turn, room.clone());
-    }
-
-    /// Gives up the empty room whose turn it is; false if there is none.
-    fn give_up_one(&mut self) -> bool {
-        while let Some(given_up) = self.give_up_next() {
-            if given_up {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// As [`Open::give_up`] for the room whose turn it is; nothing if there is
-    /// none.
-    fn give_up_next(&mut self) -> Option<bool> {
-        let (turn, _) = self.idle.first_key_value()?;
-        self.give_up(*turn)
-    }
-
-    /// Takes a room off the idle ones, and gives it up unless it is in use
-    /// again: then it has a new turn once it is emptied again.
-    fn give_up(&mut self, turn: Turn) -> Option<bool> {
-        let room = self.idle.remove(&turn)?;
-        let given_up = room.close_if_empty();
-        if given_up {
-            self.by_name.remove(&room.name);
-            if let Some(keeping) = &self.keeping {
-                keeping.changed(&room.name);
-            }
-        } else if let Some(known) = self.by_name.get_mut(&room.name) {
-            known.turn = None;
-        }
-        Some(given_up)
     }
 }

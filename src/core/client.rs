@@ -134,7 +134,10 @@ impl Client {
         metrics::counter!("roomcast_clients_closed_total", "namespace" => namespace, "reason" => reason.code())
             .increment(1);
         match reason {
-            CloseReason::TooSlow | CloseReason::TooFast | CloseReason::TooBig => {
+            CloseReason::TooSlow
+            | CloseReason::TooFast
+            | CloseReason::TooBig
+            | CloseReason::Undeliverable => {
                 info!(client = %self.id, namespace = %self.area.spec.name, "closed: {reason}")
             }
             CloseReason::Gone | CloseReason::RoomDeleted | CloseReason::Stopping => {

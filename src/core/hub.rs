@@ -1,9 +1,11 @@
 //! The hub: the four things that can be done, in all namespaces.
 //! Every rule is enforced here, once, whatever door a client came by; what the
 //! rules are stands in `rules`, what a store asks for in `stored`, and what becomes
-//! of rooms that backends create in `created`.
+//! of rooms that backends create in `created`, and of those that clients have to
+//! themselves in `own`.
 
 mod created;
+mod own;
 mod stored;
 
 pub use created::{Deleter, Granted};

@@ -18,6 +18,7 @@ pub mod pace;
 pub mod room;
 mod roster;
 mod rules;
+pub mod secret;
 mod shard;
 pub mod terms;
 pub mod token;

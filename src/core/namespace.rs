@@ -93,6 +93,8 @@ pub enum Rooms {
     /// Those that a backend has created, until it deletes them. Each has a token
     /// of its own, and says what it keeps: of what the namespace offers.
     Created,
+    /// Each client has one to itself, which nobody else joins.
+    Own,
 }
 
 /// How much one client may ask of a namespace.

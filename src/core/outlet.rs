@@ -61,6 +61,8 @@ pub enum CloseReason {
     TooBig,
     /// The only room that it was there for was deleted.
     RoomDeleted,
+    /// What it has sent can't be given to whom it is for.
+    Undeliverable,
     /// The server is stopping; the client is welcome at the next one.
     Stopping,
 }
@@ -74,11 +76,12 @@ impl CloseReason {
             Self::TooFast => "too_fast",
             Self::TooBig => "too_big",
             Self::RoomDeleted => "room_deleted",
+            Self::Undeliverable => "undeliverable",
             Self::Stopping => "stopping",
         }
     }
 
-    /// The code of a WebSocket's close frame: 1001 and 1009 by RFC 6455, section 7.4.1;
+    /// The code of a WebSocket's close frame: 1001, 1009 and 1011 by RFC 6455, section 7.4.1;
     /// of the own ones 4000 to 4499 mean "come back", and 4500 to 4999 "don't".
     pub fn websocket_code(self) -> u16 {
         match self {
@@ -88,6 +91,7 @@ impl CloseReason {
             Self::TooBig => 1009,
             Self::Gone => 4002,
             Self::RoomDeleted => 4500,
+            Self::Undeliverable => 1011,
         }
     }
 }
@@ -100,6 +104,7 @@ impl fmt::Display for CloseReason {
             Self::TooBig => "too big: a packet can have twice the bytes that a message can",
             Self::TooFast => "too fast: wait for the answer to what was sent before",
             Self::RoomDeleted => "the room was deleted",
+            Self::Undeliverable => "what was sent could not be delivered",
             Self::Stopping => "the server is stopping; come back in a moment",
         })
     }

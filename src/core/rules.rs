@@ -124,6 +124,20 @@ pub(super) fn is_token_of(room: &Room, offered: Option<&str>) -> Result<(), Erro
     }
 }
 
+/// Whether clients have rooms to themselves here, and this one has none yet.
+pub(super) fn may_settle(state: &State, spec: &Namespace) -> Result<(), Error> {
+    if spec.rooms != Rooms::Own {
+        return Err(not_allowed("having a room to oneself", spec));
+    }
+    if state.gone {
+        return Err(Error::Closing);
+    }
+    if !state.rooms.is_empty() {
+        return Err(Error::TooManyRooms(1));
+    }
+    Ok(())
+}
+
 /// Whether clients may know who else is there.
 pub(super) fn shows_clients(spec: &Namespace) -> Result<(), Error> {
     if !spec.presence {

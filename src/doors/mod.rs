@@ -12,6 +12,7 @@ pub mod push;
 mod socket;
 pub mod socketio;
 pub mod sse;
+pub mod webhook;
 pub mod websocket;
 
 use axum::http::{HeaderMap, StatusCode, header};
@@ -21,7 +22,7 @@ use utoipa::ToSchema;
 
 use self::body::{Unread, read_body};
 use self::etag::{etag, is_known};
-use self::socket::{Ended, Reader, open_socket};
+use self::socket::{Asked, Ended, Reader, Silence, open_socket};
 use crate::core::error::Error;
 
 /// Why a request is refused: problem details (RFC 9457), with the stable code as

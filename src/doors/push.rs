@@ -2,6 +2,8 @@
 //! to the WebSocket clients (subscribers) of each. A channel is a room of `/push`.
 //! Stands in for another program, whose clients must not notice.
 
+mod admission;
+mod asked;
 mod http;
 mod outlet;
 mod pace;

@@ -21,6 +21,9 @@ const LIST_MOST: usize = 1_000;
 /// The word for [`Rooms::Created`].
 const CREATED: &str = "created";
 
+/// The word for [`Rooms::Own`].
+const OWN: &str = "own";
+
 /// The biggest message that a namespace can allow, in bytes.
 const MESSAGE_MOST: usize = 1024 * 1024;
 
@@ -94,9 +97,10 @@ fn fill(mut namespace: Namespace, table: &mut Table<'_>, enabled: bool) -> Names
 }
 
 fn rooms(table: &mut Table<'_>) -> Rooms {
-    let items = match table.strings_or("rooms", &["open", CREATED]) {
+    let items = match table.strings_or("rooms", &["open", CREATED, OWN]) {
         Some(Ok(items)) => items,
         Some(Err(CREATED)) => return Rooms::Created,
+        Some(Err(OWN)) => return Rooms::Own,
         Some(Err(_)) | None => return Rooms::Open,
     };
     if items.is_empty() || items.len() > LIST_MOST {
@@ -203,10 +207,19 @@ fn check(namespace: &Namespace, table: &mut Table<'_>, enabled: bool) {
         if table.has("verbs") {
             table.wrong("verbs", "only the protocol \"room\" has verbs");
         }
-        if is_created {
-            table.wrong("rooms", "only those of the protocol \"room\" are created");
+        if matches!(namespace.rooms, Rooms::Created | Rooms::Own) {
+            table.wrong("rooms", "only those of the protocol \"room\" can be that");
         }
         return;
+    }
+    if namespace.rooms == Rooms::Own {
+        let join = namespace.verbs.contains(&Verb::Join);
+        if join {
+            table.wrong("verbs", "nobody joins a client's own room: say []");
+        }
+        if namespace.durable {
+            table.wrong("durable", "a client's own room ends with it");
+        }
     }
     if is_created && namespace.publish_token.is_some() {
         let why = "each room that is created has a token of its own";

@@ -28,7 +28,8 @@ fn the_built_in_files_load() {
             "/metadata",
             "/push",
             "/schedule",
-            "/trigger"
+            "/trigger",
+            "/webhook"
         ]
     );
     assert!(all.iter().all(|n| !n.about.is_empty()));
@@ -78,7 +79,8 @@ fn a_folder_adds_overrides_and_removes() {
             "/metadata",
             "/news",
             "/push",
-            "/schedule"
+            "/schedule",
+            "/webhook"
         ]
     );
     assert_eq!(by_name(&all, "/news").retain, ["latest"]);
@@ -167,11 +169,19 @@ fn what_is_wrong_is_named_with_line_and_key() {
         ),
         (
             "protocol = \"room\"\nrooms = \"opne\"",
-            "x.toml:2: rooms: expected \"open\", \"created\" or a list of strings, found \"opne\"",
+            "x.toml:2: rooms: expected \"open\", \"created\", \"own\" or a list of strings, found \"opne\"",
         ),
         (
             "protocol = \"trigger\"\nrooms = \"created\"",
-            "x.toml:2: rooms: only those of the protocol \"room\" are created",
+            "x.toml:2: rooms: only those of the protocol \"room\" can be that",
+        ),
+        (
+            "protocol = \"room\"\nverbs = []\nrooms = \"own\"\ndurable = true",
+            "x.toml:4: durable: a client's own room ends with it",
+        ),
+        (
+            "protocol = \"room\"\nverbs = [\"JOIN\"]\nrooms = \"own\"",
+            "x.toml:2: verbs: nobody joins a client's own room: say []",
         ),
         (
             "protocol = \"room\"\nrooms = []",

@@ -11,16 +11,26 @@ pub const START_MAX: usize = 72;
 /// 6455, section 5.2: one frame, not masked).
 #[must_use]
 pub fn text_frame<P: AsRef<[u8]>>(parts: &[P]) -> Bytes {
-    text_frame_before(parts, 0)
+    data_frame(0x81, parts, 0)
 }
 
-/// The beginning of one whose payload has so many bytes more behind these parts.
+/// A server's binary frame, likewise.
+#[must_use]
+pub fn binary_frame<P: AsRef<[u8]>>(parts: &[P]) -> Bytes {
+    data_frame(0x82, parts, 0)
+}
+
+/// The beginning of a text frame whose payload has so many bytes more.
 #[must_use]
 pub fn text_frame_before<P: AsRef<[u8]>>(parts: &[P], more: usize) -> Bytes {
+    data_frame(0x81, parts, more)
+}
+
+fn data_frame<P: AsRef<[u8]>>(first: u8, parts: &[P], more: usize) -> Bytes {
     let here: usize = parts.iter().map(|part| part.as_ref().len()).sum();
     let length = here + more;
     let mut frame = Vec::with_capacity(here + 10);
-    frame.push(0x81);
+    frame.push(first);
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short @ 0..126), _) => frame.push(short),
         (_, Ok(medium)) => {

@@ -125,13 +125,20 @@ impl Out {
     /// Ends the WebSocket: behind the engine's frame, if one is under way.
     /// False where there is none to end.
     pub(super) fn close(&mut self, last: Bytes) -> bool {
+        if self.mode == Mode::Frames && self.closing.is_none() {
+            self.backlog.drop_frames();
+        }
+        self.finish(last)
+    }
+
+    /// The same, behind all that waits.
+    pub(super) fn finish(&mut self, last: Bytes) -> bool {
         match self.mode {
             Mode::Http => return false,
             Mode::Closed | Mode::Taken => return true,
             Mode::Frames => {}
         }
         if self.closing.is_none() {
-            self.backlog.drop_frames();
             self.closing = Some(Box::new(last));
             self.release();
         }
@@ -262,6 +269,7 @@ impl Out {
         if let Some(last) = self.closing.take()
             && self.mode == Mode::Frames
         {
+            self.backlog.release();
             self.backlog.push_engine(*last);
             self.mode = Mode::Taken;
             self.wake_engine();

@@ -345,6 +345,29 @@ fn more_than_tls_buffers_goes_out_whole_and_the_end_is_said() {
 }
 
 #[test]
+fn a_finish_lets_out_what_waits_and_nothing_follows_it() {
+    // Where the engine's frame stands when the others come.
+    let theirs = frame("e");
+    for cut in 0..=theirs.len() {
+        let kernel = Mock::with([1, 0, 0, 0]);
+        let mut out = websocket();
+        engine(&mut out, &kernel, &theirs[..cut]);
+        out.send(&kernel, &frame("a")).unwrap();
+        out.send(&kernel, &frame("b")).unwrap();
+        assert!(out.finish(close_frame(1000, "")));
+        assert_eq!(out.send(&kernel, &frame("c")), Err(Untaken::Gone));
+        engine(&mut out, &kernel, &theirs[cut..]);
+        drain(&mut out, &kernel);
+        let mut expected = vec!["a", "b", "close 1000 "];
+        // What the engine has begun goes before; what comes later is dropped.
+        if cut > 0 {
+            expected.insert(0, "e");
+        }
+        assert_eq!(read(&kernel.taken.borrow()), expected, "{cut}");
+    }
+}
+
+#[test]
 fn a_close_frame_drops_what_waits_and_nothing_follows_it() {
     let begun = frame(&"a".repeat(100));
     let kernel = Mock::with([50, 0]);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::out::Out;
 use super::socket::{Kill, Socket};
 
 /// Writes frames to one connection from anywhere; clones are the same wire.
@@ -72,11 +73,20 @@ impl Wire {
     /// With [`close_frame`](super::frame::close_frame) as the last one the peer
     /// is told why; without, the end is all that it sees.
     pub fn close(&self, last: Bytes) {
+        self.end(|out| out.close(last));
+    }
+
+    /// The same, but those that wait go out first.
+    pub fn finish(&self, last: Bytes) {
+        self.end(|out| out.finish(last));
+    }
+
+    fn end(&self, close: impl FnOnce(&mut Out) -> bool) {
         let Some(socket) = self.0.upgrade() else {
             return;
         };
         let mut out = socket.out();
-        let closed = out.close(last);
+        let closed = close(&mut out);
         socket.flush(out);
         if !closed {
             socket.kill();

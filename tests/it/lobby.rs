@@ -240,13 +240,15 @@ async fn a_burst_is_answered_whole() {
                 ("RTCSIGNAL".into(), &number.into())
             );
         }
+        // Its end would be told among the answers.
+        ben
     });
     anna.client.send_at_once(&signals).await;
     for id in 0..BURST {
         let answer = anna.client.packet().await.expect("closed");
         assert_eq!(answer, format!(r#"43/lobby,{id}[{{"status":"ok"}}]"#));
     }
-    hears.await.unwrap();
+    drop(hears.await.unwrap());
     server.stop().await;
 }
 

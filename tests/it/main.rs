@@ -30,4 +30,5 @@ mod socketio;
 mod source;
 mod sse;
 mod store;
+mod webhook;
 mod zetta;

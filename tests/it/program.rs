@@ -76,6 +76,11 @@ fn taken() -> (TcpListener, String) {
     (listener, port)
 }
 
+fn word_after(line: &str, words: &str) -> Option<String> {
+    let (_, rest) = line.split_once(words)?;
+    rest.split(['"', ' ']).next().map(str::to_owned)
+}
+
 async fn signal(child: &Child, name: &str) {
     // Every shell has `kill`, and not every system `/bin/kill`.
     let kill = format!("kill -{name} {}", child.id().unwrap());
@@ -89,7 +94,7 @@ pub struct Program {
     pub folder: TempDir,
     lines: UnboundedReceiver<String>,
     /// Every line of stderr that was read so far.
-    seen: Vec<String>,
+    pub seen: Vec<String>,
     url: String,
     pub address: SocketAddr,
     zetta: SocketAddr,
@@ -160,7 +165,7 @@ impl Program {
     }
 
     /// The next line of stderr that holds the words.
-    async fn line(&mut self, words: &str) -> String {
+    pub async fn line(&mut self, words: &str) -> String {
         while let Some(line) = self.next_line().await {
             if line.contains(words) {
                 return line;
@@ -172,9 +177,15 @@ impl Program {
     /// The word after these, in the next line that holds them.
     async fn said(&mut self, words: &str) -> String {
         let line = self.line(words).await;
-        let (_, rest) = line.split_once(words).unwrap();
-        let word = rest.split(['"', ' ']).next().unwrap();
-        word.to_owned()
+        word_after(&line, words).unwrap()
+    }
+
+    /// The word after these, in what was said so far.
+    pub fn has_said(&self, words: &str) -> String {
+        let mut found = self.seen.iter().filter_map(|line| word_after(line, words));
+        found
+            .next()
+            .unwrap_or_else(|| panic!("no {words:?}: {:#?}", self.seen))
     }
 
     async fn next_line(&mut self) -> Option<String> {

@@ -321,3 +321,13 @@ async fn a_stop_is_told_by_the_close_code() {
     );
     assert_eq!(stopped.cut, 0);
 }
+
+#[tokio::test]
+async fn who_says_goodbye_is_answered() {
+    let server = TestServer::start().await;
+    let mut app = App::connect(&server, METADATA).await;
+    app.0.close(None).await.unwrap();
+    assert!(matches!(app.message().await, Message::Close(_)));
+    drop(app);
+    server.stop().await;
+}

@@ -25,6 +25,8 @@ pub struct TestServer {
     pub zetta: SocketAddr,
     /// The port more for raw WebSockets, where there is one.
     pub gateway: Option<SocketAddr>,
+    /// Where clients and the backend of the webhook door connect, where there is one.
+    pub webhook: Option<(SocketAddr, SocketAddr)>,
     /// Where publishers and subscribers of the push door connect, where it is served.
     pub push: Option<(SocketAddr, SocketAddr)>,
     pub hub: Arc<Hub>,
@@ -70,6 +72,7 @@ impl TestServer {
             address: server.address().unwrap(),
             zetta: server.zetta_address().unwrap(),
             gateway: server.gateway_address(),
+            webhook: server.webhook_addresses(),
             push: server.push_addresses(),
             hub: server.hub(),
             shutdown: shutdown.clone(),

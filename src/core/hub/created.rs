@@ -43,7 +43,8 @@ impl Hub {
         let area = self.area(namespace)?;
         rules::may_create(&area.spec, room)?;
         let token = Token::random();
-        area.create(room, wanted.with(token.hash(), &area.spec)?)?;
+        let terms = wanted.with(token.hash(), &area.spec)?;
+        area.create(room, Some(terms))?;
         Ok(token)
     }
 
@@ -89,7 +90,7 @@ impl Hub {
                 rules::is_token_of(&room, offered)?;
                 Ok(Granted(room.token()))
             }
-            Rooms::Open | Rooms::Fixed(_) => {
+            Rooms::Open | Rooms::Fixed(_) | Rooms::Own => {
                 rules::may_publish_with(&area.spec, offered)?;
                 Ok(Granted::default())
             }

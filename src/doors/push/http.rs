@@ -1,19 +1,20 @@
 //! The publishers' port: creates, pings and deletes channels, and pushes messages.
-//! Translates only, but for who may create: that depends on addresses.
+//! Translates only.
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Extension, Router};
 use tokio::sync::oneshot;
 use tracing::{debug, info};
 
-use super::pace::{Paces, SMALL_BODY};
-use super::protocol::{self, CreateChannel, DeleteChannel, PingChannel, PushMessage};
+use super::admission::{Door, Head, drain};
+use super::asked::{self, CreateChannel, DeleteChannel, PingChannel, PushMessage};
+use super::protocol;
 use super::refusal::Refusal;
 use super::{Channels, Publishers};
 use crate::core::error::Error;
@@ -21,13 +22,7 @@ use crate::core::event::To;
 use crate::core::hub::{Deleter, Outside};
 use crate::core::name::{Nickname, RoomName};
 use crate::core::namespace::Publisher;
-use crate::doors::{bearer, etag, is_known, read_body};
-use crate::net::PeerAddr;
-use crate::net::peer::{Sender, sender};
-
-/// The biggest body: a message of 64 KiB with each character written as six, and
-/// [`RECIPIENTS_MOST`] UUIDs of 39 bytes.
-const BODY_MOST: usize = 1024 * 1024;
+use crate::doors::{etag, is_known};
 
 /// How many clients one push may name: who means more means everybody.
 const RECIPIENTS_MOST: usize = 10_000;
@@ -35,7 +30,6 @@ const RECIPIENTS_MOST: usize = 10_000;
 const SCRIPT: &str = include_str!("pushserver.js");
 
 pub(super) fn router(publishers: Publishers) -> Router {
-    let paces = Paces::new(publishers.rate);
     let tag = etag(SCRIPT);
     Router::new()
         .route("/channel/create", post(create))
@@ -57,16 +51,8 @@ pub(super) fn router(publishers: Publishers) -> Router {
             drain(body).await;
             Refusal::new(StatusCode::NOT_FOUND, "there is nothing here")
         })
-        .with_state(Arc::new(Door { publishers, paces }))
+        .with_state(Arc::new(Door::new(publishers)))
 }
-
-struct Door {
-    publishers: Publishers,
-    paces: Paces,
-}
-
-/// What came with a request but its body.
-type Head = (Extension<PeerAddr>, HeaderMap);
 
 async fn create(
     State(door): State<Arc<Door>>,
@@ -75,7 +61,7 @@ async fn create(
 ) -> Result<Response, Refusal> {
     let (sender, body) = door.admit(&head, body).await?;
     door.may_create(sender, &head.1)?;
-    let asked: CreateChannel = protocol::action(&body)?;
+    let asked: CreateChannel = asked::action(&body)?;
     let channel = named(&asked.channel)?;
     let Channels { hub, namespace } = &door.publishers.channels;
     let token = hub.create(namespace, &channel, asked.wanted()?)?;
@@ -86,7 +72,7 @@ async fn create(
 
 async fn ping(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<Response, Refusal> {
     let (_, body) = door.admit(&head, body).await?;
-    let asked: PingChannel = protocol::action(&body)?;
+    let asked: PingChannel = asked::action(&body)?;
     let channel = named(&asked.channel)?;
     let token = asked.channel_token.as_deref();
     let Channels { hub, namespace } = &door.publishers.channels;
@@ -96,7 +82,7 @@ async fn ping(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<R
 
 async fn push(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<Response, Refusal> {
     let (_, body) = door.admit(&head, body).await?;
-    let mut asked: PushMessage = protocol::action(&body)?;
+    let mut asked: PushMessage = asked::action(&body)?;
     let message = asked.take_message()?;
     let channel = named(&asked.channel)?;
     let Channels { hub, namespace } = &door.publishers.channels;
@@ -133,7 +119,7 @@ async fn delete(
     body: Body,
 ) -> Result<Response, Refusal> {
     let (_, body) = door.admit(&head, body).await?;
-    let asked: DeleteChannel = protocol::action(&body)?;
+    let asked: DeleteChannel = asked::action(&body)?;
     let channel = named(&asked.channel)?;
     let token = asked.channel_token.unwrap_or_default();
     let by = match door.has_key(&head.1) {
@@ -159,76 +145,6 @@ fn script(tag: &str, request: &HeaderMap) -> Response {
         return (StatusCode::NOT_MODIFIED, head).into_response();
     }
     (head, SCRIPT).into_response()
-}
-
-impl Door {
-    /// Who makes the request, and its body; unless that one makes too many.
-    ///
-    /// The body is read in any case: else the connection would end with the answer,
-    /// and before it where a publisher is still writing.
-    async fn admit(
-        &self,
-        (Extension(PeerAddr(peer)), headers): &Head,
-        body: Body,
-    ) -> Result<(Sender, Bytes), Refusal> {
-        let sender = sender(*peer, headers, &self.publishers.trusted);
-        let visitor = self.paces.visit(sender.address);
-        let Some(visitor) = visitor else {
-            drain(body).await;
-            let most = self.publishers.rate;
-            let why = format!("too fast: {most} requests per second at most");
-            return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, why).because("too_fast"));
-        };
-        let _turn = visitor.turn(body.size_hint().upper()).await;
-        let body = read_body(body, BODY_MOST).await;
-        let body = body.map_err(|unread| Refusal::new(unread.status(), unread))?;
-        Ok((sender, body))
-    }
-
-    /// Waits until what was just done outlives the server: a publisher keeps the
-    /// token that it is told, and needs it after a `kill -9` as well.
-    async fn written(&self) {
-        if let Some(store) = &self.publishers.store {
-            store.written().await;
-        }
-    }
-
-    /// Whether the request has the key, where there is one.
-    fn has_key(&self, headers: &HeaderMap) -> bool {
-        let key = self.publishers.key.as_ref();
-        key.is_some_and(|key| bearer(headers).is_some_and(|offered| key.is(offered)))
-    }
-
-    /// Whether a channel may be created by who has the key; where there is none, by
-    /// backends nearby: a web page is none, wherever it is opened.
-    fn may_create(&self, sender: Sender, headers: &HeaderMap) -> Result<(), Refusal> {
-        let refuse = |status, why: &str| Err(Refusal::new(status, why).because("wrong_key"));
-        match (&self.publishers.key, bearer(headers)) {
-            (Some(_), _) if self.has_key(headers) => Ok(()),
-            (Some(_), Some(_)) => refuse(StatusCode::FORBIDDEN, "this is not the key"),
-            (Some(_), None) => refuse(
-                StatusCode::UNAUTHORIZED,
-                "to create a channel the key is needed, as `Authorization: Bearer KEY`",
-            ),
-            (None, _) if sender.is_private() && !headers.contains_key(header::ORIGIN) => Ok(()),
-            (None, _) if sender.doubtful => refuse(
-                StatusCode::FORBIDDEN,
-                "without a key channels are created from private addresses only, and this \
-                 came through a proxy that --trusted-proxy does not name",
-            ),
-            (None, _) => refuse(
-                StatusCode::FORBIDDEN,
-                "without a key channels are created from private addresses only, and by no \
-                 web page: the server needs --push-key",
-            ),
-        }
-    }
-}
-
-/// Reads what is not looked at: as much as publishers usually send.
-async fn drain(body: Body) {
-    // Where it is more, the connection ends.
-    let _ = read_body(body, SMALL_BODY).await;
 }
 
 fn named(channel: &str) -> Result<RoomName, Refusal> {

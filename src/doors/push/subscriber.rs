@@ -10,15 +10,15 @@ use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::Channels;
+use super::asked::{self, Ask, Verb};
 use super::outlet::PushOutlet;
-use super::protocol::{self, Ask, Verb};
 use super::refusal::Refusal;
 use crate::core::client::Client;
 use crate::core::error::Error;
 use crate::core::hub::Hub;
 use crate::core::name::RoomName;
 use crate::core::outlet::{CloseReason, Outlet};
-use crate::doors::{Ended, Reader};
+use crate::doors::{Ended, Reader, Silence};
 use crate::net::{Upgraded, Wire};
 
 /// The largest message that is read: a channel's name of 128 characters, each
@@ -39,7 +39,7 @@ pub(super) async fn serve(channels: &Channels, stream: Upgraded, wire: Wire) {
         Err(_stopping) => return outlet.close(CloseReason::Stopping),
     };
     outlet.introduce(client.id());
-    let mut reader = Reader::new(stream, wire, MESSAGE_MOST).await;
+    let mut reader = Reader::new(stream, wire, MESSAGE_MOST, Silence::default()).await;
     loop {
         let answered = match reader.next().await {
             Ok(Message::Text(text)) => answer(hub, &client, &outlet, text.as_bytes()).await,
@@ -70,7 +70,7 @@ async fn answer(
     outlet: &Arc<PushOutlet>,
     text: &[u8],
 ) -> Result<(), Refusal> {
-    let ask = protocol::ask(text).and_then(|ask| {
+    let ask = asked::ask(text).and_then(|ask| {
         check_uuid(client, &ask)?;
         let channel = RoomName::parse(&ask.channel).map_err(Error::from)?;
         Ok((ask, channel))

@@ -37,7 +37,7 @@ use socketioxide::{ParserConfig, SocketIo, TransportType};
 use crate::core::error::Error;
 use crate::core::hub::Hub;
 use crate::core::name::NamespaceName;
-use crate::core::namespace::{self, Namespace, Protocol};
+use crate::core::namespace::{self, Namespace, Protocol, Rooms};
 use crate::core::outlet::OUTLET_QUEUE;
 
 pub use front::Front;
@@ -53,7 +53,8 @@ use sessions::Sessions;
 /// escapes fits as well. It bounds what a client can make the engine hold; the
 /// namespace's own limit is the rule.
 fn packet_bytes(hub: &Hub) -> usize {
-    let limits = hub.namespaces().map(|n| n.limits.message_bytes);
+    let known = hub.namespaces().filter(|namespace| is_known(namespace));
+    let limits = known.map(|n| n.limits.message_bytes);
     2 * limits
         .max()
         .unwrap_or_default()
@@ -119,7 +120,7 @@ pub fn service(
     };
     // An EIO 3 client is connected to `/` before it can ask for anything else.
     io.ns("/", root);
-    for namespace in hub.namespaces() {
+    for namespace in hub.namespaces().filter(|namespace| is_known(namespace)) {
         let door = Door {
             hub: hub.clone(),
             namespace: namespace.name.clone(),
@@ -131,7 +132,8 @@ pub fn service(
         let why = hub.refusal(&namespace.name)?;
         Some(why.to_string())
     };
-    let names = hub.namespaces().map(|n| (n.name.to_string(), refusal(n)));
+    let known = hub.namespaces().filter(|namespace| is_known(namespace));
+    let names = known.map(|n| (n.name.to_string(), refusal(n)));
     let names = names.chain([("/".to_owned(), None)]).collect();
     let front = Front {
         engine: service,
@@ -144,7 +146,13 @@ pub fn service(
 
 /// Whether clients can join the namespace's rooms.
 pub fn is_served(namespace: &Namespace) -> bool {
-    namespace.reserved.is_none()
+    namespace.reserved.is_none() && is_known(namespace)
+}
+
+/// Whether clients can ask for the namespace at all: not where each has a room to
+/// itself, which another door gives.
+fn is_known(namespace: &Namespace) -> bool {
+    namespace.rooms != Rooms::Own
 }
 
 /// One namespace as a Socket.IO namespace.

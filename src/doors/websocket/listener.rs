@@ -12,7 +12,7 @@ use super::target::Target;
 use crate::core::error::Error;
 use crate::core::hub::Hub;
 use crate::core::outlet::CloseReason;
-use crate::doors::Reader;
+use crate::doors::{Reader, Silence};
 use crate::net::frame::close_frame;
 use crate::net::{Upgraded, Wire};
 
@@ -36,7 +36,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, target: Target, stream: Upgraded, wire
         debug!(%refused, room = %target.room, "a raw listener can't join");
         wire.close(close_frame(code_of(&refused), refused.code()));
     }
-    let mut reader = Reader::new(stream, wire, MESSAGE_MOST).await;
+    let mut reader = Reader::new(stream, wire, MESSAGE_MOST, Silence::default()).await;
     loop {
         tokio::select! {
             read = reader.next() => match read {

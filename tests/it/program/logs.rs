@@ -145,6 +145,29 @@ async fn a_failed_start_is_logged_in_the_format() {
     }
 }
 
+/// What ends it is said even where nothing is logged.
+#[tokio::test]
+async fn the_log_is_as_loud_and_as_coloured_as_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_listener, port) = taken();
+    let options = ["--host", "127.0.0.1", "--port", &port];
+    let rest = ["--zetta-listen", "off", "--log-format", "text"];
+    for (more, logged, coloured) in [
+        (["--log-style", "auto"], true, false),
+        (["--log-style", "always"], true, true),
+        (["--log-level", "error"], true, false),
+        (["--log-level", "off"], false, false),
+    ] {
+        let arguments = [&options[..], &rest, &more].concat();
+        let ended = run(command(folder.path(), &arguments)).await;
+        assert_eq!(ended.code, Some(1));
+        let last = ended.stderr.lines().last().unwrap();
+        assert!(last.contains("is already in use"), "{last}");
+        assert_eq!(last.starts_with("server: "), !logged, "{more:?}: {last}");
+        assert_eq!(last.contains('\u{1b}'), coloured, "{more:?}: {last}");
+    }
+}
+
 /// As in `server 2>&1 | head`: nobody reads the log any more.
 #[tokio::test]
 async fn a_log_that_nobody_takes_stops_nothing() {

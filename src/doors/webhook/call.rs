@@ -1,0 +1,121 @@
+//! One call of the backend, and the ways in which one fails. Knows no connection and
+//! not how calls are made.
+
+use std::error::Error;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use bytes::Bytes;
+use uuid::Uuid;
+
+/// One call: the same each time it is tried.
+#[derive(Clone)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    /// What the client has sent as `Authorization`.
+    pub(super) authorization: Option<HeaderValue>,
+    pub(super) content_type: &'static str,
+    pub(super) body: Bytes,
+    /// The same each time it is tried.
+    pub(super) id: String,
+}
+
+impl Call {
+    pub(super) fn new(
+        method: Method,
+        uri: Uri,
+        authorization: Option<HeaderValue>,
+        content_type: &'static str,
+        body: Bytes,
+    ) -> Self {
+        Self {
+            method,
+            uri,
+            authorization,
+            content_type,
+            body,
+            id: format!("msg_{}", Uuid::new_v4().simple()),
+        }
+    }
+}
+
+/// Why there is no answer that counts.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unanswered {
+    /// It can't be reached, or breaks off.
+    #[error("the backend can't be reached: {0}")]
+    Broken(String),
+    /// It takes too long.
+    #[error("the backend does not answer in time")]
+    Silent,
+    /// It answers with this.
+    #[error("the backend answers {0}")]
+    Status(StatusCode),
+}
+
+/// How one try failed.
+pub(super) struct Failed {
+    pub(super) why: Unanswered,
+    /// Whether it may be otherwise the next time.
+    pub(super) may_pass: bool,
+    /// Whether the backend can't be reached at all: what it answers, and how long it
+    /// takes for that, may be the matter of one call.
+    pub(super) is_outage: bool,
+    /// Whether the connection ended before the answer.
+    pub(super) is_cut: bool,
+    /// After how long.
+    pub(super) after: Duration,
+    /// When it wants to be asked again.
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Failed {
+    fn new(why: Unanswered) -> Self {
+        Self {
+            why,
+            may_pass: true,
+            is_outage: false,
+            is_cut: false,
+            after: Duration::ZERO,
+            retry_after: None,
+        }
+    }
+
+    pub(super) fn silent() -> Self {
+        Self::new(Unanswered::Silent)
+    }
+
+    pub(super) fn broken(error: &(dyn Error + 'static), at_connecting: bool) -> Self {
+        let mut deepest = error;
+        while let Some(cause) = deepest.source() {
+            deepest = cause;
+        }
+        let why = deepest.to_string();
+        Self {
+            is_outage: at_connecting,
+            is_cut: !at_connecting,
+            ..Self::new(Unanswered::Broken(why))
+        }
+    }
+
+    pub(super) fn status(status: StatusCode, headers: &HeaderMap) -> Self {
+        let is_busy = status == StatusCode::TOO_MANY_REQUESTS;
+        let retry_after = headers.get(header::RETRY_AFTER);
+        let seconds = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
+        Self {
+            may_pass: is_busy || status.is_server_error(),
+            retry_after: seconds.map(Duration::from_secs),
+            ..Self::new(Unanswered::Status(status))
+        }
+    }
+
+    /// The word for metrics.
+    pub(super) fn result(&self) -> &'static str {
+        match self.why {
+            Unanswered::Broken(_) => "broken",
+            Unanswered::Silent => "silent",
+            Unanswered::Status(_) => "refused",
+        }
+    }
+}

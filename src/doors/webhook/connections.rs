@@ -1,0 +1,225 @@
+//! The connections of the door by their ids: those that the backend has not answered
+//! for yet, and those that are open. Knows no protocol.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use chrono::{DateTime, Utc};
+use ring::rand::{SystemRandom, generate};
+use tokio::sync::watch;
+
+use super::outlet::{RoomsOutlet, Way};
+use super::protocol::About;
+use crate::core::client::Client;
+use crate::core::error::Error;
+use crate::core::hub::Hub;
+use crate::core::name::{NamespaceName, RoomName};
+use crate::core::namespace::{Namespace, Protocol};
+
+/// Which connection: 128 bits from the operating system, in hexadecimal. Who knows
+/// it on the REST side may write to the client.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Id(RoomName);
+
+impl Id {
+    pub(super) fn random() -> Self {
+        let bits: [u8; 16] = generate(&SystemRandom::new())
+            .expect("TLS needs the system's random numbers too")
+            .expose();
+        let text: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(RoomName::parse(&text).expect("hexadecimal digits are a room's name"))
+    }
+
+    /// What was asked for, if it can be one.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let is_id = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        is_id.then(|| RoomName::parse(text).ok().map(Self))?
+    }
+
+    /// Enough of it for a log: who knows all of it may write to the client.
+    pub(super) fn short(&self) -> &str {
+        &self.0.as_str()[..8]
+    }
+
+    /// The room that the connection has to itself.
+    pub(super) fn room(&self) -> &RoomName {
+        &self.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// All connections, whether they are open yet or not.
+#[derive(Default)]
+pub(super) struct Connections {
+    /// Guards which there are; held to add, find or remove one.
+    known: Mutex<HashMap<Id, watch::Receiver<Phase>>>,
+}
+
+#[derive(Clone)]
+enum Phase {
+    /// The backend has not answered yet.
+    Asked,
+    Open(Arc<Connection>),
+}
+
+/// A connection's place among the others, until this is dropped.
+pub(super) struct Place {
+    all: Arc<Connections>,
+    pub(super) id: Id,
+    phase: watch::Sender<Phase>,
+}
+
+impl Connections {
+    /// A new connection, which the backend is about to be asked for.
+    pub(super) fn begin(self: &Arc<Self>) -> Place {
+        let id = Id::random();
+        let (phase, seen) = watch::channel(Phase::Asked);
+        self.lock().insert(id.clone(), seen);
+        Place {
+            all: self.clone(),
+            id,
+            phase,
+        }
+    }
+
+    /// The connection of that id, once the backend has answered for it.
+    pub(super) async fn find(&self, id: &Id) -> Option<Arc<Connection>> {
+        let mut phase = self.lock().get(id).cloned()?;
+        let open = phase
+            .wait_for(|phase| matches!(phase, Phase::Open(_)))
+            .await;
+        match &*open.ok()? {
+            Phase::Open(connection) => Some(connection.clone()),
+            Phase::Asked => None,
+        }
+    }
+
+    /// The connection is not found any more.
+    pub(super) fn forget(&self, id: &Id) {
+        self.lock().remove(id);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Id, watch::Receiver<Phase>>> {
+        self.known.lock().expect("no code panics under this lock")
+    }
+}
+
+impl Place {
+    /// Who waits for the connection, goes on.
+    pub(super) fn open(&self, connection: Arc<Connection>) {
+        self.phase.send_replace(Phase::Open(connection));
+    }
+
+    /// It is not found any more.
+    pub(super) fn forget(&self) {
+        self.all.forget(&self.id);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+/// A connection that is open: where it is from, and the rooms that it is in.
+pub(super) struct Connection {
+    since: DateTime<Utc>,
+    from: IpAddr,
+    hub: Arc<Hub>,
+    way: Way,
+    /// Guards who it is in which namespace, with the rooms there; none at all once
+    /// it is gone. Held while it joins or leaves.
+    clients: Mutex<Option<Clients>>,
+}
+
+type Clients = BTreeMap<NamespaceName, (Arc<Client>, Vec<RoomName>)>;
+
+impl Connection {
+    pub(super) fn new(hub: &Arc<Hub>, way: Way, from: IpAddr) -> Self {
+        Self {
+            since: Utc::now(),
+            from,
+            hub: hub.clone(),
+            way,
+            clients: Mutex::new(Some(BTreeMap::new())),
+        }
+    }
+
+    /// Lets it hear a room as well.
+    pub(super) fn join(&self, namespace: &NamespaceName, room: &RoomName) -> Result<(), Error> {
+        let is_other = |n: &Namespace| n.name == *namespace && n.protocol != Protocol::Room;
+        if self.hub.namespaces().any(is_other) {
+            return Err(Error::NotAllowed {
+                verb: "joining by webhook",
+                namespace: namespace.to_string(),
+            });
+        }
+        let mut clients = self.clients();
+        let clients = clients.as_mut().ok_or(Error::Closing)?;
+        if !clients.contains_key(namespace) {
+            let outlet = Arc::new(RoomsOutlet(self.way.clone()));
+            let client = self.hub.connect(namespace, outlet)?;
+            clients.insert(namespace.clone(), (client, Vec::new()));
+        }
+        let (client, rooms) = clients.get_mut(namespace).expect("it was just put there");
+        let name = client.id().guest_name();
+        let joined = self.hub.join(client, room, Some(name), None, |_| ());
+        if joined.is_ok() && !rooms.contains(room) {
+            rooms.push(room.clone());
+        }
+        self.tidy(clients, namespace);
+        joined
+    }
+
+    /// Lets it hear a room no more.
+    pub(super) fn leave(&self, namespace: &NamespaceName, room: &RoomName) -> Result<(), Error> {
+        let mut clients = self.clients();
+        let clients = clients.as_mut().ok_or(Error::Closing)?;
+        let not_in = || Error::NotInRoom(room.to_string());
+        let (client, rooms) = clients.get_mut(namespace).ok_or_else(not_in)?;
+        self.hub.leave(client, room, || ())?;
+        rooms.retain(|known| known != room);
+        self.tidy(clients, namespace);
+        Ok(())
+    }
+
+    /// Leaves all rooms; it is gone.
+    pub(super) fn end(&self) {
+        for (client, _) in self.clients().take().unwrap_or_default().into_values() {
+            self.hub.disconnect(&client);
+        }
+    }
+
+    pub(super) fn about(&self) -> About {
+        let clients = self.clients();
+        let rooms = clients
+            .iter()
+            .flatten()
+            .flat_map(|(namespace, (_, rooms))| {
+                rooms.iter().map(move |room| format!("{namespace}/{room}"))
+            });
+        About::new(self.since, self.from.to_string(), rooms.collect())
+    }
+
+    /// Is nobody in a namespace where it is in no room.
+    fn tidy(&self, clients: &mut Clients, namespace: &NamespaceName) {
+        let is_idle = |(_, rooms): &(_, Vec<_>)| rooms.is_empty();
+        if clients.get(namespace).is_some_and(is_idle)
+            && let Some((client, _)) = clients.remove(namespace)
+        {
+            self.hub.disconnect(&client);
+        }
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Option<Clients>> {
+        self.clients.lock().expect("no code panics under this lock")
+    }
+}

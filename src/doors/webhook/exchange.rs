@@ -1,0 +1,114 @@
+//! What a client sends, given to the backend one message after the other, while the
+//! connection lasts. Knows neither how it began nor what is said of its end.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::Method;
+use futures_util::future::OptionFuture;
+use tokio::time::{Sleep, sleep};
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tracing::warn;
+
+use super::Webhook;
+use super::call::Unanswered;
+use super::connection::{Accepted, call};
+use super::connections::Connection;
+use super::outlet::Way;
+use super::protocol;
+use super::waiting::{Message, Waiting};
+use crate::core::client::Client;
+use crate::core::outlet::CloseReason;
+use crate::doors::{Ended, Reader, Silence};
+use crate::net::Upgraded;
+
+/// How long a client is not read that sends too many pings.
+const TOO_FAST: Duration = Duration::from_secs(1);
+
+/// Gives what the client sends to the backend, one message after the other, until
+/// the client is gone or closed and all that it sent before is delivered; or can't be.
+/// What is to be read of it still, if it is not gone.
+pub(super) async fn exchange(
+    door: &Webhook,
+    accepted: &Accepted,
+    client: &Arc<Client>,
+    connection: &Connection,
+    stream: Upgraded,
+    way: Way,
+) -> Option<Reader> {
+    let silence = Silence {
+        ping_every: door.backend.settings().timeout,
+        unanswered: 1,
+    };
+    let mut reader = Reader::new(stream, way.wire, door.message_most, silence).await;
+    let mut waiting = Waiting::new(door.waiting.clone());
+    let mut delivering: Option<Delivery<'_>> = None;
+    let mut unread: Option<Pin<Box<Sleep>>> = None;
+    let (mut ended, mut in_vain) = (false, false);
+    loop {
+        if delivering.is_none() {
+            let next = waiting.front().cloned();
+            delivering = next.map(|message| deliver(door, accepted, message));
+        }
+        if (ended || in_vain) && delivering.is_none() {
+            return (!ended).then_some(reader);
+        }
+        tokio::select! {
+            read = reader.next(), if !ended && unread.is_none() && waiting.has_room() => match read {
+                Ok(_) if in_vain => {}
+                Ok(Frame::Text(text)) => waiting.push(Message {
+                    body: text.into(),
+                    is_text: true,
+                }),
+                Ok(Frame::Binary(body)) => waiting.push(Message { body, is_text: false }),
+                Ok(_) => {
+                    if door.hub.misunderstood(client).is_err() {
+                        unread = Some(Box::pin(sleep(TOO_FAST)));
+                    }
+                }
+                Err(why) => {
+                    if why == Ended::TooBig {
+                        door.hub.close(client, CloseReason::TooBig);
+                    }
+                    // What it has said may take its time yet; it hears nothing more.
+                    connection.end();
+                    accepted.place.forget();
+                    ended = true;
+                }
+            },
+            Some(()) = OptionFuture::from(unread.as_mut()) => unread = None,
+            Some(delivered) = OptionFuture::from(delivering.as_mut()) => {
+                delivering = None;
+                waiting.pop();
+                if let Err(why) = delivered {
+                    warn!(connection = accepted.place.id.short(), %why, "a message was not delivered");
+                    metrics::counter!("roomcast_webhook_undelivered_total").increment(1);
+                    door.hub.close(client, CloseReason::Undeliverable);
+                    waiting.clear();
+                }
+            }
+            () = way.closed.cancelled(), if !in_vain => {
+                connection.end();
+                accepted.place.forget();
+                in_vain = true;
+            }
+        }
+    }
+}
+
+/// Reads on in vain until the client is gone: else it would not see why it is closed.
+pub(super) async fn drain(reader: Option<Reader>) {
+    if let Some(mut reader) = reader {
+        while reader.next().await.is_ok() {}
+    }
+}
+
+type Delivery<'a> = Pin<Box<dyn Future<Output = Result<(), Unanswered>> + Send + 'a>>;
+
+fn deliver<'a>(door: &'a Webhook, accepted: &Accepted, message: Message) -> Delivery<'a> {
+    let Accepted { place, peer, .. } = accepted;
+    let content_type = protocol::media_type(&message.body, message.is_text);
+    let call = call(door, place, peer, Method::PUT, content_type, message.body);
+    Box::pin(async move { door.backend.deliver(&call).await })
+}

@@ -1,0 +1,105 @@
+//! The outbound halves of a connection: what is pushed to it alone goes out as it is,
+//! what happens in the other rooms that it is in as events. Knows no backend.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::payload::Payload;
+use crate::core::encoded::Format;
+use crate::core::event::Event;
+use crate::core::name::RoomName;
+use crate::core::outlet::{CloseReason, Outlet};
+use crate::net::frame::{binary_frame, close_frame, text_frame};
+use crate::net::{Untaken, Wire};
+
+const PUSHED: Format = Format("webhook push");
+const EVENT: Format = Format("webhook event");
+
+/// The close code of an end that was wished for (RFC 6455, section 7.4.1).
+const NORMAL: u16 = 1000;
+
+/// The way to the client, with word of its end.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) wire: Wire,
+    /// The door has closed the connection: what the client still sends is in vain.
+    pub(super) closed: CancellationToken,
+}
+
+/// The half by which the connection's own room is heard.
+pub(super) struct OwnOutlet(pub(super) Way);
+
+/// The half by which other rooms are heard, in one namespace.
+pub(super) struct RoomsOutlet(pub(super) Way);
+
+impl Outlet for OwnOutlet {
+    fn deliver(&self, event: &Arc<Event>) -> Result<(), CloseReason> {
+        let message = &event.publication.message;
+        let frame = event.encoded(PUSHED, || {
+            Payload::read(message).map_or_else(Bytes::new, |p| frame(&p))
+        });
+        if frame.is_empty() {
+            // Behind the last words.
+            self.0.wire.finish(close_frame(NORMAL, ""));
+            self.0.closed.cancel();
+            return Ok(());
+        }
+        send(&self.0.wire, &frame)
+    }
+
+    fn prepare(&self) {
+        self.0.wire.prepare();
+    }
+
+    fn lost(&self, _: &RoomName) -> Result<(), CloseReason> {
+        Err(CloseReason::RoomDeleted)
+    }
+
+    fn close(&self, reason: CloseReason) {
+        close(&self.0, reason);
+    }
+}
+
+impl Outlet for RoomsOutlet {
+    fn deliver(&self, event: &Arc<Event>) -> Result<(), CloseReason> {
+        let frame = event.encoded(EVENT, || text_frame(&[event.json().get()]));
+        send(&self.0.wire, &frame)
+    }
+
+    fn prepare(&self) {
+        self.0.wire.prepare();
+    }
+
+    /// There are other rooms, and its own.
+    fn lost(&self, _: &RoomName) -> Result<(), CloseReason> {
+        Ok(())
+    }
+
+    fn close(&self, reason: CloseReason) {
+        close(&self.0, reason);
+    }
+}
+
+/// A push as a frame; empty where it is the end of the connection.
+pub(super) fn frame(payload: &Payload) -> Bytes {
+    match payload {
+        Payload::Text(_) | Payload::Text64(_) => text_frame(&[payload.bytes()]),
+        Payload::Binary(_) => binary_frame(&[payload.bytes()]),
+        Payload::Close => Bytes::new(),
+    }
+}
+
+fn send(wire: &Wire, frame: &Bytes) -> Result<(), CloseReason> {
+    wire.send(frame).map_err(|untaken| match untaken {
+        Untaken::Gone => CloseReason::Gone,
+        Untaken::Full => CloseReason::TooSlow,
+    })
+}
+
+pub(super) fn close(way: &Way, reason: CloseReason) {
+    let close = close_frame(reason.websocket_code(), reason.code());
+    way.wire.close(close);
+    way.closed.cancel();
+}

@@ -1,0 +1,178 @@
+//! The backend's port: writes to a client, closes it, puts it into rooms, and tells of
+//! it. Translates only; who may is a matter of the key.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, put};
+use tokio::sync::oneshot;
+
+use super::Webhook;
+use super::connections::{Connection, Id};
+use super::payload::Payload;
+use super::protocol::Answer;
+use crate::core::error::Error;
+use crate::core::event::To;
+use crate::core::hub::{Granted, Outside};
+use crate::core::name::{NamespaceName, Nickname, RoomName};
+use crate::core::namespace::Publisher;
+use crate::doors::{Unread, bearer, read_body};
+
+/// What is not for text (RFC 2046, section 4.5.1).
+const BINARY: &str = "application/octet-stream";
+
+pub(super) fn router(door: Arc<Webhook>) -> Router {
+    Router::new()
+        .route("/{id}", get(about).put(write).delete(close))
+        .route("/{id}/rooms/{namespace}/{room}", put(join).delete(leave))
+        .method_not_allowed_fallback(async || {
+            let why = "this takes other methods, which `Allow` names";
+            Answer::bad(StatusCode::METHOD_NOT_ALLOWED, why)
+        })
+        .fallback(async || Answer::bad(StatusCode::BAD_REQUEST, "there is nothing here"))
+        .with_state(door)
+}
+
+/// Somebody who may do all this.
+struct Backend;
+
+impl FromRequestParts<Arc<Webhook>> for Backend {
+    type Rejection = Answer;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Arc<Webhook>) -> Result<Self, Answer> {
+        let refused = |status, why: &str| Err(Answer::refused(status, why));
+        match (&door.key, bearer(&parts.headers)) {
+            (None, _) if !parts.headers.contains_key(header::ORIGIN) => Ok(Self),
+            (None, _) => refused(StatusCode::FORBIDDEN, "this is not for web pages"),
+            (Some(key), Some(offered)) if key.is(offered) => Ok(Self),
+            (Some(_), Some(_)) => refused(StatusCode::FORBIDDEN, "this is not the key"),
+            (Some(_), None) => refused(
+                StatusCode::UNAUTHORIZED,
+                "the key is needed, as `Authorization: Bearer KEY`",
+            ),
+        }
+    }
+}
+
+async fn write(
+    State(door): State<Arc<Webhook>>,
+    _: Backend,
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Answer, Answer> {
+    let (id, _) = find(&door, &named(path)?).await?;
+    let body = read_body(body, door.message_most).await;
+    let body = body.map_err(|unread| match unread {
+        Unread::TooBig => Answer::too_long(),
+        other => Answer::bad(other.status(), other),
+    })?;
+    let declared = headers.get(header::CONTENT_TYPE);
+    let essence = declared.and_then(|kind| kind.to_str().ok()?.split(';').next());
+    let is_binary = essence.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(BINARY));
+    publish(&door, &id, &Payload::of_body(&body, is_binary)).await?;
+    Ok(Answer::ok())
+}
+
+async fn close(
+    State(door): State<Arc<Webhook>>,
+    _: Backend,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Answer, Answer> {
+    let (id, _) = find(&door, &named(path)?).await?;
+    publish(&door, &id, &Payload::Close).await?;
+    // From here on it is not found: nobody is told that something reached it.
+    door.connections.forget(&id);
+    Ok(Answer::ok())
+}
+
+async fn about(
+    State(door): State<Arc<Webhook>>,
+    _: Backend,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Answer, Answer> {
+    let (_, connection) = find(&door, &named(path)?).await?;
+    Ok(Answer::about(connection.about()))
+}
+
+type InRoom = Result<Path<(String, String, String)>, PathRejection>;
+
+async fn join(
+    State(door): State<Arc<Webhook>>,
+    _: Backend,
+    path: InRoom,
+) -> Result<Answer, Answer> {
+    let (connection, namespace, room) = connection_and_room(&door, path).await?;
+    connection.join(&namespace, &room)?;
+    Ok(Answer::ok())
+}
+
+async fn leave(
+    State(door): State<Arc<Webhook>>,
+    _: Backend,
+    path: InRoom,
+) -> Result<Answer, Answer> {
+    let (connection, namespace, room) = connection_and_room(&door, path).await?;
+    connection.leave(&namespace, &room)?;
+    Ok(Answer::ok())
+}
+
+async fn connection_and_room(
+    door: &Webhook,
+    path: InRoom,
+) -> Result<(Arc<Connection>, NamespaceName, RoomName), Answer> {
+    let (id, namespace, room) = named(path)?;
+    let (_, connection) = find(door, &id).await?;
+    let namespace = NamespaceName::parse(&format!("/{namespace}")).map_err(Error::from)?;
+    let room = RoomName::parse(&room).map_err(Error::from)?;
+    Ok((connection, namespace, room))
+}
+
+/// What the path names.
+fn named<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Answer> {
+    let Path(named) = path.map_err(|wrong| Answer::bad(StatusCode::BAD_REQUEST, wrong))?;
+    Ok(named)
+}
+
+async fn find(door: &Webhook, id: &str) -> Result<(Id, Arc<Connection>), Answer> {
+    let id = Id::parse(id).ok_or_else(Answer::not_found)?;
+    let found = door.connections.find(&id).await;
+    Ok((id, found.ok_or_else(Answer::not_found)?))
+}
+
+/// Publishes in the connection's own room.
+async fn publish(door: &Webhook, id: &Id, payload: &Payload) -> Result<(), Answer> {
+    let (tell, told) = oneshot::channel();
+    let from = Outside {
+        publisher: Publisher::Http,
+        namespace: &door.namespace,
+        room: id.room().clone(),
+        sender: Nickname::http(),
+        to: To::Everybody,
+        message: payload.message(),
+        retain: &[],
+        granted: Granted::default(),
+    };
+    // Whoever asked may have gone.
+    door.hub
+        .publish(from, Box::new(|done| drop(tell.send(done))));
+    // The broker has dropped it: it is stopping.
+    told.await.unwrap_or(Err(Error::Closing))?;
+    Ok(())
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let head = [
+            (header::CONTENT_TYPE, "application/json"),
+            (header::CACHE_CONTROL, "no-store"),
+        ];
+        (self.status, head, self.json()).into_response()
+    }
+}
