@@ -15,6 +15,7 @@ pub mod healthcheck;
 pub mod ingest;
 pub mod logging;
 pub mod metrics;
+mod more_doors;
 pub mod namespaces;
 pub mod net;
 pub mod nowplaying;
@@ -23,24 +24,21 @@ mod ports;
 pub mod problem;
 pub mod report;
 pub mod simulate;
+mod stopping;
 pub mod store;
 
-use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
-use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::core::broker::Memory;
@@ -53,16 +51,10 @@ use crate::ingest::zetta;
 use crate::net::{Connections, Limits, tls};
 use crate::nowplaying::Station;
 use crate::nowplaying::feed::Feed;
-use crate::ports::Ports;
+use crate::ports::{Ports, address};
+use crate::stopping::stop;
+pub use crate::stopping::{STOP_LIMIT, Stopped};
 use crate::store::{Opened, Store, Writing};
-
-/// How long clients may take to go when the server stops: what a supervisor
-/// usually grants, and half of the deadline of a single stalled write.
-pub const STOP_LIMIT: Duration = Duration::from_secs(10);
-
-/// How long clients have for what they were told before the engine ends those
-/// polls that are left: more than a round trip to a phone.
-const BY_THEMSELVES: Duration = Duration::from_secs(1);
 
 /// A server that has everything it needs open, and serves nothing yet.
 pub struct Server {
@@ -90,13 +82,6 @@ pub fn check(config: &Config) -> anyhow::Result<String> {
     opening::check(config)
 }
 
-/// How a server has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stopped {
-    /// How many connections had to be cut, since they did not end by themselves.
-    pub cut: usize,
-}
-
 impl Server {
     /// Loads the namespaces and the certificate, opens the ports, and the state.
     ///
@@ -122,7 +107,7 @@ impl Server {
             }
             None => (Hub::new(namespaces, Memory), None),
         };
-        let webhook = webhook(&config, &ports, &hub)?;
+        let webhook = more_doors::webhook(&config, &ports, &hub)?;
         let writing = match &store {
             Some(store) => Some(store.start(hub.clone())?),
             None => None,
@@ -156,18 +141,18 @@ impl Server {
 
     /// Where the port more for raw WebSockets listens, if there is one.
     pub fn gateway_address(&self) -> Option<SocketAddr> {
-        self.ports.gateway.as_ref()?.local_addr().ok()
+        self.ports.more.gateway.as_ref()?.local_addr().ok()
     }
 
     /// Where publishers and subscribers of the push door connect, if they can.
     pub fn push_addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let push = self.ports.push.as_ref()?;
+        let push = self.ports.more.push.as_ref()?;
         Some((push.http.local_addr().ok()?, push.ws.local_addr().ok()?))
     }
 
     /// Where clients and the backend of the webhook door connect, if they can.
     pub fn webhook_addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let webhook = self.ports.webhook.as_ref()?;
+        let webhook = self.ports.more.webhook.as_ref()?;
         Some((
             webhook.ws.local_addr().ok()?,
             webhook.rest.local_addr().ok()?,
@@ -187,10 +172,6 @@ impl Server {
     /// What listens where, for the log at start-up.
     pub fn summary(&self) -> Vec<(&'static str, String)> {
         let scheme = self.config.tls.scheme();
-        let address = |listener: &TcpListener| match listener.local_addr() {
-            Ok(address) => address.to_string(),
-            Err(error) => error.to_string(),
-        };
         let main = address(&self.ports.main);
         let namespaces = self.hub.namespaces();
         let namespaces = namespaces.filter(|namespace| doors::socketio::is_served(namespace));
@@ -211,21 +192,7 @@ impl Server {
             lines.push(("certificate", format!("{}, until {until}", cert.display())));
         }
         let ws = self.config.tls.websocket_scheme();
-        if let Some(gateway) = &self.ports.gateway {
-            let url = format!("{ws}://{}/?target=metadata", address(gateway));
-            lines.push(("gateway", url));
-        }
-        if let Some(push) = &self.ports.push {
-            lines.push(("push http", format!("{scheme}://{}/", address(&push.http))));
-            lines.push(("push ws", format!("{ws}://{}/", address(&push.ws))));
-        }
-        if let Some(webhook) = &self.ports.webhook {
-            lines.push(("webhook ws", format!("{ws}://{}/", address(&webhook.ws))));
-            lines.push((
-                "webhook REST",
-                format!("{scheme}://{}/", address(&webhook.rest)),
-            ));
-        }
+        lines.extend(self.ports.more.summary(scheme, ws));
         let zetta = self
             .ports
             .zetta
@@ -299,29 +266,13 @@ impl Server {
             ..Limits::default()
         };
         let connections = self.connections.clone();
-        let mut others = Vec::new();
-        if let Some(listener) = self.ports.gateway {
-            others.push((listener, doors::websocket::gateway(self.hub.clone())));
-        }
-        if let (Some(ports), Some(push)) = (self.ports.push, self.config.push) {
-            let channels = doors::push::Channels {
-                hub: self.hub.clone(),
-                namespace: namespaces::push(),
-            };
-            let publishers = doors::push::publishers(doors::push::Publishers {
-                channels: channels.clone(),
-                store: self.store.clone(),
-                trusted: self.config.trusted_proxies.clone().into(),
-                key: push.key,
-                rate: push.rate,
-            });
-            others.push((ports.http, publishers));
-            others.push((ports.ws, doors::push::subscribers(channels)));
-        }
-        if let (Some(ports), Some(webhook)) = (self.ports.webhook, &self.webhook) {
-            others.push((ports.ws, webhook.clients()));
-            others.push((ports.rest, webhook.rest()));
-        }
+        let others = more_doors::routers(
+            self.ports.more,
+            self.config.clone(),
+            &self.hub,
+            self.store.clone(),
+            self.webhook.as_ref(),
+        );
         for (listener, router) in others {
             let service = router.map_request(|request: Request<Incoming>| request.map(Body::new));
             let service = Cors::new(service, self.config.cors_origins.clone(), &[]);
@@ -357,69 +308,4 @@ impl Server {
         }
         stopped
     }
-}
-
-/// The webhook door, where there is a backend.
-fn webhook(config: &Config, ports: &Ports, hub: &Arc<Hub>) -> anyhow::Result<Option<Arc<Webhook>>> {
-    let (Some(webhook), Some(ports)) = (&config.webhook, &ports.webhook) else {
-        return Ok(None);
-    };
-    let local_address = match &webhook.local_address {
-        Some(address) => address.clone(),
-        None => {
-            let port = ports.rest.local_addr()?.port();
-            format!("{}://localhost:{port}", config.tls.scheme())
-        }
-    };
-    let needs = doors::webhook::Needs {
-        hub: hub.clone(),
-        namespace: namespaces::webhook(),
-        backend: doors::webhook::Settings {
-            target: webhook.target.clone(),
-            timeout: webhook.timeout,
-            retry: webhook.retry,
-            ca: webhook.ca.clone(),
-            secret: webhook.secret.clone(),
-        },
-        local_address,
-        message_most: webhook.message_most,
-        key: webhook.key.clone(),
-        trusted: config.trusted_proxies.clone().into(),
-    };
-    let door = Webhook::new(needs).context("--target-ca")?;
-    Ok(Some(door))
-}
-
-/// Tells every client, and waits for them up to [`STOP_LIMIT`].
-async fn stop(hub: &Arc<Hub>, io: socketioxide::SocketIo, connections: &Connections) -> Stopped {
-    let open = connections.open();
-    info!(clients = hub.client_count(), connections = open, "stopping");
-    hub.stop().await;
-    let gone = async {
-        // By themselves first: the engine would say Engine.IO's goodbye between
-        // the last word and the end, after which some SDKs stay away.
-        if timeout(BY_THEMSELVES, connections.wait_closed())
-            .await
-            .is_ok()
-        {
-            return;
-        }
-        // The engine waits for the slowest of its writers: nobody waits for it.
-        let closing = async {
-            io.close().await;
-            pending().await
-        };
-        tokio::select! {
-            () = connections.wait_closed() => {}
-            () = closing => {}
-        }
-    };
-    let cut = match timeout(STOP_LIMIT, gone).await {
-        Ok(()) => 0,
-        Err(_) => connections.kill_all(),
-    };
-    if cut > 0 {
-        warn!(cut, "connections did not end in time and were cut");
-    }
-    Stopped { cut }
 }

@@ -114,61 +114,62 @@ pub fn check_feed(namespaces: &[Namespace]) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// The namespace whose rooms are the channels of the push door.
-pub const PUSH_NAMESPACE: &str = "/push";
-
-/// The same, parsed.
-pub fn push() -> NamespaceName {
-    NamespaceName::parse(PUSH_NAMESPACE).expect("it is a namespace's name")
+/// What a door needs of a namespace.
+pub struct DoorNeeds {
+    option: &'static str,
+    /// Its name.
+    pub namespace: &'static str,
+    /// Whose its rooms are.
+    pub rooms: Rooms,
+    word: &'static str,
 }
 
-/// Checks that the push door finds the namespace whose rooms it creates.
-///
-/// # Errors
-/// It is missing or reserved, or its rooms are not created by backends.
-pub fn check_push(namespaces: &[Namespace]) -> Result<(), Unfit> {
-    let wrong = |why: &str| Unfit {
-        option: "push",
-        namespace: PUSH_NAMESPACE,
-        why: why.to_owned(),
-    };
-    let found = find(namespaces, PUSH_NAMESPACE).map_err(wrong)?;
-    if found.rooms != Rooms::Created {
-        return Err(wrong("its rooms are not \"created\""));
-    }
-    if !found.publishers.contains(&Publisher::Http) {
-        return Err(wrong("\"http\" is not among its publishers"));
-    }
-    Ok(())
-}
+/// The push door, whose channels are the rooms.
+pub const PUSH: DoorNeeds = DoorNeeds {
+    option: "push",
+    namespace: "/push",
+    rooms: Rooms::Created,
+    word: "created",
+};
 
-/// The namespace whose rooms are the connections of the webhook door.
-pub const WEBHOOK_NAMESPACE: &str = "/webhook";
+/// The webhook door, of which each connection has a room.
+pub const WEBHOOK: DoorNeeds = DoorNeeds {
+    option: "target-address",
+    namespace: "/webhook",
+    rooms: Rooms::Own,
+    word: "own",
+};
 
-/// The same, parsed.
-pub fn webhook() -> NamespaceName {
-    NamespaceName::parse(WEBHOOK_NAMESPACE).expect("it is a namespace's name")
-}
+impl DoorNeeds {
+    /// The namespace's name, parsed.
+    pub fn name(&self) -> NamespaceName {
+        NamespaceName::parse(self.namespace).expect("it is a namespace's name")
+    }
 
-/// Checks that the webhook door finds the namespace whose clients have rooms of their
-/// own.
-///
-/// # Errors
-/// It is missing or reserved, or its clients have none.
-pub fn check_webhook(namespaces: &[Namespace]) -> Result<(), Unfit> {
-    let wrong = |why: &str| Unfit {
-        option: "target-address",
-        namespace: WEBHOOK_NAMESPACE,
-        why: why.to_owned(),
-    };
-    let found = find(namespaces, WEBHOOK_NAMESPACE).map_err(wrong)?;
-    if found.rooms != Rooms::Own {
-        return Err(wrong("its rooms are not \"own\""));
+    /// Whether this is the namespace, as the door needs it.
+    pub fn is_met_by(&self, namespace: &Namespace) -> bool {
+        namespace.name.as_str() == self.namespace && namespace.rooms == self.rooms
     }
-    if !found.publishers.contains(&Publisher::Http) {
-        return Err(wrong("\"http\" is not among its publishers"));
+
+    /// Checks that the door finds the namespace.
+    ///
+    /// # Errors
+    /// It is missing or reserved, or its rooms are others.
+    pub fn check(&self, namespaces: &[Namespace]) -> Result<(), Unfit> {
+        let wrong = |why: &str| Unfit {
+            option: self.option,
+            namespace: self.namespace,
+            why: why.to_owned(),
+        };
+        let found = find(namespaces, self.namespace).map_err(wrong)?;
+        if found.rooms != self.rooms {
+            return Err(wrong(&format!("its rooms are not \"{}\"", self.word)));
+        }
+        if !found.publishers.contains(&Publisher::Http) {
+            return Err(wrong("\"http\" is not among its publishers"));
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The namespace of the protocol "room" that has this name.

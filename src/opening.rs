@@ -6,7 +6,7 @@ use tracing::warn;
 
 use crate::config::{Config, Tls, token_variable};
 use crate::core::namespace::{Namespace, Publisher, Rooms};
-use crate::namespaces::{PUSH_NAMESPACE, WEBHOOK_NAMESPACE};
+use crate::namespaces::{PUSH, WEBHOOK};
 use crate::net::tls;
 use crate::store::{Opened, Store, StoreError};
 use crate::{namespaces, net};
@@ -45,22 +45,17 @@ pub(crate) fn connections_most(asked: usize) -> usize {
 
 pub(crate) fn namespaces(config: &Config) -> anyhow::Result<Vec<Namespace>> {
     let mut namespaces = namespaces::load(config.namespaces.as_deref())?;
-    let mut closed = Vec::new();
-    match config.push {
-        Some(_) => namespaces::check_push(&namespaces)?,
-        None => closed.push((PUSH_NAMESPACE, Rooms::Created)),
+    for (door, is_on) in [
+        (&PUSH, config.push.is_some()),
+        (&WEBHOOK, config.webhook.is_some()),
+    ] {
+        match is_on {
+            true => door.check(&namespaces)?,
+            // Closed unless it is asked for, at every door; but not what somebody else
+            // calls so.
+            false => namespaces.retain(|namespace| !door.is_met_by(namespace)),
+        }
     }
-    match config.webhook {
-        Some(_) => namespaces::check_webhook(&namespaces)?,
-        None => closed.push((WEBHOOK_NAMESPACE, Rooms::Own)),
-    }
-    // Closed unless they are asked for, at every door; but not what somebody calls so.
-    namespaces.retain(|namespace| {
-        let is_one = |(name, rooms): &(&str, Rooms)| {
-            namespace.name.as_str() == *name && namespace.rooms == *rooms
-        };
-        !closed.iter().any(is_one)
-    });
     for (name, token) in &config.tokens {
         let found = namespaces.iter_mut().find(|namespace| {
             namespace.name == *name

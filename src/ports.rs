@@ -10,9 +10,14 @@ use crate::net::{BindError, bind};
 /// What the server listens on.
 pub(crate) struct Ports {
     pub(crate) main: TcpListener,
+    pub(crate) zetta: Option<TcpListener>,
+    pub(crate) more: MorePorts,
+}
+
+/// What doors listen on that have ports of their own.
+pub(crate) struct MorePorts {
     /// One more for raw WebSockets.
     pub(crate) gateway: Option<TcpListener>,
-    pub(crate) zetta: Option<TcpListener>,
     pub(crate) push: Option<PushPorts>,
     pub(crate) webhook: Option<WebhookPorts>,
 }
@@ -55,10 +60,41 @@ impl Ports {
         };
         Ok(Self {
             main: bind(config.listen, "--port")?,
-            gateway: optional(config.gateway_listen, "--gateway-listen")?,
             zetta: optional(config.zetta_listen, "--zetta-listen")?,
-            push,
-            webhook,
+            more: MorePorts {
+                gateway: optional(config.gateway_listen, "--gateway-listen")?,
+                push,
+                webhook,
+            },
         })
+    }
+}
+
+impl MorePorts {
+    /// What listens where, with the schemes of HTTP and of WebSockets.
+    pub(crate) fn summary(&self, http: &str, ws: &str) -> Vec<(&'static str, String)> {
+        let mut lines = Vec::new();
+        if let Some(gateway) = &self.gateway {
+            let url = format!("{ws}://{}/?target=metadata", address(gateway));
+            lines.push(("gateway", url));
+        }
+        if let Some(push) = &self.push {
+            lines.push(("push http", format!("{http}://{}/", address(&push.http))));
+            lines.push(("push ws", format!("{ws}://{}/", address(&push.ws))));
+        }
+        if let Some(webhook) = &self.webhook {
+            lines.push(("webhook ws", format!("{ws}://{}/", address(&webhook.ws))));
+            let rest = format!("{http}://{}/", address(&webhook.rest));
+            lines.push(("webhook REST", rest));
+        }
+        lines
+    }
+}
+
+/// Where it listens, for people.
+pub(crate) fn address(listener: &TcpListener) -> String {
+    match listener.local_addr() {
+        Ok(address) => address.to_string(),
+        Err(error) => error.to_string(),
     }
 }

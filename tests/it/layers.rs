@@ -35,6 +35,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("healthcheck", &[]),
     ("report", &["config", "store", "nowplaying"]),
     ("ports", &["config", "net"]),
+    ("stopping", &["net", "core"]),
+    (
+        "more_doors",
+        &["config", "doors", "namespaces", "ports", "store", "core"],
+    ),
     ("opening", &["config", "namespaces", "store", "net", "core"]),
     ("ingest", &["ingest", "nowplaying", "store", "net", "core"]),
     ("doors", &["doors", "nowplaying", "store", "net", "core"]),

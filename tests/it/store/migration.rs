@@ -67,7 +67,7 @@ async fn a_file_of_schema_1_becomes_one_of_today_with_all_that_it_has() {
     server.stop().await;
     make_older(state.path());
 
-    let (push, room) = (namespaces::push(), RoomName::parse("c").unwrap());
+    let (push, room) = (namespaces::PUSH.name(), RoomName::parse("c").unwrap());
     let mut token: Option<Token> = None;
     for _ in 0..2 {
         let server = TestServer::start_in(state.path(), &PUSH).await;

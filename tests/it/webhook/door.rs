@@ -29,7 +29,7 @@ pub struct Door {
 pub fn needs(backend: &Backend) -> Needs {
     Needs {
         hub: Hub::new(namespaces::load(None).unwrap(), Memory),
-        namespace: namespaces::webhook(),
+        namespace: namespaces::WEBHOOK.name(),
         backend: Settings {
             target: backend.target().parse().unwrap(),
             timeout: Duration::from_secs(30),

@@ -32,7 +32,7 @@ test('nothing that works is closed for its silence', async () => {
   const patience = Number(await found(NGINX, /proxy_read_timeout (\d+)s;/));
   for (const [file, constant] of [
     ['src/doors/socketio/mod.rs', 'PING_INTERVAL'],
-    ['src/doors/websocket/listener.rs', 'PING_EVERY'],
+    ['src/doors/socket.rs', 'PING_EVERY'],
     ['src/doors/sse.rs', 'HEARTBEAT'],
   ]) {
     // One that is lost, and a slow network's time for the next.
@@ -42,7 +42,7 @@ test('nothing that works is closed for its silence', async () => {
 });
 
 test('times are in the order that their owners rely on', async () => {
-  const stop = await seconds('src/lib.rs', 'STOP_LIMIT');
+  const stop = await seconds('src/stopping.rs', 'STOP_LIMIT');
   const idle = await seconds('src/net/limits.rs', 'HEADER');
   const answer = await seconds('src/healthcheck.rs', 'ANSWER_WITHIN');
   const ofNginx = async (pattern) => Number(await found(NGINX, pattern));

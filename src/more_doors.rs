@@ -1,0 +1,85 @@
+//! The doors that have ports of their own, made of what a [`Config`] asks for. Nothing
+//! is served here.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use tokio::net::TcpListener;
+
+use crate::config::Config;
+use crate::core::hub::Hub;
+use crate::doors::webhook::Webhook;
+use crate::doors::{push, webhook, websocket};
+use crate::namespaces;
+use crate::ports::{MorePorts, Ports};
+use crate::store::Store;
+
+/// What answers on which of the ports.
+pub(crate) fn routers(
+    ports: MorePorts,
+    config: Config,
+    hub: &Arc<Hub>,
+    store: Option<Store>,
+    webhook: Option<&Arc<Webhook>>,
+) -> Vec<(TcpListener, Router)> {
+    let mut routers = Vec::new();
+    if let Some(listener) = ports.gateway {
+        routers.push((listener, websocket::gateway(hub.clone())));
+    }
+    if let (Some(ports), Some(settings)) = (ports.push, config.push) {
+        let channels = push::Channels {
+            hub: hub.clone(),
+            namespace: namespaces::PUSH.name(),
+        };
+        let publishers = push::publishers(push::Publishers {
+            channels: channels.clone(),
+            store,
+            trusted: config.trusted_proxies.into(),
+            key: settings.key,
+            rate: settings.rate,
+        });
+        routers.push((ports.http, publishers));
+        routers.push((ports.ws, push::subscribers(channels)));
+    }
+    if let (Some(ports), Some(webhook)) = (ports.webhook, webhook) {
+        routers.push((ports.ws, webhook.clients()));
+        routers.push((ports.rest, webhook.rest()));
+    }
+    routers
+}
+
+/// The webhook door, where there is a backend.
+pub(crate) fn webhook(
+    config: &Config,
+    ports: &Ports,
+    hub: &Arc<Hub>,
+) -> anyhow::Result<Option<Arc<Webhook>>> {
+    let (Some(settings), Some(ports)) = (&config.webhook, &ports.more.webhook) else {
+        return Ok(None);
+    };
+    let local_address = match &settings.local_address {
+        Some(address) => address.clone(),
+        None => {
+            let port = ports.rest.local_addr()?.port();
+            format!("{}://localhost:{port}", config.tls.scheme())
+        }
+    };
+    let needs = webhook::Needs {
+        hub: hub.clone(),
+        namespace: namespaces::WEBHOOK.name(),
+        backend: webhook::Settings {
+            target: settings.target.clone(),
+            timeout: settings.timeout,
+            retry: settings.retry,
+            ca: settings.ca.clone(),
+            secret: settings.secret.clone(),
+        },
+        local_address,
+        message_most: settings.message_most,
+        key: settings.key.clone(),
+        trusted: config.trusted_proxies.clone().into(),
+    };
+    let door = Webhook::new(needs).context("--target-ca")?;
+    Ok(Some(door))
+}
