@@ -16,6 +16,11 @@ use super::wire::Untaken;
 /// write takes some microseconds.
 const AT_ONCE: usize = 16;
 
+/// Up to this length the two parts of a frame are put side by side and written as one:
+/// the kernel takes more time for two parts than that (measured at 429 bytes: 1.24 x a
+/// loop of `send(2)`, against 0.99 x).
+const JOINED_MOST: usize = 1024;
+
 /// What goes out, and what waits to; behind the socket's lock.
 #[derive(Default)]
 #[repr(C)]
@@ -316,7 +321,19 @@ impl Out {
         match parts {
             [whole] => self.write(kernel, whole),
             [own, shared] if self.tls.is_none() => {
-                or_zero(kernel.try_write_vectored(&[IoSlice::new(own), IoSlice::new(shared)]))
+                let length = own.len() + shared.len();
+                let mut joined = [0; JOINED_MOST];
+                match joined.get_mut(..length) {
+                    Some(joined) => {
+                        let (before, behind) = joined.split_at_mut(own.len());
+                        before.copy_from_slice(own);
+                        behind.copy_from_slice(shared);
+                        or_zero(kernel.try_write(joined))
+                    }
+                    None => or_zero(
+                        kernel.try_write_vectored(&[IoSlice::new(own), IoSlice::new(shared)]),
+                    ),
+                }
             }
             _ => {
                 let mut written = 0;
