@@ -85,7 +85,11 @@ pub(super) async fn exchange(
                     warn!(connection = accepted.place.id.short(), %why, "a message was not delivered");
                     metrics::counter!("roomcast_webhook_undelivered_total").increment(1);
                     door.hub.close(client, CloseReason::Undeliverable);
+                    // At once: what comes behind it may not be delivered instead.
+                    connection.end();
+                    accepted.place.forget();
                     waiting.clear();
+                    in_vain = true;
                 }
             }
             () = way.closed.cancelled(), if !in_vain => {
