@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::out::Out;
 use super::socket::{Kill, Socket};
+use crate::core::outlet::CloseReason;
 
 /// Writes frames to one connection from anywhere; clones are the same wire.
 ///
@@ -26,6 +27,16 @@ pub enum Untaken {
     /// `OWN_BYTES_MOST`.
     #[error("too much waits for this peer")]
     Full,
+}
+
+impl From<Untaken> for CloseReason {
+    /// What it means for the client whose frame it was.
+    fn from(untaken: Untaken) -> Self {
+        match untaken {
+            Untaken::Gone => Self::Gone,
+            Untaken::Full => Self::TooSlow,
+        }
+    }
 }
 
 impl Wire {

@@ -12,8 +12,8 @@ use crate::core::encoded::Format;
 use crate::core::event::Event;
 use crate::core::name::RoomName;
 use crate::core::outlet::{CloseReason, Outlet};
+use crate::net::Wire;
 use crate::net::frame::{close_frame, text_frame, text_frame_before};
-use crate::net::{Untaken, Wire};
 
 /// What of a push is the same for all subscribers.
 const PUSH_MESSAGE: Format = Format("push message");
@@ -78,7 +78,7 @@ impl PushOutlet {
     /// Sends an answer, or ends the connection: who asks may wait for each.
     fn answer(&self, frame: &Bytes) {
         if let Err(untaken) = self.wire.send(frame) {
-            self.close(reason_of(untaken));
+            self.close(untaken.into());
         }
     }
 
@@ -105,7 +105,9 @@ impl Outlet for PushOutlet {
         let message = event.encoded(PUSH_MESSAGE, || protocol::push_message(event).into());
         let hears = self.hears();
         let own = text_frame_before(&[CLIENT_PUSH, &hears.written], message.len());
-        self.wire.send_joined(own, &message).map_err(reason_of)
+        self.wire
+            .send_joined(own, &message)
+            .map_err(CloseReason::from)
     }
 
     fn prepare(&self) {
@@ -121,12 +123,5 @@ impl Outlet for PushOutlet {
     fn close(&self, reason: CloseReason) {
         let close = close_frame(reason.websocket_code(), reason.code());
         self.wire.close(close);
-    }
-}
-
-fn reason_of(untaken: Untaken) -> CloseReason {
-    match untaken {
-        Untaken::Gone => CloseReason::Gone,
-        Untaken::Full => CloseReason::TooSlow,
     }
 }

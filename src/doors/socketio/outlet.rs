@@ -21,8 +21,8 @@ use crate::core::event::Event;
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Protocol;
 use crate::core::outlet::{CloseReason, Outlet};
+use crate::net::Wire;
 use crate::net::frame::text_frame;
-use crate::net::{Untaken, Wire};
 
 /// Holds the socket weakly: the socket owns its client, not the other way round.
 pub(super) struct SocketOutlet {
@@ -262,10 +262,7 @@ impl Outlet for SocketOutlet {
 }
 
 fn send(wire: &Wire, frame: &Bytes) -> Result<(), CloseReason> {
-    wire.send(frame).map_err(|untaken| match untaken {
-        Untaken::Gone => CloseReason::Gone,
-        Untaken::Full => CloseReason::TooSlow,
-    })
+    wire.send(frame).map_err(CloseReason::from)
 }
 
 fn json(data: &(impl Serialize + ?Sized)) -> Result<String, CloseReason> {

@@ -11,8 +11,8 @@ use crate::core::encoded::Format;
 use crate::core::event::Event;
 use crate::core::name::RoomName;
 use crate::core::outlet::{CloseReason, Outlet};
+use crate::net::Wire;
 use crate::net::frame::{binary_frame, close_frame, text_frame};
-use crate::net::{Untaken, Wire};
 
 const PUSHED: Format = Format("webhook push");
 const EVENT: Format = Format("webhook event");
@@ -92,10 +92,7 @@ pub(super) fn frame(payload: &Payload) -> Bytes {
 }
 
 fn send(wire: &Wire, frame: &Bytes) -> Result<(), CloseReason> {
-    wire.send(frame).map_err(|untaken| match untaken {
-        Untaken::Gone => CloseReason::Gone,
-        Untaken::Full => CloseReason::TooSlow,
-    })
+    wire.send(frame).map_err(CloseReason::from)
 }
 
 pub(super) fn close(way: &Way, reason: CloseReason) {

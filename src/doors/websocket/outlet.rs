@@ -14,8 +14,8 @@ use crate::core::encoded::Format;
 use crate::core::event::Event;
 use crate::core::name::RoomName;
 use crate::core::outlet::{CloseReason, Outlet};
+use crate::net::Wire;
 use crate::net::frame::{close_frame, text_frame};
-use crate::net::{Untaken, Wire};
 
 const TRACK: Format = Format("raw track");
 const EVENT: Format = Format("raw event");
@@ -77,10 +77,7 @@ impl RawOutlet {
     }
 
     fn send(&self, frame: &Bytes) -> Result<(), CloseReason> {
-        self.wire.send(frame).map_err(|untaken| match untaken {
-            Untaken::Gone => CloseReason::Gone,
-            Untaken::Full => CloseReason::TooSlow,
-        })
+        self.wire.send(frame).map_err(CloseReason::from)
     }
 
     /// Whether the event has to wait; then it is held, in place of any other.
