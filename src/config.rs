@@ -9,6 +9,7 @@ mod number;
 mod opt;
 mod options;
 mod push;
+mod redis;
 mod report;
 mod secrets;
 mod slips;
@@ -36,6 +37,7 @@ use crate::simulate;
 use layers::Layers;
 pub use log::{Log, LogFormat, LogStyle};
 pub use push::Push;
+pub use redis::{Redis, RedisPassword};
 pub use report::Report;
 pub use tls::Tls;
 pub use tokens::variable as token_variable;
@@ -77,6 +79,8 @@ pub struct Config {
     pub push: Option<Push>,
     /// The webhook door; none: it is off.
     pub webhook: Option<Webhook>,
+    /// What joins this node and others into one; none: it is alone.
+    pub redis: Option<Redis>,
     /// Where Zetta connects to; none: nowhere.
     pub zetta_listen: Option<SocketAddr>,
     /// From where Zetta may connect.
@@ -171,6 +175,7 @@ impl Config {
                 .map(|listen| listen.address()),
             push: push::read(&mut layers),
             webhook: webhook::read(&mut layers),
+            redis: redis::read(&mut layers),
             zetta_listen: layers
                 .required("zetta-listen", value::listen_or_off)
                 .map(|listen| listen.address()),

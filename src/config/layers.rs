@@ -171,11 +171,11 @@ impl Layers {
         }
     }
 
-    /// The values of an option in the first layer that has any, with secrets' files
-    /// read; the default where none has.
+    /// The values of an option in the first layer that has any, with the files read
+    /// that variables name; the default where none has.
     pub(super) fn find(&mut self, option: &'static Opt) -> Found {
         let found = self.look(option);
-        if option.is_secret() {
+        if option.may_be_filed() {
             return self.told(option, found.unwrap_or_default());
         }
         found.unwrap_or_else(|| {

@@ -26,6 +26,10 @@ const PAGES_MOST: usize = 128;
 /// The longest time span, in seconds: what is a day old is not on air.
 const SPAN_MOST: u64 = 24 * 60 * 60;
 
+/// The last database that Redis can be told to have: its setting `databases` is a
+/// positive `int`, and counting begins at 0.
+const DATABASE_MOST: u32 = i32::MAX as u32 - 1;
+
 pub(super) fn connections(text: &str) -> Result<usize, String> {
     whole(text, "a whole number", 1..=CONNECTIONS_MOST)
 }
@@ -45,6 +49,16 @@ pub(super) fn millis(text: &str) -> Result<Duration, String> {
 
 pub(super) fn pages(text: &str) -> Result<usize, String> {
     whole(text, "a whole number of pages", 1..=PAGES_MOST)
+}
+
+/// A database of Redis. The text is not repeated: it may be a URL with a password
+/// that went to the wrong option.
+pub(super) fn database(text: &str) -> Result<u32, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| digits);
+    number
+        .filter(|number| *number <= DATABASE_MOST)
+        .ok_or_else(|| format!("it is not a whole number from 0 to {DATABASE_MOST}"))
 }
 
 /// A number with its unit: `90s`, `10m` or `2h`.

@@ -16,6 +16,8 @@ pub(super) struct Opt {
     pub(super) name: &'static str,
     short: Option<char>,
     kind: Kind,
+    /// Another long flag for it.
+    also: Option<&'static str>,
     alias: Option<&'static str>,
     /// What the value is called in the help.
     value: &'static str,
@@ -34,6 +36,9 @@ pub(super) enum Kind {
     List,
     /// A text that is never repeated; the environment may name a file that holds it.
     Secret,
+    /// A URL that may hold a password; the environment may name a file that holds it.
+    /// Set to nothing it is not wanted, where a secret would be missing.
+    Url,
 }
 
 impl Opt {
@@ -47,6 +52,7 @@ impl Opt {
             name,
             short: None,
             kind,
+            also: None,
             alias: None,
             value,
             default: None,
@@ -56,6 +62,13 @@ impl Opt {
 
     pub(super) const fn short(mut self, short: char) -> Self {
         self.short = Some(short);
+        self
+    }
+
+    /// Gives it a second long flag: what the program that roomcast stands in for
+    /// called it.
+    pub(super) const fn also(mut self, flag: &'static str) -> Self {
+        self.also = Some(flag);
         self
     }
 
@@ -78,12 +91,15 @@ impl Opt {
     }
 
     /// All variables that set it, in the order in which they are asked: its own,
-    /// then the alias; with each of a secret goes the one that names its file.
+    /// then the alias; with each of what may be in a file goes the one that names it.
     pub(super) fn variables(&self) -> Vec<Vec<String>> {
         let names = [Some(self.variable()), self.alias.map(str::to_owned)];
-        let with_file = |name: String| match self.kind {
-            Kind::Secret => vec![name.clone(), name + secrets::FILE],
-            _ => vec![name],
+        let with_file = |name: String| {
+            if self.may_be_filed() {
+                vec![name.clone(), name + secrets::FILE]
+            } else {
+                vec![name]
+            }
         };
         names.into_iter().flatten().map(with_file).collect()
     }
@@ -93,12 +109,17 @@ impl Opt {
         self.kind == Kind::Secret
     }
 
+    /// Whether a variable may name a file that holds it.
+    pub(super) fn may_be_filed(&self) -> bool {
+        matches!(self.kind, Kind::Secret | Kind::Url)
+    }
+
     /// What its key takes in a file.
     pub(super) fn types(&self) -> &'static [Type] {
         match self.kind {
             Kind::Switch => &[Type::Boolean],
             Kind::Number => &[Type::Number],
-            Kind::Text | Kind::Secret => &[Type::String],
+            Kind::Text | Kind::Secret | Kind::Url => &[Type::String],
             Kind::Listen => &[Type::Number, Type::String],
             Kind::List => &[Type::Strings, Type::String],
         }
@@ -112,6 +133,7 @@ impl Opt {
         let arg = Arg::new(self.name)
             .long(self.name)
             .short(self.short)
+            .visible_aliases(self.also)
             .global(true)
             .value_name(self.value)
             .value_parser(NonEmptyStringValueParser::new())
@@ -124,7 +146,7 @@ impl Opt {
                 .default_missing_value("true")
                 .hide_possible_values(true),
             Kind::List => arg.action(ArgAction::Append),
-            Kind::Number | Kind::Text | Kind::Listen | Kind::Secret => arg,
+            Kind::Number | Kind::Text | Kind::Listen | Kind::Secret | Kind::Url => arg,
         }
     }
 }

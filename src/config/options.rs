@@ -4,7 +4,7 @@
 use super::opt::{Kind, Opt};
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 38] = [
+pub(super) const OPTIONS: [Opt; 42] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -166,6 +166,37 @@ pub(super) const OPTIONS: [Opt; 38] = [
         "SECRET",
         "What the backend is sent is signed with, as Standard Webhooks does: whsec_ and \
          24 to 64 bytes in base64; a variable that ends in _FILE names a file with it",
+    ),
+    Opt::new(
+        "redis",
+        Kind::Url,
+        "URL",
+        "Share rooms with the other nodes of this Redis or Valkey, as \
+         redis://USER@HOST:6379/0; rediss:// is with TLS, redis-cluster://HOST:PORT,HOST:PORT \
+         a cluster; a variable that ends in _FILE names a file with the URL",
+    )
+    .short('r'),
+    Opt::new(
+        "redis-database",
+        Kind::Number,
+        "N",
+        "Which database of --redis; by default the one in its URL, else 0",
+    )
+    .short('d')
+    .also("database"),
+    Opt::new(
+        "redis-password",
+        Kind::Secret,
+        "PASSWORD",
+        "The password for --redis, better set as a variable, which others on the machine \
+         can't read; one that ends in _FILE names a file with it",
+    ),
+    Opt::new(
+        "redis-ca",
+        Kind::Text,
+        "FILE",
+        "The authorities that may have signed the certificate of --redis, in PEM; by \
+         default the system's",
     ),
     Opt::new(
         "zetta-listen",

@@ -45,7 +45,8 @@ pub(super) fn signing(text: &str) -> Result<SigningSecret, String> {
 }
 
 impl Layers {
-    /// A secret's value, where it was found or in the file that is named there.
+    /// The value of what may be in a file, where it was found or in the file that is
+    /// named there.
     pub(super) fn told(&mut self, option: &Opt, found: Found) -> Found {
         let mut found = found.into_iter();
         match (found.next(), found.next()) {
@@ -80,7 +81,7 @@ impl Layers {
         }
     }
 
-    /// Notes that a secret is set by two variables.
+    /// Notes that what may be in a file is set by two variables.
     ///
     /// Neither goes before the other: whoever changes the one that does not count
     /// would not see that nothing has changed.

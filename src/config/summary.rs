@@ -49,6 +49,11 @@ impl Config {
                 .as_ref()
                 .map(|door| ("webhook", of_webhook(door, &self.tls))),
         );
+        lines.extend(
+            self.redis
+                .as_ref()
+                .map(|redis| ("redis", redis.to_string())),
+        );
         lines.extend([
             ("zetta", zetta),
             ("time zone", self.timezone.name().to_owned()),

@@ -3,6 +3,7 @@
 mod aliases;
 mod log;
 mod push;
+mod redis;
 mod secrets;
 mod webhook;
 
@@ -115,6 +116,10 @@ fn every_option_can_be_set_everywhere() {
             "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
             "\"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\"",
         ),
+        ("redis", "rediss://a.example/3", "\"rediss://a.example/3\""),
+        ("redis-database", "3", "3"),
+        ("redis-password", "hunter2", "\"hunter2\""),
+        ("redis-ca", "ca.pem", "\"ca.pem\""),
         ("zetta-listen", "off", "\"off\""),
         ("zetta-allow", "10.0.0.0/8", "[\"10.0.0.0/8\"]"),
         ("timezone", "UTC", "\"UTC\""),
@@ -151,7 +156,11 @@ fn every_option_can_be_set_everywhere() {
         .collect();
     let file = file(&lines.join("\n"));
 
-    let by_flag = load(&flags, &[]).unwrap();
+    let by_flag = Config {
+        // Of a password among the flags.
+        warnings: Vec::new(),
+        ..load(&flags, &[]).unwrap()
+    };
     // By our own variables, then by the aliases of those that have one.
     let names: [fn(&opt::Opt) -> String; 2] = [opt::Opt::variable, |option| {
         option.variables().pop().unwrap().remove(0)
