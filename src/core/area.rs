@@ -11,11 +11,12 @@ use tokio_util::task::TaskTracker;
 use super::client::ClientKey;
 use super::durable::{Keeper, Keeping, Snapshot};
 use super::error::Error;
-use super::event::{Offset, Publication, To};
+use super::event::{Offset, Order, Publication, To};
+use super::hub::{Clients, NAMES_MOST};
 use super::kept::Budget;
-use super::name::RoomName;
+use super::name::{RoomId, RoomName};
 use super::namespace::{Namespace, Rooms};
-use super::room::{PEERS_MOST, Refused, Room};
+use super::room::{PEERS_MOST, Published, Refused, Room};
 use super::terms::Terms;
 use open::{Open, Turn};
 
@@ -31,6 +32,8 @@ const IDLE_MOST: usize = 1_000;
 pub(super) struct Area {
     pub(super) spec: Namespace,
     shards: usize,
+    /// Whether its rooms are on other nodes as well.
+    shared: bool,
     budget: Arc<Budget>,
     /// Of a durable namespace.
     keeping: Option<Arc<Keeping>>,
@@ -39,12 +42,14 @@ pub(super) struct Area {
 }
 
 impl Area {
-    pub(super) fn new(spec: Namespace, keeper: &Arc<dyn Keeper>) -> Self {
+    pub(super) fn new(spec: Namespace, keeper: &Arc<dyn Keeper>, shared: bool) -> Self {
         let keeping = || Keeping::new(spec.name.clone(), keeper.clone());
-        let keeping = spec.durable.then(keeping);
+        // What outlives a node is then the others' matter.
+        let keeping = (spec.durable && !shared).then(keeping);
         let keeping = keeping.map(Arc::new);
         Self {
             spec,
+            shared,
             shards: std::thread::available_parallelism().map_or(1, usize::from),
             budget: Arc::default(),
             rooms: Mutex::new(Open::new(keeping.clone())),
@@ -85,9 +90,27 @@ impl Area {
     pub(super) fn open(&self, name: &RoomName) -> Result<Arc<Room>, Error> {
         self.check_known(name)?;
         self.open_or(name, || match self.spec.rooms {
+            // Whether it was created the other nodes know.
+            Rooms::Created if self.shared => Ok(None),
             Rooms::Created | Rooms::Own => Err(Error::NotCreated(name.to_string())),
             Rooms::Open | Rooms::Fixed(_) => Ok(None),
         })
+    }
+
+    /// The rooms that are there whether anybody is in them or not.
+    pub(super) fn fixed(&self) -> &[RoomName] {
+        match &self.spec.rooms {
+            Rooms::Fixed(known) => known,
+            Rooms::Open | Rooms::Created | Rooms::Own => &[],
+        }
+    }
+
+    /// The room of this name, as all nodes know it.
+    pub(super) fn id(&self, room: &RoomName) -> RoomId {
+        RoomId {
+            namespace: self.spec.name.clone(),
+            room: room.clone(),
+        }
     }
 
     /// Makes a room with these terms.
@@ -143,6 +166,7 @@ impl Area {
             self.budget.clone(),
             self.keeping.clone(),
             terms,
+            self.shared,
         ));
         open.add(&room);
         Ok(room)
@@ -186,6 +210,15 @@ impl Area {
             .map(|known| known.room.clone())
     }
 
+    /// Who of this node is in a room.
+    pub(super) fn clients(&self, room: &RoomName) -> Clients {
+        let (names, total) = match self.find(room) {
+            Some(room) => room.names(NAMES_MOST),
+            None => (Vec::new(), 0),
+        };
+        Clients { names, total }
+    }
+
     /// How many rooms there are.
     pub(super) fn count(&self) -> usize {
         self.lock().by_name.len()
@@ -201,13 +234,19 @@ impl Area {
         &self,
         these: &[ClientKey],
         mut publication: Publication,
+        order: Order,
         tasks: &TaskTracker,
     ) -> Result<Offset, Error> {
         loop {
-            let Some(room) = self.find(&publication.room) else {
-                return Err(Error::NotCreated(publication.room.to_string()));
+            let room = match (self.find(&publication.room), order) {
+                (Some(room), _) => room,
+                // Nobody of this node is in it.
+                (None, Order::Given(offset, _)) => return Ok(offset),
+                (None, Order::Here) => {
+                    return Err(Error::NotCreated(publication.room.to_string()));
+                }
             };
-            match room.tell_these(these, publication, tasks) {
+            match room.tell_these(these, publication, order, tasks) {
                 Ok(offset) => return Ok(offset),
                 Err((Refused::Closed, unused)) => publication = *unused,
                 Err((refused, unused)) => return Err(self.error(refused, &unused)),
@@ -219,14 +258,21 @@ impl Area {
     pub(super) fn deliver(
         &self,
         mut publication: Publication,
+        order: Order,
         tasks: &TaskTracker,
-    ) -> Result<Offset, Error> {
+    ) -> Result<Published, Error> {
         loop {
-            let room = self.open(&publication.room)?;
-            match room.publish(publication, &self.spec, tasks) {
-                Ok(offset) => {
+            let room = match order {
+                Order::Here => self.open(&publication.room)?,
+                Order::Given(offset, _) => match self.find(&publication.room) {
+                    Some(room) => room,
+                    None => return Ok(Published::at(offset)),
+                },
+            };
+            match room.publish(publication, order, &self.spec, tasks) {
+                Ok(published) => {
                     self.published_in(&room);
-                    return Ok(offset);
+                    return Ok(published);
                 }
                 Err((Refused::Closed, unused)) => publication = *unused,
                 Err((Refused::Full, unused)) if self.make_way_for(&room) => publication = *unused,

@@ -1,14 +1,24 @@
-//! What carries publications between nodes. Here: the memory broker of one node.
-//! Knows no rooms: every node gives what arrives to `Hub::deliver`.
+//! What carries publications between nodes, and what else the rooms of many nodes
+//! need. Here: the memory broker of one node. Knows no rooms: every node gives what
+//! arrives to `Hub::deliver`.
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
+use super::client::ClientKey;
 use super::error::Error;
-use super::event::{Offset, Publication};
-use super::hub::Hub;
+use super::event::{Offset, Order, Publication};
+use super::hub::{Clients, Hub};
+use super::name::{Nickname, RoomId};
+use super::terms::Terms;
+use super::token::TokenHash;
 
 /// Told how a publication ended, once: with the offset, or with the reason.
 pub type Done = Box<dyn FnOnce(Result<Offset, Error>) + Send>;
+
+/// Told who is in a room, once.
+pub type Told = Box<dyn FnOnce(Result<Clients, Error>) + Send>;
 
 /// Carries publications to every node of the cluster, this one included.
 pub trait Broker: Send + Sync + 'static {
@@ -19,6 +29,46 @@ pub trait Broker: Send + Sync + 'static {
 
     /// What `health` says of it.
     fn status(&self) -> BrokerStatus;
+
+    /// What the rooms need that are on other nodes as well; none: they are not.
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        None
+    }
+}
+
+/// What the rooms of many nodes have in common: where they are, who is in them, and
+/// which there are. No call blocks; what comes of it the hub is told.
+pub trait Cluster: Send + Sync {
+    /// The room is there on this node from now on: [`Hub::load`] gets what it has,
+    /// then [`Hub::deliver`] what comes behind that.
+    fn follow(&self, room: RoomId);
+
+    /// A client of this node comes into a room; [`Hub::entered`] is told how that ended.
+    fn enter(&self, hub: &Hub, room: RoomId, who: Presence);
+
+    /// A client of this node has left a room.
+    fn exit(&self, room: RoomId, who: Presence);
+
+    /// Who is in a room, on all nodes.
+    fn clients(&self, room: RoomId, told: Told);
+
+    /// What was laid down for a room that was created; none: there is no such room.
+    fn terms(&self, room: RoomId) -> BoxFuture<'static, Result<Option<Terms>, Error>>;
+
+    /// Creates a room, on all nodes.
+    fn create(&self, room: RoomId, terms: Terms) -> BoxFuture<'static, Result<(), Error>>;
+
+    /// Deletes the room that has this token, on all nodes.
+    fn delete(&self, room: RoomId, token: TokenHash) -> BoxFuture<'static, Result<(), Error>>;
+}
+
+/// A client in a room, as other nodes see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// Its number on its node.
+    pub key: ClientKey,
+    /// What it is called there.
+    pub name: Nickname,
 }
 
 /// The state of a broker.
@@ -36,7 +86,7 @@ pub struct Memory;
 
 impl Broker for Memory {
     fn publish(&self, hub: &Arc<Hub>, publication: Publication, done: Done) {
-        done(hub.deliver(publication));
+        done(hub.deliver(publication, Order::Here));
     }
 
     fn status(&self) -> BrokerStatus {

@@ -21,6 +21,18 @@ use super::room::Room;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientKey(pub(super) u64);
 
+impl ClientKey {
+    /// The number, for other nodes: with the name of this one it is nobody else's.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// Takes back what [`ClientKey::number`] gave.
+    pub fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// A client's public id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -116,6 +128,11 @@ impl Client {
         }
     }
 
+    /// Takes note that it did not get into a room.
+    pub(super) fn is_not_in(&self, room: &RoomName) {
+        self.lock().rooms.remove(room);
+    }
+
     pub(super) fn outlet(&self) -> &Arc<dyn Outlet> {
         &self.outlet
     }
@@ -137,6 +154,7 @@ impl Client {
             CloseReason::TooSlow
             | CloseReason::TooFast
             | CloseReason::TooBig
+            | CloseReason::Behind
             | CloseReason::Undeliverable => {
                 info!(client = %self.id, namespace = %self.area.spec.name, "closed: {reason}")
             }

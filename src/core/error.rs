@@ -4,7 +4,7 @@
 use super::name::NameError;
 
 /// Why the hub refused something. Nothing was changed, nobody else noticed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A name is empty, too long or holds what a name can't hold.
@@ -93,6 +93,9 @@ pub enum Error {
     /// The room has more to deliver than it can hold.
     #[error("the room is busy; try again later")]
     Busy,
+    /// What joins the nodes does not answer, and this can't be done without it.
+    #[error("the other nodes can't be asked now; try again later")]
+    Alone,
     /// The client was closed, or the server is stopping.
     #[error("the connection is closing")]
     Closing,
@@ -121,6 +124,7 @@ impl Error {
             Self::TooDeep(_) => "too_deep",
             Self::TooFast(_) => "too_fast",
             Self::Busy => "busy",
+            Self::Alone => "alone",
             Self::Closing => "closing",
         }
     }

@@ -147,7 +147,7 @@ pub enum To {
 }
 
 /// Something that is to be published, before the room has given it an offset.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Publication {
     /// The namespace of the room.
     pub namespace: NamespaceName,
@@ -164,10 +164,48 @@ pub struct Publication {
     /// The client that is not told of it, since it is its own.
     pub origin: Option<ClientKey>,
     /// Under which retain keys the room keeps it; empty: the room's first key.
-    pub retain: &'static [&'static str],
+    pub retain: Vec<String>,
     /// Of the token by which it may be published, where each room has one: it is for
     /// no other room of that name.
     pub token: Option<TokenHash>,
+    /// By what it is known again where it may come twice: to another node, or to the
+    /// clients of this one that have heard it while the others could not.
+    pub id: Option<Uuid>,
+    /// What it has in common with the same thing said to another node; none: it is not
+    /// said to any other.
+    pub same: Option<Same>,
+}
+
+/// What things have in common that are the same, said to several nodes: they are
+/// published once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Same {
+    /// Made of what is said.
+    pub id: Uuid,
+    /// What was said before may be said again from now on, and is new then.
+    pub begins_anew: bool,
+}
+
+/// Who says where among a room's events a publication comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The room of this node: it gives the next offset.
+    Here,
+    /// What joins the nodes: the offset is given, or the last one where the publication
+    /// is not for everybody; and so is the time.
+    Given(Offset, DateTime<Utc>),
+}
+
+impl Publication {
+    /// Under which of the keys that are offered its room keeps it: those it names, or
+    /// the first.
+    pub fn retained_as<'a>(&'a self, offered: &'a [String]) -> impl Iterator<Item = &'a str> {
+        let named = &self.retain;
+        let all = offered.iter().map(String::as_str).enumerate();
+        let is_one = move |key: &str| named.iter().any(|name| name == key);
+        all.filter(move |(at, key)| is_one(key) || (named.is_empty() && *at == 0))
+            .map(|(_, key)| key)
+    }
 }
 
 /// One thing that was published in a room.
@@ -297,8 +335,10 @@ mod tests {
                     to,
                     message: RawValue::from_string(message.into()).unwrap(),
                     origin: None,
-                    retain: &[],
+                    retain: Vec::new(),
                     token: None,
+                    id: None,
+                    same: None,
                 },
                 "abcdefghijkl-7".parse().unwrap(),
                 DateTime::from_timestamp_millis(1_727_137_942_005).unwrap(),

@@ -6,9 +6,11 @@
 
 mod created;
 mod own;
+mod shared;
 mod stored;
 
 pub use created::{Deleter, Granted};
+pub use shared::Entered;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,15 +20,15 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::area::Area;
-use super::broker::{Broker, BrokerStatus, Done};
+use super::broker::{Broker, BrokerStatus, Done, Told};
 use super::client::Client;
 use super::durable::{Forgetful, Keeper, Snapshot};
 use super::error::Error;
-use super::event::{Kind, Offset, Publication, To};
+use super::event::{Kind, Offset, Order, Publication, Same, To};
 use super::name::{NamespaceName, Nickname, RoomName};
 use super::namespace::{Namespace, Publisher, Rooms, Verb};
 use super::outlet::{CloseReason, Outlet};
-use super::room::{Joined, PEERS_MOST, Refused};
+use super::room::{Joined, Newcomer, Refused, Room, Welcome};
 use super::roster::Roster;
 use super::rules;
 
@@ -83,6 +85,9 @@ pub struct Outside<'a> {
     pub retain: &'static [&'static str],
     /// By what it may be published, where that was asked.
     pub granted: Granted,
+    /// What it has in common with the same thing said to another node; none: it is
+    /// not said to any other.
+    pub same: Option<Same>,
 }
 
 /// All namespaces with their rooms and clients.
@@ -109,7 +114,11 @@ impl Hub {
         keeper: Arc<dyn Keeper>,
         stored: Vec<Snapshot>,
     ) -> Arc<Self> {
-        let area = |spec: Namespace| (spec.name.clone(), Arc::new(Area::new(spec, &keeper)));
+        let shared = broker.cluster().is_some();
+        let area = |spec: Namespace| {
+            let name = spec.name.clone();
+            (name, Arc::new(Area::new(spec, &keeper, shared)))
+        };
         let areas: BTreeMap<_, _> = namespaces.into_iter().map(area).collect();
         let hub = Self {
             areas,
@@ -169,9 +178,7 @@ impl Hub {
             std::mem::take(&mut state.rooms)
         };
         for room in rooms.values() {
-            if room.leave(client.key(), Box::new(|| ()), &self.tasks) {
-                client.area.emptied(room);
-            }
+            self.leaves(client, room, || ());
         }
         self.roster.remove(client);
     }
@@ -187,7 +194,8 @@ impl Hub {
         }
     }
 
-    /// Lets the client join a room; `welcome` comes before the backlog.
+    /// Lets the client join a room; `welcome` comes before the backlog, or with the
+    /// reason why the other nodes do not let it in.
     ///
     /// `since` is the last offset that the client has seen of the room. Who is a
     /// member already stays one: it gets the answer, and no backlog.
@@ -200,24 +208,52 @@ impl Hub {
         room: &RoomName,
         name: Option<Nickname>,
         since: Option<Offset>,
-        welcome: impl FnOnce(Joined) + Send + 'static,
+        welcome: impl FnOnce(Result<Joined, Error>) + Send + 'static,
     ) -> Result<(), Error> {
         rules::admit(client, Verb::Join)?;
         let name = rules::joins_as(client, room, name)?;
         let mut state = client.lock();
         rules::has_place(&state, room, &client.area.spec)?;
-        let mut welcome = welcome;
+        let mut welcome: Welcome = Box::new(welcome);
         loop {
             let open = client.area.open(room)?;
-            match open.join(client, name.clone(), since, welcome, &self.tasks) {
+            let newcomer = Newcomer {
+                client: client.clone(),
+                name: name.clone(),
+                since,
+            };
+            match self.comes(newcomer, &open, welcome) {
                 Ok(()) => {
                     state.rooms.insert(room.clone(), open);
                     return Ok(());
                 }
                 Err((Refused::Closed, unused)) => welcome = unused,
-                Err((Refused::Crowded, _)) => return Err(Error::Crowded(PEERS_MOST)),
-                Err(_) => return Err(Error::Busy),
+                Err((refused, _)) => return Err(refused.at_joining()),
             }
+        }
+    }
+
+    /// Lets a client into a room, at once or once the other nodes know of it.
+    fn comes(
+        &self,
+        newcomer: Newcomer,
+        room: &Arc<Room>,
+        welcome: Welcome,
+    ) -> Result<(), (Refused, Welcome)> {
+        match self.broker.cluster() {
+            None => room.join(newcomer, welcome, &self.tasks),
+            Some(cluster) => self.arrives(cluster, newcomer, room, welcome),
+        }
+    }
+
+    /// Lets a client go; `farewell` comes behind its last event.
+    fn leaves(&self, client: &Client, room: &Arc<Room>, farewell: impl FnOnce() + Send + 'static) {
+        let departed = room.leave(client.key(), Box::new(farewell), &self.tasks);
+        if let (Some(cluster), Some(who)) = (self.broker.cluster(), departed.exits) {
+            cluster.exit(client.area.id(&room.name), who);
+        }
+        if departed.is_empty {
+            client.area.emptied(room);
         }
     }
 
@@ -234,9 +270,7 @@ impl Hub {
         rules::admit(client, Verb::Leave)?;
         let left = client.lock().rooms.remove(room);
         let left = left.ok_or_else(|| client.area.why_not_in(room))?;
-        if left.leave(client.key(), Box::new(farewell), &self.tasks) {
-            client.area.emptied(&left);
-        }
+        self.leaves(client, &left, farewell);
         Ok(())
     }
 
@@ -268,8 +302,10 @@ impl Hub {
                     to: to.map_or(To::Everybody, To::Peer),
                     message,
                     origin: Some(client.key()),
-                    retain: &[],
+                    retain: Vec::new(),
                     token: None,
+                    id: None,
+                    same: None,
                 },
                 done,
             ),
@@ -297,8 +333,10 @@ impl Hub {
                     to: from.to,
                     message: from.message,
                     origin: None,
-                    retain: from.retain,
+                    retain: from.retain.iter().map(ToString::to_string).collect(),
                     token: from.granted.0,
+                    id: None,
+                    same: from.same,
                 },
                 done,
             ),
@@ -306,18 +344,23 @@ impl Hub {
         }
     }
 
-    /// Who is in a room. A room that nobody is in has nobody in it.
+    /// Who is in a room, on all nodes. A room that nobody is in has nobody in it.
     ///
     /// # Errors
-    /// The namespace shows nobody, or a rule forbids it.
-    pub fn clients_of(&self, client: &Arc<Client>, room: &RoomName) -> Result<Clients, Error> {
+    /// The namespace shows nobody, or a rule forbids it; then `told` is not called.
+    pub fn clients_of(
+        &self,
+        client: &Arc<Client>,
+        room: &RoomName,
+        told: Told,
+    ) -> Result<(), Error> {
         rules::admit(client, Verb::Clients)?;
         rules::shows_clients(&client.area.spec)?;
-        let (names, total) = match client.area.find(room) {
-            Some(room) => room.names(NAMES_MOST),
-            None => (Vec::new(), 0),
-        };
-        Ok(Clients { names, total })
+        match self.broker.cluster() {
+            Some(cluster) => cluster.clients(client.area.id(room), told),
+            None => told(Ok(client.area.clients(room))),
+        }
+        Ok(())
     }
 
     /// Gives a publication to its room. Called by the broker, on every node.
@@ -325,14 +368,19 @@ impl Hub {
     /// # Errors
     /// The room can't be opened, has more to deliver than it can hold, or the
     /// namespace can't retain any more.
-    pub fn deliver(&self, publication: Publication) -> Result<Offset, Error> {
+    pub fn deliver(&self, publication: Publication, order: Order) -> Result<Offset, Error> {
         let area = self.area(&publication.namespace)?;
         let offset = match &publication.to {
             To::These(clients) => {
                 let these = self.roster.keys_of(clients);
-                area.tell_these(&these, publication, &self.tasks)?
+                area.tell_these(&these, publication, order, &self.tasks)?
             }
-            To::Everybody | To::Peer(_) => area.deliver(publication, &self.tasks)?,
+            To::Everybody | To::Peer(_) => {
+                let room = publication.room.clone();
+                let published = area.deliver(publication, order, &self.tasks)?;
+                self.have_arrived(area, &room, published.arrived);
+                published.offset
+            }
         };
         metrics::counter!("roomcast_events_total", "namespace" => area.spec.name.to_string())
             .increment(1);

@@ -86,7 +86,7 @@ impl Kept {
     /// retain less than before.
     pub(super) fn may_retain(&self, event: &Event, keeps: Keeps<'_>) -> bool {
         let (mut more, mut less) = (0, 0);
-        for key in retain_keys(event, keeps) {
+        for key in event.publication.retained_as(keeps.retain) {
             more += event.weight();
             less += self.retained(key).map_or(0, |kept| kept.weight());
         }
@@ -96,7 +96,7 @@ impl Kept {
 
     /// Retains the event as it is wanted, and adds it to the history.
     pub(super) fn add(&mut self, event: &Arc<Event>, keeps: Keeps<'_>) {
-        for key in retain_keys(event, keeps) {
+        for key in event.publication.retained_as(keeps.retain) {
             self.retain(key, event);
         }
         self.remember(event, keeps);
@@ -221,15 +221,6 @@ impl Kept {
     }
 }
 
-/// Under which keys the room keeps the event: those it names, or the first.
-fn retain_keys<'a>(event: &'a Event, keeps: Keeps<'a>) -> impl Iterator<Item = &'a str> {
-    let named = event.publication.retain;
-    let all = keeps.retain.iter().map(String::as_str);
-    all.enumerate()
-        .filter(move |(at, key)| named.contains(key) || (named.is_empty() && *at == 0))
-        .map(|(_, key)| key)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::value::to_raw_value;
@@ -247,8 +238,10 @@ mod tests {
             to: To::Everybody,
             message: to_raw_value(&"x".repeat(number as usize * 100)).unwrap(),
             origin: None,
-            retain,
+            retain: retain.iter().map(ToString::to_string).collect(),
             token: None,
+            id: None,
+            same: None,
         };
         let offset = format!("abcdefghijkl-{number}").parse().unwrap();
         Arc::new(Event::new(publication, offset, chrono::Utc::now()))

@@ -42,6 +42,21 @@ pub enum NameError {
     NotANamespace,
 }
 
+/// Which room, in which namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomId {
+    /// The namespace.
+    pub namespace: NamespaceName,
+    /// The room's name there.
+    pub room: RoomName,
+}
+
+impl fmt::Display for RoomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.room)
+    }
+}
+
 /// Which namespace, as in `/metadata`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamespaceName(Arc<str>);

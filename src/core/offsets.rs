@@ -12,6 +12,8 @@ pub(super) struct Offsets {
     /// The number that may not be reached in this epoch, since a store that was
     /// ended uncleanly would give it again; none while no store knows the epoch.
     limit: Option<u64>,
+    /// The last offset that was given from outside, while the room gives its own.
+    followed: Option<Offset>,
 }
 
 impl Offsets {
@@ -21,6 +23,7 @@ impl Offsets {
             epoch: Epoch::random(),
             head: 0,
             limit: None,
+            followed: None,
         }
     }
 
@@ -30,6 +33,7 @@ impl Offsets {
             epoch,
             head,
             limit: Some(limit),
+            followed: None,
         }
     }
 
@@ -50,6 +54,22 @@ impl Offsets {
         self.offset(number)
     }
 
+    /// Goes on behind an offset that was given from outside.
+    pub(super) fn follow(&mut self, offset: Offset) {
+        self.epoch = offset.epoch;
+        self.head = offset.number;
+        self.followed = None;
+    }
+
+    /// Begins an epoch of its own, unless it is in one: what comes next is not given
+    /// from outside. It counts on.
+    pub(super) fn part(&mut self) {
+        if self.followed.is_none() {
+            self.followed = Some(self.last());
+            self.epoch = Epoch::random();
+        }
+    }
+
     /// Gives the next offset.
     pub(super) fn give(&mut self) -> Offset {
         let offset = self.prepare();
@@ -59,7 +79,8 @@ impl Offsets {
 
     /// Whether the room has come to this offset, in this life of it.
     pub(super) fn has_been(&self, offset: Offset) -> bool {
-        offset.epoch == self.epoch && offset.number <= self.head
+        let has_been = |last: Offset| offset.epoch == last.epoch && offset.number <= last.number;
+        has_been(self.last()) || self.followed.is_some_and(has_been)
     }
 
     /// Below which number a store is to reserve all, when it writes what there is.

@@ -63,6 +63,8 @@ pub enum CloseReason {
     RoomDeleted,
     /// What it has sent can't be given to whom it is for.
     Undeliverable,
+    /// It has missed what nobody has any more: while it comes back, it learns that.
+    Behind,
     /// The server is stopping; the client is welcome at the next one.
     Stopping,
 }
@@ -77,6 +79,7 @@ impl CloseReason {
             Self::TooBig => "too_big",
             Self::RoomDeleted => "room_deleted",
             Self::Undeliverable => "undeliverable",
+            Self::Behind => "behind",
             Self::Stopping => "stopping",
         }
     }
@@ -90,6 +93,7 @@ impl CloseReason {
             Self::TooFast => 4001,
             Self::TooBig => 1009,
             Self::Gone => 4002,
+            Self::Behind => 4003,
             Self::RoomDeleted => 4500,
             Self::Undeliverable => 1011,
         }
@@ -105,6 +109,7 @@ impl fmt::Display for CloseReason {
             Self::TooFast => "too fast: wait for the answer to what was sent before",
             Self::RoomDeleted => "the room was deleted",
             Self::Undeliverable => "what was sent could not be delivered",
+            Self::Behind => "events were missed between the nodes; connect again, with `since` where there is one",
             Self::Stopping => "the server is stopping; come back in a moment",
         })
     }

@@ -2,27 +2,35 @@
 //! Knows no rules and no sockets: the hub asks, the shards deliver.
 
 mod addressed;
+mod joining;
 mod lobby;
+mod shared;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use chrono::Utc;
 use tokio_util::task::TaskTracker;
 
-use super::client::{Client, ClientKey};
+use super::client::ClientKey;
 use super::durable::{Keeping, Snapshot};
-use super::event::{Epoch, Event, Offset, Publication, To};
+use super::error::Error;
+use super::event::{Epoch, Event, Offset, Order, Publication, To};
 use super::kept::{Budget, Kept};
 use super::name::{NamespaceName, Nickname, RoomName};
 use super::namespace::{Namespace, Protocol};
 use super::offsets::Offsets;
 use super::outlet::BACKLOG_MOST;
-use super::shard::{Item, Reply, Shard};
+use super::shard::{Item, Shard};
 use super::terms::{Keeps, Terms};
 use super::token::TokenHash;
+use joining::Arrival;
+pub(super) use joining::{Arrived, Newcomer, Turned, Welcome};
 pub use lobby::PEERS_MOST;
 use lobby::{LOBBY_SHARD, Peer};
+use shared::Heard;
+pub use shared::Loaded;
 
 /// Members beyond this many are spread over all shards: below it one worker
 /// tells everybody within about 3 ms, and a second one would only cost.
@@ -62,6 +70,39 @@ pub(super) enum Refused {
     Another,
 }
 
+impl Refused {
+    /// What a client learns that wanted to join.
+    pub(super) fn at_joining(self) -> Error {
+        match self {
+            Self::Crowded => Error::Crowded(PEERS_MOST),
+            _ => Error::Busy,
+        }
+    }
+}
+
+/// What has become of a publication.
+pub(super) struct Published {
+    pub(super) offset: Offset,
+    /// Of what says that a client has come: that it is a member now.
+    pub(super) arrived: Arrived,
+}
+
+impl Published {
+    pub(super) fn at(offset: Offset) -> Self {
+        Self {
+            offset,
+            arrived: Arrived::default(),
+        }
+    }
+
+    fn not_yet(order: Order, state: &State) -> Self {
+        Self::at(match order {
+            Order::Given(offset, _) => offset,
+            Order::Here => state.offsets.last(),
+        })
+    }
+}
+
 /// Why a publication was refused, and it itself.
 pub(super) type Unpublished = (Refused, Box<Publication>);
 
@@ -70,8 +111,14 @@ pub(super) struct Room {
     /// Of a lobby, its namespace: the members are peers, who are told of each
     /// other and can be written to one by one.
     lobby: Option<NamespaceName>,
-    /// Of a room that was created: what was laid down then.
-    terms: Option<Terms>,
+    /// Of a room that was created: what was laid down then. Empty until the room is
+    /// loaded, where it is shared.
+    terms: OnceLock<Terms>,
+    /// Whether it is on other nodes as well: then it is told from outside what is in
+    /// it, and in which order.
+    shared: bool,
+    /// Whether those who know the other nodes were told that it is here.
+    followed: AtomicBool,
     /// Of a durable namespace: who is told before an event is given out.
     keeping: Option<Arc<Keeping>>,
     shards: Box<[Arc<Shard>]>,
@@ -84,8 +131,18 @@ struct State {
     offsets: Offsets,
     kept: Kept,
     members: BTreeMap<ClientKey, Member>,
+    /// Of a shared room: who is on the way into it.
+    arrivals: BTreeMap<ClientKey, Arrival>,
+    /// Of a shared room: whether it is not known yet what is in it.
+    loading: bool,
+    /// Of a shared room: what its members have heard before the other nodes did.
+    heard: Heard,
+    /// How many clients have ever become members.
+    joins: u64,
     /// In a lobby: its members by name.
     peers: HashMap<Nickname, Peer>,
+    /// In a lobby: the peers on other nodes.
+    elsewhere: Vec<Nickname>,
     closed: bool,
 }
 
@@ -104,19 +161,27 @@ impl Room {
         budget: Arc<Budget>,
         keeping: Option<Arc<Keeping>>,
         terms: Option<Terms>,
+        shared: bool,
     ) -> Self {
         let is_lobby = spec.protocol == Protocol::Lobby;
         Self {
             name,
             lobby: is_lobby.then(|| spec.name.clone()),
-            terms,
+            terms: terms.map_or_else(OnceLock::new, OnceLock::from),
+            shared,
+            followed: AtomicBool::new(false),
             keeping,
             shards: (0..shards).map(|_| Arc::default()).collect(),
             state: Mutex::new(State {
                 offsets: Offsets::new(),
                 kept: Kept::new(budget),
                 members: BTreeMap::new(),
+                arrivals: BTreeMap::new(),
+                loading: shared,
+                heard: Heard::default(),
+                joins: 0,
                 peers: HashMap::new(),
+                elsewhere: Vec::new(),
                 closed: false,
             }),
         }
@@ -127,7 +192,7 @@ impl Room {
         let mut state = self.lock();
         if state.offsets.last().number == 0 {
             state.offsets = Offsets::of(snapshot.epoch, snapshot.head, snapshot.limit);
-            let keeps = Keeps::of(self.terms.as_ref(), spec);
+            let keeps = Keeps::of(self.terms.get(), spec);
             state.kept.restore(snapshot.contents, keeps);
         }
     }
@@ -143,7 +208,7 @@ impl Room {
             epoch,
             head: number,
             limit,
-            terms: self.terms.clone(),
+            terms: self.terms.get().cloned(),
             contents: state.kept.contents(),
         }
     }
@@ -155,7 +220,7 @@ impl Room {
 
     /// Of the token that it has, if it was created.
     pub(super) fn token(&self) -> Option<TokenHash> {
-        self.terms.as_ref().map(|terms| terms.token_hash)
+        self.terms.get().map(|terms| terms.token_hash)
     }
 
     /// Whether the publication is for this room, and not for another one of its name.
@@ -172,110 +237,20 @@ impl Room {
         self.state.lock().expect("no code panics under this lock")
     }
 
-    /// Makes the client a member; `welcome` is called before its backlog.
-    ///
-    /// A client that is a member already stays one, and is sent nothing again.
-    pub(super) fn join<W>(
-        &self,
-        client: &Arc<Client>,
-        name: Nickname,
-        since: Option<Offset>,
-        welcome: W,
-        tasks: &TaskTracker,
-    ) -> Result<(), (Refused, W)>
-    where
-        W: FnOnce(Joined) + Send + 'static,
-    {
-        let mut state = self.lock();
-        if state.closed {
-            return Err((Refused::Closed, welcome));
-        }
-        let known = state.members.get(&client.key());
-        let known = known.map(|member| (member.shard, member.from));
-        let shard = match known {
-            Some((shard, _)) => shard,
-            None => self.shard_for(client.key(), state.members.len()),
-        };
-        if !self.shards[shard].takes_items() {
-            return Err((Refused::Busy, welcome));
-        }
-        if self.lobby.is_some() && known.is_none() {
-            if state.members.len() >= PEERS_MOST {
-                return Err((Refused::Crowded, welcome));
-            }
-            if !self.takes_events() {
-                return Err((Refused::Busy, welcome));
-            }
-        }
-        let (backlog, recovered) = match (known, since) {
-            (Some((_, from)), Some(since)) => {
-                let sent = state.offsets.has_been(since) && since.number >= from;
-                (Vec::new(), sent)
-            }
-            (Some(_), None) => (Vec::new(), false),
-            (None, Some(since)) => state.missed(since),
-            (None, None) => (state.kept.current(), false),
-        };
-        let joins_as = name.clone();
-        if known.is_none() {
-            let from = match since {
-                Some(since) if recovered => since.number,
-                _ => state.offsets.last().number,
-            };
-            // Before the new one hears anything: it is told who is there instead.
-            self.takes_over(&mut state, &name, tasks);
-            self.has_come(&mut state, &name, client, tasks);
-            let member = Member { name, shard, from };
-            state.members.insert(client.key(), member);
-        }
-        let joined = Joined {
-            room: self.name.clone(),
-            clients: state.members.len(),
-            offset: state.offsets.last(),
-            recovered,
-            peers: self.others(&state, client.key()),
-        };
-        let welcome: Reply = Box::new(move || welcome(joined));
-        let item = if known.is_some() {
-            Item::Reply(welcome)
-        } else {
-            Item::Join {
-                client: client.clone(),
-                welcome,
-                backlog,
-            }
-        };
-        let number = self.shards[shard].push(item, tasks);
-        if known.is_none() {
-            state.has_done(&joins_as, number);
-        }
-        Ok(())
-    }
-
-    /// Ends the membership; `farewell` is called behind the client's last event.
-    ///
-    /// Tells whether the room is empty now.
-    pub(super) fn leave(&self, key: ClientKey, farewell: Reply, tasks: &TaskTracker) -> bool {
-        let mut state = self.lock();
-        let Some(member) = state.members.remove(&key) else {
-            drop(state);
-            farewell();
-            return false;
-        };
-        state.mute(&member.name, key);
-        self.shards[member.shard].push(Item::Leave { key, farewell }, tasks);
-        self.has_gone(&mut state, &member.name, key, tasks);
-        state.members.is_empty()
-    }
-
     /// Queues the event for everybody; gives its number in the first queue.
-    fn queue(&self, event: impl Into<Arc<Event>>, tasks: &TaskTracker) -> u64 {
+    ///
+    /// Those who came first have heard it, as many as `heard_by`.
+    fn queue(&self, event: impl Into<Arc<Event>>, heard_by: u64, tasks: &TaskTracker) -> u64 {
         let event = event.into();
         let shards = match self.lobby {
             Some(_) => &self.shards[LOBBY_SHARD..=LOBBY_SHARD],
             None => &self.shards,
         };
-        let push = |shard: &Arc<Shard>| shard.push(Item::Event(event.clone()), tasks);
+        let item = || match heard_by {
+            0 => Item::Event(event.clone()),
+            _ => Item::Late(event.clone(), heard_by),
+        };
+        let push = |shard: &Arc<Shard>| shard.push(item(), tasks);
         let mut numbers = shards.iter().map(push);
         let first = numbers.next().unwrap_or_default();
         numbers.for_each(drop);
@@ -286,13 +261,15 @@ impl Room {
         self.shards.iter().all(|shard| shard.takes_events())
     }
 
-    /// Gives the publication its offset and queues it for everybody.
+    /// Gives the publication its offset, or takes the one that is given, and queues it
+    /// for everybody.
     pub(super) fn publish(
         &self,
         publication: Publication,
+        order: Order,
         spec: &Namespace,
         tasks: &TaskTracker,
-    ) -> Result<Offset, Unpublished> {
+    ) -> Result<Published, Unpublished> {
         let mut state = self.lock();
         if state.closed {
             return Err((Refused::Closed, publication.into()));
@@ -300,37 +277,58 @@ impl Room {
         if !self.is_meant(&publication) {
             return Err((Refused::Another, publication.into()));
         }
-        if self.lobby.is_some() && !state.has_sender(&publication) {
+        let is_here = order == Order::Here;
+        if self.lobby.is_some() && is_here && !state.has_sender(&publication) {
             return Err((Refused::Nobody, publication.into()));
         }
+        if state.loading && !is_here {
+            // It will be in what the room is loaded with.
+            return Ok(Published::not_yet(order, &state));
+        }
         if publication.to != To::Everybody {
-            return self.tell(state, publication, tasks);
+            let offset = self.tell(state, publication, order, tasks)?;
+            return Ok(Published::at(offset));
         }
         if !self.takes_events() {
             return Err((Refused::Busy, publication.into()));
         }
-        let offset = state.offsets.prepare();
-        let event = Event::new(publication, offset, Utc::now());
-        let keeps = Keeps::of(self.terms.as_ref(), spec);
-        if !state.kept.may_retain(&event, keeps) {
+        if self.shared && is_here {
+            state.loading = false;
+            state.offsets.part();
+        }
+        let (offset, time) = match order {
+            Order::Here => (state.offsets.prepare(), Utc::now()),
+            Order::Given(offset, time) => (offset, time),
+        };
+        let event = Event::new(publication, offset, time);
+        let keeps = Keeps::of(self.terms.get(), spec);
+        if is_here && !state.kept.may_retain(&event, keeps) {
             return Err((Refused::Full, event.publication.into()));
         }
         if let Some(keeping) = &self.keeping {
             keeping.publishes(&self.name);
         }
         let event = Arc::new(event);
-        state.offsets.give();
+        match order {
+            Order::Here => drop(state.offsets.give()),
+            Order::Given(..) => state.offsets.follow(offset),
+        }
         state.kept.add(&event, keeps);
-        if !state.members.is_empty() {
-            let number = self.queue(event.clone(), tasks);
+        let heard_by = self.heard_by(&mut state, &event.publication, order);
+        let is_known = self.is_known(&state, &event.publication);
+        if state.joins > heard_by && !state.members.is_empty() && !is_known {
+            let number = self.queue(event.clone(), heard_by, tasks);
             state.has_done(&event.publication.sender, number);
         }
-        Ok(offset)
+        let arrived = self.takes_note(&mut state, &event, tasks);
+        Ok(Published { offset, arrived })
     }
 
     /// The member's name, if the client is one.
     pub(super) fn name_of(&self, key: ClientKey) -> Option<Nickname> {
-        self.lock().members.get(&key).map(|m| m.name.clone())
+        let state = self.lock();
+        let member = state.members.get(&key).map(|member| member.name.clone());
+        member.or_else(|| state.arrivals.get(&key).map(Arrival::name))
     }
 
     /// Up to `most` names, those who came first, and how many members there are.
@@ -341,7 +339,7 @@ impl Room {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().members.is_empty()
+        self.lock().is_empty()
     }
 
     /// Whether there is anything in it for those who come later.
@@ -365,7 +363,7 @@ impl Room {
     /// has another epoch.
     pub(super) fn close_if_empty(&self) -> bool {
         let mut state = self.lock();
-        if state.members.is_empty() {
+        if state.is_empty() {
             state.closed = true;
             state.kept.clear();
         }
@@ -384,6 +382,11 @@ impl Room {
 }
 
 impl State {
+    /// Whether nobody is in the room, nor on the way into it.
+    fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.arrivals.is_empty()
+    }
+
     /// What was missed since the offset, and whether that is all of it.
     ///
     /// Where it can't be known, the client gets what there is: it has to know

@@ -7,7 +7,7 @@ use super::client::{Client, State};
 use super::error::Error;
 use super::name::{Nickname, RoomName};
 use super::namespace::{Namespace, Protocol, Publisher, Rooms, Verb};
-use super::room::Room;
+use super::token::TokenHash;
 
 /// How deeply a message may be nested: what serde_json itself reads.
 ///
@@ -115,12 +115,15 @@ pub(super) fn may_create(spec: &Namespace, room: &RoomName) -> Result<(), Error>
 }
 
 /// Whether what a backend offers is the token of a room that was created.
-pub(super) fn is_token_of(room: &Room, offered: Option<&str>) -> Result<(), Error> {
-    match (room.token(), offered) {
-        (None, _) => Err(Error::NotCreated(room.name.to_string())),
-        (_, None) => Err(Error::TokenNeeded(room.name.to_string())),
-        (Some(hash), Some(offered)) if hash.is_of(offered) => Ok(()),
-        (_, Some(_)) => Err(Error::WrongToken(room.name.to_string())),
+pub(super) fn is_token_of(
+    room: &RoomName,
+    token: TokenHash,
+    offered: Option<&str>,
+) -> Result<(), Error> {
+    match offered {
+        None => Err(Error::TokenNeeded(room.to_string())),
+        Some(offered) if token.is_of(offered) => Ok(()),
+        Some(_) => Err(Error::WrongToken(room.to_string())),
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) type Tell = Box<dyn Fn(&Arc<Client>) + Send>;
 
 pub(super) enum Item {
     Event(Arc<Event>),
+    /// An event for the members that came behind so many others.
+    Late(Arc<Event>, u64),
     /// An event for this member alone.
     For(ClientKey, Arc<Event>),
     /// An event for these members.
@@ -51,6 +53,8 @@ pub(super) enum Item {
         client: Arc<Client>,
         welcome: Reply,
         backlog: Vec<Arc<Event>>,
+        /// How many have ever come, this one included.
+        number: u64,
     },
     Leave {
         key: ClientKey,
@@ -58,6 +62,8 @@ pub(super) enum Item {
     },
     /// An answer in its place among the events.
     Reply(Reply),
+    /// Something for each member.
+    Each(Tell),
     /// There are no members any more: each is told by this.
     End(Tell),
 }
@@ -65,7 +71,7 @@ pub(super) enum Item {
 impl Item {
     /// Whether it counts among [`EVENTS_MOST`].
     fn is_event(&self) -> bool {
-        matches!(self, Self::Event(_) | Self::These(..))
+        matches!(self, Self::Event(_) | Self::Late(..) | Self::These(..))
     }
 }
 
@@ -155,6 +161,14 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
                     }
                 }
             }
+            Item::Late(event, heard_by) => {
+                for member in members.list.iter().filter(|m| m.number > heard_by) {
+                    if event.publication.origin != Some(member.key) {
+                        member.deliver(&event);
+                    }
+                    pace.has_done(1).await;
+                }
+            }
             Item::For(key, event) => {
                 if let Some(member) = members.get(key) {
                     member.deliver(&event);
@@ -171,9 +185,10 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
                 client,
                 welcome,
                 backlog,
+                number,
             } => {
                 welcome();
-                let member = Member::new(client);
+                let member = Member::new(client, number);
                 for event in &backlog {
                     member.deliver(event);
                 }
@@ -183,6 +198,12 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
             Item::Reply(reply) => {
                 reply();
                 pace.has_done(1).await;
+            }
+            Item::Each(tell) => {
+                for member in &members.list {
+                    tell(&member.client);
+                    pace.has_done(1).await;
+                }
             }
             Item::End(tell) => {
                 for member in std::mem::take(&mut members).list {
@@ -220,14 +241,17 @@ struct Member {
     key: ClientKey,
     outlet: Arc<dyn Outlet>,
     client: Arc<Client>,
+    /// How many had ever come when it had.
+    number: u64,
 }
 
 impl Member {
-    fn new(client: Arc<Client>) -> Self {
+    fn new(client: Arc<Client>, number: u64) -> Self {
         Self {
             key: client.key(),
             outlet: client.outlet().clone(),
             client,
+            number,
         }
     }
 

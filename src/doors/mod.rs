@@ -127,7 +127,9 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::WrongToken(_)
         | Error::NoToken(_) => StatusCode::FORBIDDEN,
         Error::TooBig(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::Busy | Error::Full(_) | Error::Closing => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Busy | Error::Alone | Error::Full(_) | Error::Closing => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         _ => StatusCode::BAD_REQUEST,
     }
 }

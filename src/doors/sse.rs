@@ -16,6 +16,7 @@ use chrono::{SecondsFormat, Utc};
 use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -25,7 +26,7 @@ use crate::core::error::Error;
 use crate::core::event::Offset;
 use crate::core::hub::Hub;
 use crate::core::name::{NamespaceName, RoomName};
-use crate::core::namespace::Protocol;
+use crate::core::namespace::{Namespace, Protocol};
 use crate::core::room::Joined;
 use outlet::SseOutlet;
 
@@ -55,7 +56,7 @@ async fn listen(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let since = last_event_id(&headers, query.as_deref().unwrap_or_default());
-    let listener = open(&hub, &namespace, &room, since)?;
+    let listener = open(&hub, &namespace, &room, since).await?;
     let head = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store"),
@@ -73,7 +74,7 @@ fn last_event_id(headers: &HeaderMap, query: &str) -> Option<Offset> {
     header.or(query.as_deref())?.parse().ok()
 }
 
-fn open(
+async fn open(
     hub: &Arc<Hub>,
     namespace: &str,
     room: &str,
@@ -82,8 +83,8 @@ fn open(
     let unknown = || Error::UnknownNamespace(format!("/{namespace} with rooms to listen to"));
     let name = NamespaceName::parse(&format!("/{namespace}")).map_err(|_| unknown())?;
     let room = RoomName::parse(room)?;
-    let mut namespaces = hub.namespaces();
-    if !namespaces.any(|n| n.name == name && n.protocol == Protocol::Room) {
+    let has_rooms = |n: &Namespace| n.name == name && n.protocol == Protocol::Room;
+    if !hub.namespaces().any(has_rooms) {
         return Err(unknown());
     }
     let (outlet, lines) = SseOutlet::new();
@@ -97,14 +98,26 @@ fn open(
     let guest = Some(listener.client.id().guest_name());
     let jitter = Uuid::new_v4().as_u128() as u64 % RETRY_JITTER;
     outlet.say(format!("retry: {}\n\n", RETRY + jitter));
-    let welcome = {
+    let joined = {
         let outlet = outlet.clone();
-        move |joined: Joined| outlet.say(joined_block(&joined, since))
+        let (tell, told) = oneshot::channel();
+        let welcome = move |joined: Result<Joined, Error>| {
+            let joined = joined.map(|joined| outlet.say(joined_block(&joined, since)));
+            // Whoever asked may have gone.
+            drop(tell.send(joined));
+        };
+        hub.join(&listener.client, &room, guest.clone(), since, welcome)?;
+        told
     };
-    hub.join(&listener.client, &room, guest.clone(), since, welcome)?;
     // Behind the backlog: where to go on from, if nothing comes before the end.
-    let reached = move |joined: Joined| outlet.say(format!("id: {}\n\n", joined.offset));
+    let reached = move |joined: Result<Joined, Error>| {
+        if let Ok(joined) = joined {
+            outlet.say(format!("id: {}\n\n", joined.offset));
+        }
+    };
     hub.join(&listener.client, &room, guest, None, reached)?;
+    // Nobody answers once the server has stopped.
+    joined.await.unwrap_or(Err(Error::Closing))?;
     Ok(listener)
 }
 

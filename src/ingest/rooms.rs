@@ -160,6 +160,7 @@ impl Rooms {
             message: track.message,
             retain: track.retain,
             granted: Granted::default(),
+            same: None,
         };
         let rooms = self.clone();
         let done = move |published| rooms.answered(slot, track.number, published);
@@ -170,7 +171,7 @@ impl Rooms {
         let line = self.line(slot);
         match published {
             Ok(offset) => debug!(room = %line.room, %offset, "published"),
-            Err(error @ (Error::Busy | Error::Full(_))) => {
+            Err(error @ (Error::Busy | Error::Alone | Error::Full(_))) => {
                 self.complain(
                     &error,
                     "a room can't take the feed's event; it is tried again",

@@ -286,8 +286,10 @@ fn event(row: &Row<'_>, room: &Snapshot) -> rusqlite::Result<Event> {
         to: To::Everybody,
         message: RawValue::from_string(row.get(4)?).map_err(unreadable)?,
         origin: None,
-        retain: &[],
+        retain: Vec::new(),
         token: None,
+        id: None,
+        same: None,
     };
     let offset = Offset {
         epoch: epoch(row, 1)?,

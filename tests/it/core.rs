@@ -12,6 +12,7 @@ mod turns;
 
 use std::sync::{Arc, Mutex};
 
+use futures_util::FutureExt;
 use roomcast::core::broker::Memory;
 use roomcast::core::client::Client;
 use roomcast::core::error::Error;
@@ -109,6 +110,11 @@ fn free_hub(history: usize, retain: &[&str]) -> Arc<Hub> {
     Hub::new(vec![namespace], Memory)
 }
 
+/// What a hub of one node answers.
+fn at_once<T>(answer: impl Future<Output = T>) -> T {
+    answer.now_or_never().expect("one node asks nobody")
+}
+
 fn room(name: &str) -> RoomName {
     RoomName::parse(name).unwrap()
 }
@@ -129,7 +135,7 @@ async fn join_in(hub: &Hub, listener: &Listener, name: &str, since: Option<Offse
     let welcome = move |joined| drop(tx.send(joined));
     hub.join(&listener.client, &room(name), None, since, welcome)
         .unwrap();
-    rx.await.unwrap()
+    rx.await.unwrap().unwrap()
 }
 
 fn try_publish(
@@ -158,6 +164,7 @@ fn publish_in(
             message,
             retain,
             granted: Granted::default(),
+            same: None,
         },
         Box::new(move |published| *told.lock().unwrap() = Some(published)),
     );

@@ -97,6 +97,7 @@ impl TestServer {
             message: to_raw_value(&message).unwrap(),
             retain: &[],
             granted: Granted::default(),
+            same: None,
         };
         self.hub
             .publish(from, Box::new(|done| assert!(done.is_ok())));

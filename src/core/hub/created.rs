@@ -1,14 +1,11 @@
 //! Rooms that backends create, publish in and delete, each with a token of its own;
 //! and who may publish from outside at all. Knows tokens, and no header.
 
-use std::sync::Arc;
-
 use super::Hub;
 use crate::core::area::Area;
 use crate::core::error::Error;
 use crate::core::name::{NamespaceName, RoomName};
 use crate::core::namespace::Rooms;
-use crate::core::room::Room;
 use crate::core::rules;
 use crate::core::terms::Wanted;
 use crate::core::token::{Token, TokenHash};
@@ -34,7 +31,7 @@ impl Hub {
     /// # Errors
     /// There is one of that name, or too many; its name is too long, or it is to
     /// keep too much; or rooms of this namespace are not created.
-    pub fn create(
+    pub async fn create(
         &self,
         namespace: &NamespaceName,
         room: &RoomName,
@@ -44,7 +41,10 @@ impl Hub {
         rules::may_create(&area.spec, room)?;
         let token = Token::random();
         let terms = wanted.with(token.hash(), &area.spec)?;
-        area.create(room, Some(terms))?;
+        match self.broker.cluster() {
+            Some(cluster) => cluster.create(area.id(room), terms).await?,
+            None => drop(area.create(room, Some(terms))?),
+        }
         Ok(token)
     }
 
@@ -52,7 +52,7 @@ impl Hub {
     ///
     /// # Errors
     /// As [`Hub::authorise`]; or rooms of this namespace are not created.
-    pub fn delete(
+    pub async fn delete(
         &self,
         namespace: &NamespaceName,
         room: &RoomName,
@@ -60,12 +60,22 @@ impl Hub {
     ) -> Result<(), Error> {
         let area = self.area(namespace)?;
         rules::may_create(&area.spec, room)?;
-        let found = created(area, room)?;
+        let token = self.token_of(area, room).await?;
         if let Deleter::Backend(offered) = by {
-            rules::is_token_of(&found, offered)?;
+            rules::is_token_of(room, token, offered)?;
         }
+        match self.broker.cluster() {
+            Some(cluster) => cluster.delete(area.id(room), token).await,
+            None => self.delete_here(area, room, token),
+        }
+    }
+
+    fn delete_here(&self, area: &Area, room: &RoomName, token: TokenHash) -> Result<(), Error> {
+        let not_created = || Error::NotCreated(room.to_string());
+        let found = area.find(room).filter(|room| room.token() == Some(token));
+        let found = found.ok_or_else(not_created)?;
         if !area.remove(&found) {
-            return Err(Error::NotCreated(room.to_string()));
+            return Err(not_created());
         }
         found.end(&self.tasks);
         Ok(())
@@ -77,7 +87,7 @@ impl Hub {
     /// # Errors
     /// It offers nothing or the wrong thing, the namespace is closed to backends, or
     /// nobody has created the room.
-    pub fn authorise(
+    pub async fn authorise(
         &self,
         namespace: &NamespaceName,
         room: &RoomName,
@@ -86,9 +96,9 @@ impl Hub {
         let area = self.area(namespace)?;
         match area.spec.rooms {
             Rooms::Created => {
-                let room = created(area, room)?;
-                rules::is_token_of(&room, offered)?;
-                Ok(Granted(room.token()))
+                let token = self.token_of(area, room).await?;
+                rules::is_token_of(room, token, offered)?;
+                Ok(Granted(Some(token)))
             }
             Rooms::Open | Rooms::Fixed(_) | Rooms::Own => {
                 rules::may_publish_with(&area.spec, offered)?;
@@ -96,9 +106,17 @@ impl Hub {
             }
         }
     }
-}
 
-fn created(area: &Area, room: &RoomName) -> Result<Arc<Room>, Error> {
-    let found = area.find(room);
-    found.ok_or_else(|| Error::NotCreated(room.to_string()))
+    /// Of the token of a room that was created.
+    async fn token_of(&self, area: &Area, room: &RoomName) -> Result<TokenHash, Error> {
+        let here = area.find(room).and_then(|room| room.token());
+        let token = match (here, self.broker.cluster()) {
+            (None, Some(cluster)) => {
+                let terms = cluster.terms(area.id(room)).await?;
+                terms.map(|terms| terms.token_hash)
+            }
+            (here, _) => here,
+        };
+        token.ok_or_else(|| Error::NotCreated(room.to_string()))
+    }
 }

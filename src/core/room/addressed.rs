@@ -8,7 +8,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{Refused, Room, Unpublished};
 use crate::core::client::{Client, ClientKey};
-use crate::core::event::{Event, Offset, Publication};
+use crate::core::event::{Event, Offset, Order, Publication};
+use crate::core::outlet::CloseReason;
 use crate::core::shard::Item;
 
 impl Room {
@@ -18,9 +19,10 @@ impl Room {
         &self,
         these: &[ClientKey],
         publication: Publication,
+        order: Order,
         tasks: &TaskTracker,
     ) -> Result<Offset, Unpublished> {
-        let state = self.lock();
+        let mut state = self.lock();
         if state.closed {
             return Err((Refused::Closed, publication.into()));
         }
@@ -29,6 +31,9 @@ impl Room {
         }
         if !self.takes_events() {
             return Err((Refused::Busy, publication.into()));
+        }
+        if self.has_heard(&mut state, &publication, order) {
+            return Ok(state.offsets.last());
         }
         let mut in_shards = vec![Vec::new(); self.shards.len()];
         for key in these {
@@ -43,6 +48,15 @@ impl Room {
             shard.push(Item::These(keys, event.clone()), tasks);
         }
         Ok(offset)
+    }
+
+    /// Closes the members, behind what is queued for them.
+    pub(in crate::core) fn close_members(&self, reason: CloseReason, tasks: &TaskTracker) {
+        let _state = self.lock();
+        for shard in &self.shards {
+            let close = Box::new(move |client: &Arc<Client>| client.close(reason));
+            shard.push(Item::Each(close), tasks);
+        }
     }
 
     /// Ends the room for good; its members learn it behind the last event.

@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 use tokio_util::task::TaskTracker;
 
 use super::{Refused, Room, State, Unpublished};
+use crate::core::broker::Presence;
 use crate::core::client::{Client, ClientKey};
-use crate::core::event::{Event, Kind, Offset, Publication, To};
-use crate::core::name::Nickname;
-use crate::core::shard::{Item, Reply};
+use crate::core::event::{Event, Kind, Offset, Order, Publication, To};
+use crate::core::name::{Nickname, RoomId};
+use crate::core::shard::Item;
 
 /// How many peers a lobby takes: each new one is told of all the others, and
 /// they of it, so that costs grow with the square. At 1,000 a list of them is
@@ -34,19 +35,41 @@ pub(super) struct Peer {
     last: u64,
 }
 
+/// What says that a peer comes or goes.
+pub(in crate::core) fn announcement(
+    id: RoomId,
+    kind: Kind,
+    who: Nickname,
+    origin: Option<ClientKey>,
+) -> Publication {
+    Publication {
+        namespace: id.namespace,
+        room: id.room,
+        kind,
+        sender: who,
+        to: To::Everybody,
+        message: RawValue::NULL.to_owned(),
+        origin,
+        retain: Vec::new(),
+        token: None,
+        id: None,
+        same: None,
+    }
+}
+
 impl Room {
     /// Ends the membership of who has this name, if somebody has: a client that
     /// comes anew on its connection may be faster than the end of what it was.
-    pub(super) fn takes_over(&self, state: &mut State, name: &Nickname, tasks: &TaskTracker) {
-        let Some(key) = state.peers.get(name).map(Peer::key) else {
-            return;
-        };
-        if let Some(before) = state.members.remove(&key) {
-            state.mute(name, key);
-            let farewell: Reply = Box::new(|| ());
-            self.shards[before.shard].push(Item::Leave { key, farewell }, tasks);
-            self.has_gone(state, name, key, tasks);
-        }
+    ///
+    /// The other nodes are to be told of that, if there are any.
+    pub(super) fn takes_over(
+        &self,
+        state: &mut State,
+        name: &Nickname,
+        tasks: &TaskTracker,
+    ) -> Option<Presence> {
+        let key = state.peers.get(name).map(Peer::key)?;
+        self.let_go(state, key, Box::new(|| ()), tasks)
     }
 
     /// The others are told, and it may be written to.
@@ -66,6 +89,10 @@ impl Room {
             last: 0,
         };
         state.peers.insert(name.clone(), peer);
+        if self.shared {
+            // What says so has come already, in its place among the events.
+            return;
+        }
         self.announce(state, Kind::Joined, name, client.key(), tasks);
     }
 
@@ -79,6 +106,9 @@ impl Room {
     ) {
         if state.peers.get(name).is_some_and(|peer| peer.key() == key) {
             state.peers.remove(name);
+        }
+        if self.shared {
+            return;
         }
         self.announce(state, Kind::Left, name, key, tasks);
     }
@@ -99,25 +129,22 @@ impl Room {
             return;
         };
         let offset = state.offsets.give();
-        let publication = Publication {
+        let id = RoomId {
             namespace: namespace.clone(),
             room: self.name.clone(),
-            kind,
-            sender: who.clone(),
-            to: To::Everybody,
-            message: RawValue::NULL.to_owned(),
-            origin: Some(key),
-            retain: &[],
-            token: None,
         };
-        self.queue(Event::new(publication, offset, Utc::now()), tasks);
+        let publication = announcement(id, kind, who.clone(), Some(key));
+        self.queue(Event::new(publication, offset, Utc::now()), 0, tasks);
     }
 
-    /// Who else is in the lobby.
+    /// Who else is in the lobby; those on other nodes first.
     pub(super) fn others(&self, state: &State, key: ClientKey) -> Vec<Nickname> {
         let members = state.members.iter().filter(|(other, _)| **other != key);
         match self.lobby {
-            Some(_) => members.map(|(_, member)| member.name.clone()).collect(),
+            Some(_) => {
+                let here = members.map(|(_, member)| &member.name);
+                state.elsewhere.iter().chain(here).cloned().collect()
+            }
             None => Vec::new(),
         }
     }
@@ -130,20 +157,25 @@ impl Room {
         &self,
         mut state: MutexGuard<'_, State>,
         publication: Publication,
+        order: Order,
         tasks: &TaskTracker,
     ) -> Result<Offset, Unpublished> {
         let to = match &publication.to {
             To::Peer(name) => state.peers.get(name),
             To::Everybody | To::These(_) => None,
         };
-        let Some(peer) = to.cloned() else {
-            return Err((Refused::Nobody, publication.into()));
+        let peer = match (to.cloned(), order) {
+            (Some(peer), _) => peer,
+            (None, Order::Here) => return Err((Refused::Nobody, publication.into())),
+            // It is on another node.
+            (None, Order::Given(offset, _)) => return Ok(offset),
         };
         let offset = state.offsets.last();
         let shard = &self.shards[LOBBY_SHARD];
         let sender = state.peers.get(&publication.sender);
         let behind = sender.map_or(0, |sender| sender.last).max(peer.last);
-        if shard.has_done(behind) {
+        // What comes from another node comes behind all that came before it.
+        if order == Order::Here && shard.has_done(behind) {
             let sender = sender.cloned();
             drop(state);
             let event = Arc::new(Event::new(publication, offset, Utc::now()));

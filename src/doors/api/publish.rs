@@ -91,7 +91,7 @@ pub(super) async fn to_room(
     let Path((namespace, room)) = path.map_err(unreadable)?;
     let namespace = namespace_of(&namespace)?;
     let room = RoomName::parse(&room).map_err(Error::from)?;
-    let granted = authorise(&api, &namespace, &room, &headers)?;
+    let granted = authorise(&api, &namespace, &room, &headers).await?;
     let body = body_of(&api, &namespace, body).await?;
     if namespace.as_str() == NAMESPACE {
         let most = message_most(&api, &namespace)?;
@@ -135,7 +135,7 @@ pub(super) async fn to_bus(
     let granted = if private && !headers.contains_key(header::ORIGIN) {
         Granted::default()
     } else {
-        authorise(&api, &namespace, &room, &headers)?
+        authorise(&api, &namespace, &room, &headers).await?
     };
     let body = body_of(&api, &namespace, body).await?;
     publish(&api, &namespace, &room, &body, granted).await?;
@@ -172,13 +172,13 @@ pub(super) fn unreadable(why: impl ToString) -> Problem {
 }
 
 /// Whether the request has the token that it takes; counted where it has not.
-fn authorise(
+async fn authorise(
     api: &Api,
     namespace: &NamespaceName,
     room: &RoomName,
     headers: &HeaderMap,
 ) -> Result<Granted, Error> {
-    let allowed = api.hub.authorise(namespace, room, bearer(headers));
+    let allowed = api.hub.authorise(namespace, room, bearer(headers)).await;
     if let Err(error) = &allowed {
         let reason = error.code();
         metrics::counter!("roomcast_refused_total", "door" => "api", "reason" => reason)
@@ -206,6 +206,7 @@ async fn publish(
         message,
         retain: &[],
         granted,
+        same: None,
     };
     let done = |published| {
         // Whoever asked may have gone.

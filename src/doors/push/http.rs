@@ -64,7 +64,7 @@ async fn create(
     let asked: CreateChannel = asked::action(&body)?;
     let channel = named(&asked.channel)?;
     let Channels { hub, namespace } = &door.publishers.channels;
-    let token = hub.create(namespace, &channel, asked.wanted()?)?;
+    let token = hub.create(namespace, &channel, asked.wanted()?).await?;
     door.written().await;
     info!(%channel, "a channel was created");
     Ok(done("Created", &channel, Some(token.reveal())))
@@ -76,7 +76,7 @@ async fn ping(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<R
     let channel = named(&asked.channel)?;
     let token = asked.channel_token.as_deref();
     let Channels { hub, namespace } = &door.publishers.channels;
-    hub.authorise(namespace, &channel, token)?;
+    hub.authorise(namespace, &channel, token).await?;
     Ok(done("OK", &channel, None))
 }
 
@@ -87,7 +87,7 @@ async fn push(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<R
     let channel = named(&asked.channel)?;
     let Channels { hub, namespace } = &door.publishers.channels;
     let token = asked.channel_token.unwrap_or_default();
-    let granted = hub.authorise(namespace, &channel, Some(&token))?;
+    let granted = hub.authorise(namespace, &channel, Some(&token)).await?;
     if asked.recipients.len() > RECIPIENTS_MOST {
         let why = format!("a push can have {RECIPIENTS_MOST} recipients at most");
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why));
@@ -105,6 +105,7 @@ async fn push(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<R
         message,
         retain: &[],
         granted,
+        same: None,
     };
     // Whoever asked may have gone.
     hub.publish(from, Box::new(|published| drop(tell.send(published))));
@@ -127,7 +128,7 @@ async fn delete(
         false => Deleter::Backend(Some(&token)),
     };
     let Channels { hub, namespace } = &door.publishers.channels;
-    hub.delete(namespace, &channel, by)?;
+    hub.delete(namespace, &channel, by).await?;
     door.written().await;
     info!(%channel, "a channel was deleted");
     Ok(done("Deleted", &channel, None))

@@ -73,7 +73,7 @@ impl From<Error> for Refusal {
             Error::TooFast(_) | Error::Full(_) | Error::TooManyRooms(_) => {
                 StatusCode::TOO_MANY_REQUESTS
             }
-            Error::Busy | Error::Closing => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Busy | Error::Alone | Error::Closing => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         };
         let reason = error.code();

@@ -89,9 +89,9 @@ async fn answer(
         Verb::Subscribe => {
             let name = client.id().guest_name();
             hub.join(client, &channel, Some(name), None, move |joined| {
-                outlet.subscribed(&joined.room);
+                let subscribed = joined.map(|joined| outlet.subscribed(&joined.room));
                 // Whoever waits for it may be gone.
-                let _ = done.send(());
+                let _ = done.send(subscribed);
             })?;
         }
         Verb::Unsubscribe => {
@@ -100,7 +100,7 @@ async fn answer(
                 move || {
                     outlet.unsubscribed(&channel);
                     // As above.
-                    let _ = done.send(());
+                    let _ = done.send(Ok(()));
                 }
             });
             match left {
@@ -112,8 +112,7 @@ async fn answer(
     }
     // Channels answer each in its own time: the next one has to wait, so that
     // answers come in the order of what was asked.
-    let _ = answered.await;
-    Ok(())
+    Ok(answered.await.unwrap_or(Ok(()))?)
 }
 
 /// Who says whose message it is has to be that one.

@@ -51,6 +51,14 @@ impl Answer {
         }
     }
 
+    /// Accepts what the hub has done, or says why it could not.
+    pub(super) fn tell<T>(&self, done: Result<T, Error>, accept: impl FnOnce(T)) {
+        match done {
+            Ok(done) => accept(done),
+            Err(error) => self.refuse(&error.into()),
+        }
+    }
+
     /// Sends the client an event of its own.
     pub(super) fn emit(&self, event: &str, data: &impl Serialize) {
         if let Err(reason) = self.outlet.emit(event, data) {

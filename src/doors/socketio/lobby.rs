@@ -81,13 +81,15 @@ fn enter(lobby: &RoomName, answer: &Answer) -> Result<(), Invalid> {
     let own = answer.outlet.peer().ok_or(Error::Closing)?;
     let welcome = {
         let answer = answer.clone();
-        move |joined: Joined| {
-            answer.accept(&Done {
-                room: Some(&joined.room),
-                ..OK
+        move |joined: Result<Joined, Error>| {
+            answer.tell(joined, |joined| {
+                answer.accept(&Done {
+                    room: Some(&joined.room),
+                    ..OK
+                });
+                let ids: Vec<_> = joined.peers.iter().map(|p| answer.outlet.id(p)).collect();
+                answer.emit("PEERS", &ids);
             });
-            let ids: Vec<_> = joined.peers.iter().map(|p| answer.outlet.id(p)).collect();
-            answer.emit("PEERS", &ids);
         }
     };
     Ok(answer

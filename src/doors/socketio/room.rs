@@ -6,7 +6,9 @@ use serde_json::value::RawValue;
 
 use crate::core::error::Error;
 use crate::core::event::Offset;
+use crate::core::hub::Clients;
 use crate::core::name::{Nickname, RoomName};
+use crate::core::room::Joined;
 
 use super::answer::{Answer, Invalid};
 use super::request::{Arguments, object};
@@ -47,7 +49,7 @@ fn join(asked: Join, answer: &Answer) -> Result<(), Invalid> {
     let since: Option<Offset> = asked.since.as_deref().map(str::parse).transpose()?;
     let welcome = {
         let answer = answer.clone();
-        move |joined: crate::core::room::Joined| {
+        move |joined: Result<Joined, Error>| {
             #[derive(Serialize)]
             struct Shown<'a> {
                 status: &'static str,
@@ -56,12 +58,14 @@ fn join(asked: Join, answer: &Answer) -> Result<(), Invalid> {
                 offset: Offset,
                 recovered: bool,
             }
-            answer.accept(&Shown {
-                status: "ok",
-                room: &joined.room,
-                clients: joined.clients,
-                offset: joined.offset,
-                recovered: joined.recovered,
+            answer.tell(joined, |joined| {
+                answer.accept(&Shown {
+                    status: "ok",
+                    room: &joined.room,
+                    clients: joined.clients,
+                    offset: joined.offset,
+                    recovered: joined.recovered,
+                });
             });
         }
     };
@@ -100,14 +104,13 @@ fn notify(asked: Notify, answer: &Answer) -> Result<(), Invalid> {
                 room: &'a RoomName,
                 offset: Offset,
             }
-            match published {
-                Ok(offset) => answer.accept(&Shown {
+            answer.tell(published, |offset| {
+                answer.accept(&Shown {
                     status: "ok",
                     room: &room,
                     offset,
-                }),
-                Err(error) => answer.refuse(&error.into()),
-            }
+                });
+            });
         })
     };
     answer
@@ -126,14 +129,22 @@ fn clients(asked: Named, answer: &Answer) -> Result<(), Invalid> {
         total: usize,
     }
     let room = RoomName::parse(&asked.room)?;
-    let found = answer.hub.clients_of(&answer.client, &room)?;
-    let shown = |status| Shown {
-        status,
-        room: &room,
-        clients: &found.names,
-        total: found.total,
+    let told = {
+        let (answer, room) = (answer.clone(), room.clone());
+        move |found: Result<Clients, Error>| {
+            answer.tell(found, |found| {
+                let shown = |status| Shown {
+                    status,
+                    room: &room,
+                    clients: &found.names,
+                    total: found.total,
+                };
+                answer.emit("CLIENTS", &shown(None));
+                answer.accept(&shown(Some("ok")));
+            });
+        }
     };
-    answer.emit("CLIENTS", &shown(None));
-    answer.accept(&shown(Some("ok")));
-    Ok(())
+    Ok(answer
+        .hub
+        .clients_of(&answer.client, &room, Box::new(told))?)
 }

@@ -44,7 +44,11 @@ fn done(room: &RoomName, clients: Option<usize>) -> Done<'_> {
 fn join(room: &RoomName, answer: &Answer) -> Result<(), Invalid> {
     let welcome = {
         let answer = answer.clone();
-        move |joined: Joined| answer.accept(&done(&joined.room, Some(joined.clients)))
+        move |joined: Result<Joined, Error>| {
+            answer.tell(joined, |joined| {
+                answer.accept(&done(&joined.room, Some(joined.clients)));
+            });
+        }
     };
     Ok(answer.hub.join(&answer.client, room, None, None, welcome)?)
 }

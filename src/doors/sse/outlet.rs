@@ -91,8 +91,10 @@ mod tests {
             to,
             message: serde_json::value::RawValue::from_string(text.into()).unwrap(),
             origin: None,
-            retain: &[],
+            retain: Vec::new(),
             token: None,
+            id: None,
+            same: None,
         };
         let offset = "abcdefghijkl-7".parse().unwrap();
         let event = Event::new(publication, offset, chrono::Utc::now());

@@ -110,7 +110,7 @@ pub(super) async fn serve(mut accepted: Accepted, stream: Upgraded, wire: Wire) 
     let outlet = Arc::new(OwnOutlet(way.clone()));
     let door = accepted.door.clone();
     let welcome = std::mem::take(&mut accepted.welcome);
-    match settle(&door, &accepted, &outlet) {
+    match settle(&door, &accepted, &outlet).await {
         Ok(client) => {
             let connection = Connection::new(&door.hub, way.clone(), accepted.peer.address);
             let connection = Arc::new(connection);
@@ -129,13 +129,17 @@ pub(super) async fn serve(mut accepted: Accepted, stream: Upgraded, wire: Wire) 
     }
 }
 
-fn settle(
+async fn settle(
     door: &Webhook,
     accepted: &Accepted,
     outlet: &Arc<OwnOutlet>,
 ) -> Result<Arc<Client>, Error> {
     let client = door.hub.connect(&door.namespace, outlet.clone())?;
-    door.hub.settle(&client, accepted.place.id.room())?;
+    let settled = door.hub.settle(&client, accepted.place.id.room()).await;
+    if let Err(error) = settled {
+        door.hub.disconnect(&client);
+        return Err(error);
+    }
     Ok(client)
 }
 

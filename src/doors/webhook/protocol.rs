@@ -218,7 +218,7 @@ impl From<Error> for Answer {
             Error::TooFast(_) | Error::TooManyRooms(_) => {
                 Self::bad(StatusCode::TOO_MANY_REQUESTS, error)
             }
-            Error::Busy | Error::Full(_) | Error::Closing => {
+            Error::Busy | Error::Alone | Error::Full(_) | Error::Closing => {
                 Self::bad(StatusCode::SERVICE_UNAVAILABLE, error)
             }
             Error::NotAllowed { .. } | Error::Reserved { .. } => {

@@ -158,6 +158,7 @@ async fn publish(door: &Webhook, id: &Id, payload: &Payload) -> Result<(), Answe
         message: payload.message(),
         retain: &[],
         granted: Granted::default(),
+        same: None,
     };
     // Whoever asked may have gone.
     door.hub

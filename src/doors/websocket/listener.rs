@@ -32,9 +32,19 @@ pub(super) async fn serve(hub: &Arc<Hub>, target: Target, stream: Upgraded, wire
         }
     };
     let name = client.id().guest_name();
-    if let Err(refused) = hub.join(&client, &target.room, Some(name), None, |_| ()) {
-        debug!(%refused, room = %target.room, "a raw listener can't join");
-        wire.close(close_frame(code_of(&refused), refused.code()));
+    let refuse = {
+        let (wire, room) = (wire.clone(), target.room.clone());
+        move |refused: Error| {
+            debug!(%refused, %room, "a raw listener can't join");
+            wire.close(close_frame(code_of(&refused), refused.code()));
+        }
+    };
+    let welcome = {
+        let refuse = refuse.clone();
+        move |joined: Result<_, _>| drop(joined.map_err(refuse))
+    };
+    if let Err(refused) = hub.join(&client, &target.room, Some(name), None, welcome) {
+        refuse(refused);
     }
     let mut reader = Reader::new(stream, wire, MESSAGE_MOST, Silence::default()).await;
     loop {

@@ -27,11 +27,11 @@ fn created_hub() -> (Arc<Hub>, Token) {
 }
 
 fn create(hub: &Hub, called: &str, wanted: Wanted) -> Result<Token, Error> {
-    hub.create(&name(), &room(called), wanted)
+    at_once(hub.create(&name(), &room(called), wanted))
 }
 
 fn push(hub: &Arc<Hub>, token: &Token, number: u64, to: To) -> Result<Offset, Error> {
-    let granted = hub.authorise(&name(), &room("r"), Some(token.reveal()))?;
+    let granted = authorise(hub, Some(token))?;
     push_as(hub, granted, number, to)
 }
 
@@ -47,6 +47,7 @@ fn push_as(hub: &Arc<Hub>, granted: Granted, number: u64, to: To) -> Result<Offs
         message: to_raw_value(&number).unwrap(),
         retain: &[],
         granted,
+        same: None,
     };
     hub.publish(
         from,
@@ -56,7 +57,12 @@ fn push_as(hub: &Arc<Hub>, granted: Granted, number: u64, to: To) -> Result<Offs
 }
 
 fn delete(hub: &Hub, token: Option<&str>) -> Result<(), Error> {
-    hub.delete(&name(), &room("r"), Deleter::Backend(token))
+    at_once(hub.delete(&name(), &room("r"), Deleter::Backend(token)))
+}
+
+fn authorise(hub: &Hub, token: Option<&Token>) -> Result<Granted, Error> {
+    let offered = token.map(Token::reveal);
+    at_once(hub.authorise(&name(), &room("r"), offered))
 }
 
 fn these(clients: &[ClientId]) -> To {
@@ -71,8 +77,9 @@ fn code<T>(result: Result<T, Error>) -> &'static str {
 async fn a_room_is_there_from_its_creation_to_its_end() {
     let hub = Hub::new(vec![spec()], Memory);
     let listener = connect(&hub);
-    let try_join =
-        |welcome: fn(Joined)| hub.join(&listener.client, &room("r"), None, None, welcome);
+    let try_join = |welcome: fn(Result<Joined, Error>)| {
+        hub.join(&listener.client, &room("r"), None, None, welcome)
+    };
     assert_eq!(code(try_join(|_| panic!("there is none"))), "unknown_room");
     assert_eq!(
         code(push_as(&hub, Granted::default(), 1, To::Everybody)),
@@ -99,9 +106,8 @@ async fn a_room_is_there_from_its_creation_to_its_end() {
     assert_eq!(code(push(&hub, &token, 1, To::Everybody)), "unknown_room");
 
     let next = create(&hub, "r", Wanted::default()).unwrap();
-    let authorised = |token: &Token| hub.authorise(&name(), &room("r"), Some(token.reveal()));
-    assert_eq!(code(authorised(&token)), "wrong_token");
-    assert_eq!(code(authorised(&next)), "ok");
+    assert_eq!(code(authorise(&hub, Some(&token))), "wrong_token");
+    assert_eq!(code(authorise(&hub, Some(&next))), "ok");
 }
 
 #[tokio::test]
@@ -276,14 +282,9 @@ async fn what_a_store_gives_back_has_its_terms() {
 
     let again = Hub::new(vec![durable], Memory);
     again.restore(vec![without]);
-    assert_eq!(
-        code(again.authorise(&name(), &room("r"), None)),
-        "unknown_room"
-    );
+    assert_eq!(code(authorise(&again, None)), "unknown_room");
     again.restore(vec![stored]);
-    again
-        .authorise(&name(), &room("r"), Some(token.reveal()))
-        .unwrap();
+    authorise(&again, Some(&token)).unwrap();
     let mut listener = connect(&again);
     join(&again, &listener, None).await;
     assert_eq!(listener.messages(1).await, ["1"]);
@@ -292,8 +293,7 @@ async fn what_a_store_gives_back_has_its_terms() {
 #[tokio::test]
 async fn what_may_be_published_in_a_room_may_not_in_the_next_one_of_its_name() {
     let (hub, token) = created_hub();
-    let granted = hub.authorise(&name(), &room("r"), Some(token.reveal()));
-    let granted = granted.unwrap();
+    let granted = authorise(&hub, Some(&token)).unwrap();
     delete(&hub, Some(token.reveal())).unwrap();
     assert_eq!(
         code(push_as(&hub, granted, 1, To::Everybody)),
@@ -327,9 +327,8 @@ async fn a_room_that_was_created_meanwhile_gets_nothing_of_the_stored_one() {
     let mine = hub.snapshot(&name(), &room("r")).unwrap();
     assert_ne!(mine.epoch, stored.epoch);
     assert!(mine.contents.history.is_empty() && mine.contents.retained.is_empty());
-    let authorised = |token: &Token| hub.authorise(&name(), &room("r"), Some(token.reveal()));
-    assert_eq!(code(authorised(&old)), "wrong_token");
-    assert_eq!(code(authorised(&new)), "ok");
+    assert_eq!(code(authorise(&hub, Some(&old))), "wrong_token");
+    assert_eq!(code(authorise(&hub, Some(&new))), "ok");
 }
 
 #[tokio::test]
@@ -350,7 +349,7 @@ async fn who_leaves_a_room_that_is_deleted_hears_nothing_behind_the_answer() {
 #[tokio::test]
 async fn the_operator_deletes_what_nobody_has_the_token_of() {
     let (hub, _) = created_hub();
-    let by = Deleter::Operator;
-    hub.delete(&name(), &room("r"), by).unwrap();
-    assert_eq!(code(hub.delete(&name(), &room("r"), by)), "unknown_room");
+    let delete = || at_once(hub.delete(&name(), &room("r"), Deleter::Operator));
+    delete().unwrap();
+    assert_eq!(code(delete()), "unknown_room");
 }

@@ -1,7 +1,9 @@
 //! A track that a busy room refuses is not lost: it is published a moment later.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use roomcast::core::broker::{Broker, BrokerStatus, Done};
+use roomcast::core::event::Publication;
 use roomcast::ingest::rooms::{Rooms as Tracks, Slot};
 use tokio::time::timeout;
 
@@ -37,6 +39,7 @@ fn fill(hub: &Arc<Hub>, namespace: &NamespaceName, name: &str) {
                 message: RawValue::from_string(FILLER.into()).unwrap(),
                 retain: &["current"],
                 granted: Granted::default(),
+                same: None,
             },
             Box::new(move |done| *full.lock().unwrap() = done.err().map(|error| error.code())),
         );
@@ -115,6 +118,37 @@ async fn a_room_does_not_wait_for_another() {
     join_in(&hub, &joiner, "next", None).await;
     assert_eq!(tracks(&mut joiner).await, [7]);
     assert_eq!(tracks(&mut member).await, [] as [i32; 0], "nobody retries");
+}
+
+/// Can't ask the other nodes at first.
+#[derive(Default)]
+struct Cut(AtomicBool);
+
+impl Broker for Cut {
+    fn publish(&self, hub: &Arc<Hub>, publication: Publication, done: Done) {
+        match self.0.swap(true, Ordering::Relaxed) {
+            false => done(Err(Error::Alone)),
+            true => Memory.publish(hub, publication, done),
+        }
+    }
+
+    fn status(&self) -> BrokerStatus {
+        Memory.status()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_track_that_the_other_nodes_could_not_get_is_tried_again() {
+    let namespace = namespace("/metadata", 0, &["song", "current"]);
+    let name = namespace.name.clone();
+    let hub = Hub::new(vec![namespace], Cut::default());
+    let rooms = Tracks::new(hub.clone());
+    let mut member = listener(&hub, &name);
+    join_in(&hub, &member, "now-playing", None).await;
+    feed(&rooms, &[1]);
+    let retry = tokio::spawn(async move { rooms.retry().await });
+    assert_eq!(tracks(&mut member).await, [1]);
+    retry.abort();
 }
 
 /// Counts what is logged for a user to read.

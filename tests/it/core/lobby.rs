@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use roomcast::core::broker::{Broker, BrokerStatus, Done};
-use roomcast::core::event::{Kind, Publication};
+use roomcast::core::event::{Kind, Order, Publication};
 use roomcast::core::hub::Notice;
 
 use super::*;
@@ -63,7 +63,7 @@ impl Peer {
         let welcome = move |joined| drop(tell.send(joined));
         hub.join(&self.client, &room("r"), Some(name), None, welcome)
             .unwrap();
-        let joined: Joined = joined.await.unwrap();
+        let joined: Joined = joined.await.unwrap().unwrap();
         joined.peers.iter().map(ToString::to_string).collect()
     }
 
@@ -138,7 +138,7 @@ async fn nothing_of_a_peer_comes_behind_its_left() {
     }
     hub.leave(&anna.client, &room("r"), || ()).unwrap();
     for (publication, _) in std::mem::take(&mut *late.0.lock().unwrap()) {
-        refused.push(hub.deliver(publication).unwrap_err().code());
+        refused.push(hub.deliver(publication, Order::Here).unwrap_err().code());
     }
     Peer::come(&hub, "cleo").await;
     assert_eq!(refused, ["no_such_peer", "not_in_room"]);

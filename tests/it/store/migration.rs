@@ -79,10 +79,14 @@ async fn a_file_of_schema_1_becomes_one_of_today_with_all_that_it_has() {
         assert_eq!(titles(&server).await, played);
         // What is new in the file has its place: a channel with its token.
         match &token {
-            None => token = Some(server.hub.create(&push, &room, Wanted::default()).unwrap()),
+            None => {
+                let created = server.hub.create(&push, &room, Wanted::default());
+                token = Some(created.await.unwrap());
+            }
             Some(token) => {
                 let offered = Some(token.reveal());
-                server.hub.authorise(&push, &room, offered).unwrap();
+                let authorised = server.hub.authorise(&push, &room, offered);
+                authorised.await.unwrap();
             }
         }
         drop(source);

@@ -1,0 +1,369 @@
+//! How clients come into a room and go: at once where the room is on this node alone,
+//! else once the other nodes know of them. Knows members, and no other node.
+
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+
+use super::{Joined, Member, PEERS_MOST, Refused, Room, State};
+use crate::core::broker::Presence;
+use crate::core::client::{Client, ClientKey};
+use crate::core::error::Error;
+use crate::core::event::Offset;
+use crate::core::name::Nickname;
+use crate::core::shard::{Item, Reply};
+
+/// Told how a join has ended, once: in its place among the events, or with the reason.
+pub(in crate::core) type Welcome = Box<dyn FnOnce(Result<Joined, Error>) + Send>;
+
+/// How often a client may ask to join a room while it is on its way into it.
+const AGAIN_MOST: usize = 64;
+
+/// How many clients may be on their way into a room: a storm of joins is welcome, and
+/// each of them waits for one round trip.
+const ARRIVALS_MOST: usize = 65_536;
+
+/// Who comes into a room.
+#[derive(Clone)]
+pub(in crate::core) struct Newcomer {
+    pub(in crate::core) client: Arc<Client>,
+    pub(in crate::core) name: Nickname,
+    /// The last offset that it has seen of the room.
+    pub(in crate::core) since: Option<Offset>,
+}
+
+/// A client on its way into a room: the other nodes have not heard of it yet.
+pub(super) struct Arrival {
+    newcomer: Newcomer,
+    welcome: Welcome,
+    /// What it has asked meanwhile.
+    again: Vec<(Option<Offset>, Welcome)>,
+    /// It has left meanwhile.
+    farewell: Option<Reply>,
+}
+
+/// What the other nodes are to be told of a client on its way.
+pub(in crate::core) struct Arriving {
+    /// Whose name it takes over: that one is gone.
+    pub(in crate::core) replaces: Option<Presence>,
+    /// None where they are being told already.
+    pub(in crate::core) enters: Option<Presence>,
+}
+
+/// What has become of a client that was on its way.
+#[derive(Default)]
+pub(in crate::core) struct Arrived {
+    /// It has left again.
+    pub(in crate::core) left: Option<Presence>,
+    /// It did not get in: to be told once no lock is held.
+    pub(in crate::core) refused: Option<Turned>,
+}
+
+/// A client that did not get in, and who waits for its answer.
+pub(in crate::core) struct Turned {
+    pub(in crate::core) client: Arc<Client>,
+    error: Error,
+    welcomes: Vec<Welcome>,
+    farewell: Option<Reply>,
+}
+
+/// What has become of a room that a client has left.
+#[derive(Default)]
+pub(in crate::core) struct Departed {
+    /// Nobody is in it any more.
+    pub(in crate::core) is_empty: bool,
+    /// What the other nodes are to be told.
+    pub(in crate::core) exits: Option<Presence>,
+}
+
+impl Turned {
+    /// Answers all that it has asked.
+    pub(in crate::core) fn tell(self) {
+        for welcome in self.welcomes {
+            welcome(Err(self.error.clone()));
+        }
+        if let Some(farewell) = self.farewell {
+            farewell();
+        }
+    }
+}
+
+impl Room {
+    /// Makes the client a member; `welcome` is called before its backlog.
+    ///
+    /// A client that is a member already stays one, and is sent nothing again.
+    pub(in crate::core) fn join(
+        &self,
+        newcomer: Newcomer,
+        welcome: Welcome,
+        tasks: &TaskTracker,
+    ) -> Result<(), (Refused, Welcome)> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err((Refused::Closed, welcome));
+        }
+        self.admit(&mut state, newcomer, welcome, None, tasks)
+    }
+
+    /// Takes note of a client that is on its way into the room.
+    pub(in crate::core) fn arrive(
+        &self,
+        newcomer: Newcomer,
+        welcome: Welcome,
+        tasks: &TaskTracker,
+    ) -> Result<Arriving, (Refused, Welcome)> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err((Refused::Closed, welcome));
+        }
+        let key = newcomer.client.key();
+        if let Some(arrival) = state.arrivals.get_mut(&key) {
+            if arrival.again.len() >= AGAIN_MOST {
+                return Err((Refused::Busy, welcome));
+            }
+            arrival.again.push((newcomer.since, welcome));
+            return Ok(Arriving {
+                replaces: None,
+                enters: None,
+            });
+        }
+        if state.arrivals.len() >= ARRIVALS_MOST {
+            return Err((Refused::Busy, welcome));
+        }
+        let is_member = state.members.contains_key(&key);
+        let replaces = match is_member {
+            true => None,
+            false => self.takes_over(&mut state, &newcomer.name, tasks),
+        };
+        let name = match state.members.get(&key) {
+            Some(member) => member.name.clone(),
+            None => newcomer.name.clone(),
+        };
+        let arrival = Arrival {
+            newcomer,
+            welcome,
+            again: Vec::new(),
+            farewell: None,
+        };
+        state.arrivals.insert(key, arrival);
+        Ok(Arriving {
+            replaces,
+            enters: Some(Presence { key, name }),
+        })
+    }
+
+    /// The other nodes know of the client: it is a member. `total` is how many there
+    /// are on all of them.
+    pub(in crate::core) fn arrived(
+        &self,
+        key: ClientKey,
+        total: Option<usize>,
+        tasks: &TaskTracker,
+    ) -> Arrived {
+        self.let_in(&mut self.lock(), key, total, tasks)
+    }
+
+    /// The client does not get in.
+    pub(in crate::core) fn turned_away(&self, key: ClientKey, error: Error) -> Option<Turned> {
+        let arrival = self.lock().arrivals.remove(&key)?;
+        Some(arrival.turned(error))
+    }
+
+    /// Nobody who is on the way gets in.
+    pub(in crate::core) fn all_turned_away(&self, error: impl Fn() -> Error) -> Vec<Turned> {
+        let arrivals = std::mem::take(&mut self.lock().arrivals);
+        let turned = arrivals.into_values();
+        turned.map(|arrival| arrival.turned(error())).collect()
+    }
+
+    pub(super) fn let_in(
+        &self,
+        state: &mut State,
+        key: ClientKey,
+        total: Option<usize>,
+        tasks: &TaskTracker,
+    ) -> Arrived {
+        let mut arrived = Arrived::default();
+        let Some(Arrival {
+            newcomer,
+            welcome,
+            again,
+            farewell,
+        }) = state.arrivals.remove(&key)
+        else {
+            return arrived;
+        };
+        let client = newcomer.client.clone();
+        let mut asked = vec![(newcomer.since, welcome)];
+        asked.extend(again);
+        let mut refused = Vec::new();
+        let mut error = Error::Busy;
+        for (since, welcome) in asked {
+            let newcomer = Newcomer {
+                since,
+                ..newcomer.clone()
+            };
+            if let Err((why, unused)) = self.admit(state, newcomer, welcome, total, tasks) {
+                error = why.at_joining();
+                refused.push(unused);
+            }
+        }
+        let is_member = state.members.contains_key(&key);
+        let farewell = match farewell {
+            Some(farewell) if is_member => {
+                arrived.left = self.let_go(state, key, farewell, tasks);
+                None
+            }
+            farewell => farewell,
+        };
+        if !is_member {
+            let name = newcomer.name;
+            arrived.left = Some(Presence { key, name });
+        }
+        if !refused.is_empty() {
+            arrived.refused = Some(Turned {
+                client,
+                error,
+                welcomes: refused,
+                farewell,
+            });
+        }
+        arrived
+    }
+
+    fn admit(
+        &self,
+        state: &mut State,
+        newcomer: Newcomer,
+        welcome: Welcome,
+        total: Option<usize>,
+        tasks: &TaskTracker,
+    ) -> Result<(), (Refused, Welcome)> {
+        let Newcomer {
+            client,
+            name,
+            since,
+        } = newcomer;
+        let known = state.members.get(&client.key());
+        let known = known.map(|member| (member.shard, member.from));
+        let shard = match known {
+            Some((shard, _)) => shard,
+            None => self.shard_for(client.key(), state.members.len()),
+        };
+        if !self.shards[shard].takes_items() {
+            return Err((Refused::Busy, welcome));
+        }
+        if self.lobby.is_some() && known.is_none() {
+            if state.members.len() >= PEERS_MOST {
+                return Err((Refused::Crowded, welcome));
+            }
+            if !self.takes_events() {
+                return Err((Refused::Busy, welcome));
+            }
+        }
+        let (backlog, recovered) = match (known, since) {
+            (Some((_, from)), Some(since)) => {
+                let sent = state.offsets.has_been(since) && since.number >= from;
+                (Vec::new(), sent)
+            }
+            (Some(_), None) => (Vec::new(), false),
+            (None, Some(since)) => state.missed(since),
+            (None, None) => (state.kept.current(), false),
+        };
+        let joins_as = name.clone();
+        if known.is_none() {
+            let from = match since {
+                Some(since) if recovered => since.number,
+                _ => state.offsets.last().number,
+            };
+            // Before the new one hears anything: it is told who is there instead.
+            self.takes_over(state, &name, tasks);
+            self.has_come(state, &name, &client, tasks);
+            state.joins += 1;
+            let member = Member { name, shard, from };
+            state.members.insert(client.key(), member);
+        }
+        let everywhere = state.members.len() + state.elsewhere.len();
+        let joined = Joined {
+            room: self.name.clone(),
+            clients: total.unwrap_or(everywhere).max(everywhere),
+            offset: state.offsets.last(),
+            recovered,
+            peers: self.others(state, client.key()),
+        };
+        let welcome: Reply = Box::new(move || welcome(Ok(joined)));
+        let item = if known.is_some() {
+            Item::Reply(welcome)
+        } else {
+            Item::Join {
+                client,
+                welcome,
+                backlog,
+                number: state.joins,
+            }
+        };
+        let number = self.shards[shard].push(item, tasks);
+        if known.is_none() {
+            state.has_done(&joins_as, number);
+        }
+        Ok(())
+    }
+
+    /// Ends the membership; `farewell` is called behind the client's last event.
+    pub(in crate::core) fn leave(
+        &self,
+        key: ClientKey,
+        farewell: Reply,
+        tasks: &TaskTracker,
+    ) -> Departed {
+        let mut state = self.lock();
+        if let Some(arrival) = state.arrivals.get_mut(&key) {
+            // In its turn, behind the answer to its join.
+            arrival.farewell = Some(farewell);
+            return Departed::default();
+        }
+        if !state.members.contains_key(&key) {
+            drop(state);
+            farewell();
+            return Departed::default();
+        }
+        let exits = self.let_go(&mut state, key, farewell, tasks);
+        Departed {
+            is_empty: state.is_empty(),
+            exits,
+        }
+    }
+
+    /// What the other nodes are to be told, if there are any.
+    pub(super) fn let_go(
+        &self,
+        state: &mut State,
+        key: ClientKey,
+        farewell: Reply,
+        tasks: &TaskTracker,
+    ) -> Option<Presence> {
+        let member = state.members.remove(&key)?;
+        state.mute(&member.name, key);
+        self.shards[member.shard].push(Item::Leave { key, farewell }, tasks);
+        self.has_gone(state, &member.name, key, tasks);
+        let name = member.name;
+        self.shared.then_some(Presence { key, name })
+    }
+}
+
+impl Arrival {
+    /// What it will be called.
+    pub(super) fn name(&self) -> Nickname {
+        self.newcomer.name.clone()
+    }
+
+    fn turned(self, error: Error) -> Turned {
+        let again = self.again.into_iter().map(|(_, welcome)| welcome);
+        Turned {
+            client: self.newcomer.client,
+            error,
+            welcomes: std::iter::once(self.welcome).chain(again).collect(),
+            farewell: self.farewell,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! A room that is on other nodes as well: what it is told from outside. Knows no
+//! other node, only that there are some.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use chrono::Utc;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::joining::Arrived;
+use super::lobby::announcement;
+use super::{Room, State};
+use crate::core::broker::Presence;
+use crate::core::durable::Contents;
+use crate::core::event::{Event, Kind, Offset, Order, Publication};
+use crate::core::name::{Nickname, RoomId};
+use crate::core::namespace::Namespace;
+use crate::core::terms::{Keeps, Terms};
+
+/// How many events a room knows again that its members have heard before the others.
+///
+/// As many as wait for the other nodes at most, all of them of one room.
+const HEARD_MOST: usize = 10_000;
+
+/// What a room is loaded with.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The last offset that is covered by it.
+    pub at: Offset,
+    /// What it keeps; none: what it has is right.
+    pub contents: Option<Contents>,
+    /// What was laid down for it, if it was created.
+    pub terms: Option<Terms>,
+    /// Of a lobby: the peers on other nodes, those who came first first.
+    pub elsewhere: Vec<Nickname>,
+    /// Whether peers that are not listed have left, and are not only unknown.
+    pub is_complete: bool,
+}
+
+/// What the members have heard before it had a place among the events of all nodes,
+/// and how many had ever joined by then.
+#[derive(Default)]
+pub(super) struct Heard {
+    by_id: HashMap<Uuid, u64>,
+    /// In the order in which they were heard; some are known no more.
+    order: VecDeque<Uuid>,
+}
+
+impl Heard {
+    fn add(&mut self, id: Uuid, joins: u64) {
+        while self.order.len() >= HEARD_MOST {
+            if let Some(oldest) = self.order.pop_front() {
+                self.by_id.remove(&oldest);
+            }
+        }
+        self.by_id.insert(id, joins);
+        self.order.push_back(id);
+    }
+
+    fn take(&mut self, id: Uuid) -> Option<u64> {
+        let joins = self.by_id.remove(&id)?;
+        if self.by_id.is_empty() {
+            self.order = VecDeque::new();
+        }
+        Some(joins)
+    }
+}
+
+impl Room {
+    /// Whether whoever knows the other nodes is to be told of it; once.
+    pub(in crate::core) fn is_to_be_followed(&self) -> bool {
+        self.shared && !self.followed.swap(true, Ordering::Relaxed)
+    }
+
+    /// Takes what the other nodes know of it.
+    pub(in crate::core) fn load(&self, loaded: Loaded, spec: &Namespace, tasks: &TaskTracker) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        if let Some(terms) = loaded.terms {
+            // A room of other terms is another room, and this one was ended.
+            let _ = self.terms.set(terms);
+        }
+        state.offsets.follow(loaded.at);
+        if let Some(contents) = loaded.contents {
+            let keeps = Keeps::of(self.terms.get(), spec);
+            state.kept.clear();
+            state.kept.restore(contents, keeps);
+        }
+        let first = std::mem::take(&mut state.loading);
+        let before = std::mem::replace(&mut state.elsewhere, loaded.elsewhere);
+        if first {
+            return;
+        }
+        let id = RoomId {
+            namespace: spec.name.clone(),
+            room: self.name.clone(),
+        };
+        let is_new = |name: &&Nickname| !before.contains(name);
+        let came: Vec<_> = state.elsewhere.iter().filter(is_new).cloned().collect();
+        for name in came {
+            self.announce_one(&state, &id, Kind::Joined, name, tasks);
+        }
+        for name in before {
+            if state.elsewhere.contains(&name) {
+                continue;
+            }
+            if loaded.is_complete {
+                self.announce_one(&state, &id, Kind::Left, name, tasks);
+            } else {
+                state.elsewhere.push(name);
+            }
+        }
+    }
+
+    fn announce_one(
+        &self,
+        state: &State,
+        id: &RoomId,
+        kind: Kind,
+        who: Nickname,
+        tasks: &TaskTracker,
+    ) {
+        let publication = announcement(id.clone(), kind, who, None);
+        let event = Event::new(publication, state.offsets.last(), Utc::now());
+        self.queue(event, 0, tasks);
+    }
+
+    /// How many of those who came first have heard the publication before.
+    pub(super) fn heard_by(
+        &self,
+        state: &mut State,
+        publication: &Publication,
+        order: Order,
+    ) -> u64 {
+        match (publication.id, order) {
+            (Some(id), Order::Here) if self.shared => {
+                let joins = state.joins;
+                state.heard.add(id, joins);
+                0
+            }
+            (Some(id), Order::Given(..)) => state.heard.take(id).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// Whether what is for some members only was told them before.
+    pub(super) fn has_heard(
+        &self,
+        state: &mut State,
+        publication: &Publication,
+        order: Order,
+    ) -> bool {
+        // Nobody who came later is meant.
+        self.heard_by(state, publication, order) > 0
+    }
+
+    /// Whether an event is none any more for those who are in a lobby: they know
+    /// already that the peer has come, or gone.
+    pub(super) fn is_known(&self, state: &State, publication: &Publication) -> bool {
+        if !self.shared || self.lobby.is_none() {
+            return false;
+        }
+        let who = &publication.sender;
+        match (publication.kind, publication.origin) {
+            (Kind::Joined, Some(key)) => !state.arrivals.contains_key(&key),
+            (Kind::Joined, None) => state.elsewhere.contains(who),
+            (Kind::Left, None) => !state.elsewhere.contains(who),
+            _ => false,
+        }
+    }
+
+    /// What an event of a lobby says of its peers.
+    pub(super) fn takes_note(
+        &self,
+        state: &mut State,
+        event: &Arc<Event>,
+        tasks: &TaskTracker,
+    ) -> Arrived {
+        let publication = &event.publication;
+        if !self.shared || self.lobby.is_none() {
+            return Arrived::default();
+        }
+        let who = &publication.sender;
+        match (publication.kind, publication.origin) {
+            (Kind::Joined, Some(key)) => return self.let_in(state, key, None, tasks),
+            (Kind::Joined, None) if !state.elsewhere.contains(who) => {
+                state.elsewhere.push(who.clone());
+            }
+            (Kind::Left, None) => state.elsewhere.retain(|name| name != who),
+            _ => {}
+        }
+        Arrived::default()
+    }
+
+    /// Who of this node is in the room.
+    pub(in crate::core) fn present(&self) -> Vec<Presence> {
+        let state = self.lock();
+        let members = state.members.iter().map(|(key, member)| Presence {
+            key: *key,
+            name: member.name.clone(),
+        });
+        members.collect()
+    }
+
+    /// What it keeps, and its last offset.
+    pub(in crate::core) fn contents(&self) -> (Offset, Contents) {
+        let state = self.lock();
+        (state.offsets.last(), state.kept.contents())
+    }
+}
