@@ -22,6 +22,7 @@ pub mod nowplaying;
 mod opening;
 mod ports;
 pub mod problem;
+pub mod redis;
 pub mod report;
 pub mod simulate;
 mod stopping;
@@ -52,6 +53,7 @@ use crate::net::{Connections, Limits, tls};
 use crate::nowplaying::Station;
 use crate::nowplaying::feed::Feed;
 use crate::ports::{Ports, address};
+use crate::redis::RedisBroker;
 use crate::stopping::stop;
 pub use crate::stopping::{STOP_LIMIT, Stopped};
 use crate::store::{Opened, Store, Writing};
@@ -64,6 +66,8 @@ pub struct Server {
     ports: Ports,
     tls: Option<tls::Acceptor>,
     webhook: Option<Arc<Webhook>>,
+    /// What joins this node with others, if anything does.
+    node: Option<redis::Node>,
     feed: Arc<Feed>,
     connections: Connections,
     connections_most: usize,
@@ -99,13 +103,20 @@ impl Server {
             None => None,
         };
         // Last, so that a start that fails leaves the state as it was.
-        let (hub, store) = match opening::store(&config, &namespaces)? {
-            Some(Opened { store, rooms }) => {
+        let opened = opening::store(&config, &namespaces)?;
+        let (hub, store, node) = match (&config.redis, opened) {
+            // What the rooms have is then there, and not here; the play log is.
+            (Some(settings), opened) => {
+                let (broker, node) = RedisBroker::new(settings.clone());
+                let store = opened.map(|opened| opened.store);
+                (Hub::new(namespaces, broker), store, Some(node))
+            }
+            (None, Some(Opened { store, rooms })) => {
                 let keeper = store.keeper();
                 let hub = Hub::durable(namespaces, Memory, keeper, rooms);
-                (hub, Some(store))
+                (hub, Some(store), None)
             }
-            None => (Hub::new(namespaces, Memory), None),
+            (None, None) => (Hub::new(namespaces, Memory), None, None),
         };
         let webhook = more_doors::webhook(&config, &ports, &hub)?;
         let writing = match &store {
@@ -119,6 +130,7 @@ impl Server {
             ports,
             tls,
             webhook,
+            node,
             feed: Arc::default(),
             connections: Connections::new(),
             connections_most,
@@ -201,12 +213,19 @@ impl Server {
                 format!("tcp://{}", address(listener))
             });
         lines.push(("Zetta", zetta));
+        if let Some(redis) = &self.config.redis {
+            lines.push(("nodes", format!("joined by {redis}")));
+        }
         lines
     }
 
     /// Serves until `shutdown`, then lets everybody go.
     pub async fn serve(self, shutdown: CancellationToken) -> Stopped {
         let tasks = TaskTracker::new();
+        let node = match self.node {
+            Some(node) => Some(node.start(self.hub.clone()).await),
+            None => None,
+        };
         let station = Station {
             timezone: self.config.timezone,
             text: self.config.station_text.clone(),
@@ -302,6 +321,10 @@ impl Server {
             webhook
                 .stop(STOP_LIMIT.saturating_sub(stopping.elapsed()))
                 .await;
+        }
+        // Last of all that publishes: who leaves is told to the other nodes.
+        if let Some(node) = node {
+            node.stop().await;
         }
         if let Some(writing) = self.writing {
             writing.close().await;

@@ -1,0 +1,252 @@
+//! A node that Redis does not answer: it delivers to its own clients, under epochs of its
+//! own, and keeps for the others what they have not heard. Knows no connection.
+
+use std::collections::VecDeque;
+
+use tracing::warn;
+
+use super::Running;
+use crate::core::broker::Presence;
+use crate::core::error::Error;
+use crate::core::event::{Epoch, Kind, Offset, Order, To};
+use crate::core::hub::Entered;
+use crate::core::name::RoomId;
+use crate::core::room::Loaded;
+use crate::redis::follower::State;
+use crate::redis::job::{Job, Leaving, Outgoing, announcement};
+use crate::redis::rules::Need;
+
+/// How many publications wait for Redis while it does not answer, and how many bytes of
+/// them; beyond it the oldest is dropped. A quarter of an hour of ten events a second.
+pub(super) const HEARD_MOST: usize = 10_000;
+const HEARD_BYTES_MOST: usize = 64 << 20;
+
+/// What waits to be asked of Redis.
+#[derive(Default)]
+pub(super) struct Waiting {
+    jobs: VecDeque<Job>,
+    /// How many of them this node's clients have heard, and how many bytes these take.
+    heard: usize,
+    heard_bytes: usize,
+    /// How many were dropped since Redis answered last.
+    dropped: usize,
+}
+
+impl Waiting {
+    pub(super) fn push(&mut self, job: Job) {
+        self.jobs.push_back(job);
+    }
+
+    pub(super) fn put_back(&mut self, job: Job) {
+        self.count(&job);
+        self.jobs.push_front(job);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Job> {
+        let job = self.jobs.pop_front()?;
+        if let Some(bytes) = heard_bytes(&job) {
+            self.heard -= 1;
+            self.heard_bytes -= bytes;
+        }
+        Some(job)
+    }
+
+    /// How many events the other nodes have not heard yet.
+    pub(super) fn heard_count(&self) -> usize {
+        self.heard
+    }
+
+    /// How many were dropped since this was asked last.
+    pub(super) fn take_dropped(&mut self) -> usize {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// Says at the end what nobody will hear.
+    pub(super) fn say_what_is_lost(&self) {
+        if self.heard > 0 {
+            let events = self.heard;
+            warn!(
+                events,
+                "the other nodes will not hear of events of this one"
+            );
+        }
+    }
+
+    /// Keeps what this node's clients have heard; the oldest is dropped for it.
+    fn keep(&mut self, job: Job) {
+        self.count(&job);
+        self.jobs.push_back(job);
+        while self.heard > HEARD_MOST || self.heard_bytes > HEARD_BYTES_MOST {
+            let oldest = self.jobs.iter().position(|job| heard_bytes(job).is_some());
+            let Some(job) = oldest.and_then(|at| self.jobs.remove(at)) else {
+                return;
+            };
+            self.heard -= 1;
+            self.heard_bytes -= heard_bytes(&job).unwrap_or_default();
+            if self.dropped == 0 {
+                warn!(
+                    most = HEARD_MOST,
+                    "more events wait for Redis than can be kept: the oldest are dropped"
+                );
+            }
+            self.dropped += 1;
+            metrics::counter!("roomcast_broker_dropped_total").increment(1);
+        }
+    }
+
+    fn count(&mut self, job: &Job) {
+        if let Some(bytes) = heard_bytes(job) {
+            self.heard += 1;
+            self.heard_bytes += bytes;
+        }
+    }
+}
+
+/// How many bytes a job takes that this node's clients have heard of.
+fn heard_bytes(job: &Job) -> Option<usize> {
+    match job {
+        Job::Publish(outgoing) if outgoing.is_heard => Some(outgoing.weight()),
+        Job::Exit(leaving) if leaving.is_heard => Some(size_of::<Leaving>()),
+        _ => None,
+    }
+}
+
+impl Running {
+    /// Nobody answers: all that waits is done here.
+    pub(super) fn go_alone(&mut self) {
+        self.shared
+            .connected
+            .store(false, std::sync::atomic::Ordering::Relaxed);
+        metrics::gauge!("roomcast_broker_connected").set(0.0);
+        self.urgent.clear();
+        self.unknown.clear();
+        let rooms: Vec<_> = self.followers.keys().cloned().collect();
+        for room in rooms {
+            self.lose_sight_of(&room);
+        }
+        let mut waiting = Vec::new();
+        while let Some(job) = self.jobs.pop() {
+            waiting.push(job);
+        }
+        for job in waiting {
+            self.do_alone(job);
+        }
+    }
+
+    /// Goes on alone in a room.
+    pub(super) fn lose_sight_of(&mut self, room: &RoomId) {
+        let Some(follower) = self.followers.get_mut(room) else {
+            return;
+        };
+        follower.state = State::Alone;
+        let is_created = self.rules.get(&room.namespace);
+        let is_created = is_created.is_some_and(|rules| rules.need == Need::Created);
+        // Whether there is such a room at all, nobody can say.
+        if follower.at.is_none() && !is_created {
+            let at = Offset {
+                epoch: Epoch::random(),
+                number: 0,
+            };
+            let loaded = Loaded {
+                at,
+                contents: None,
+                terms: None,
+                elsewhere: Vec::new(),
+                is_complete: false,
+            };
+            self.hub.load(room, loaded);
+        }
+    }
+
+    /// Does without the others what can be done without them.
+    pub(super) fn do_alone(&mut self, job: Job) {
+        match job {
+            Job::Publish(outgoing) => self.publish_alone(outgoing),
+            Job::Enter(room, who) => self.enter_alone(room, who),
+            Job::Exit(leaving) => self.exit_alone(leaving),
+            Job::Clients(room, told) => told(Ok(self.hub.clients_here(&room))),
+            Job::Terms(_, tell) => drop(tell.send(Err(Error::Alone))),
+            Job::Create(_, _, tell) | Job::Delete(_, _, tell) => {
+                // Whoever asked may have gone.
+                drop(tell.send(Err(Error::Alone)));
+            }
+            // All that is asked again once there is a connection.
+            Job::Follow(_)
+            | Job::Subscribe(_)
+            | Job::Unsubscribe(_)
+            | Job::Sync(..)
+            | Job::Seed(..)
+            | Job::Renew(_)
+            | Job::Refresh(..) => {}
+        }
+    }
+
+    fn publish_alone(&mut self, mut outgoing: Box<Outgoing>) {
+        if outgoing.is_heard {
+            return self.jobs.keep(Job::Publish(outgoing));
+        }
+        let room = outgoing.room();
+        let need = self.rules.get(&room.namespace).map(|rules| rules.need);
+        let is_elsewhere = need != Some(Need::Nothing) && !self.hub.is_open(&room);
+        if is_elsewhere {
+            return outgoing.fail(Error::Alone);
+        }
+        let to_one = matches!(outgoing.publication.to, To::Peer(_));
+        match self.hub.deliver(outgoing.publication.clone(), Order::Here) {
+            Ok(offset) => {
+                if let Some(follower) = self.followers.get_mut(&room) {
+                    follower.has_own = true;
+                }
+                outgoing.succeed(offset);
+                outgoing.is_heard = true;
+                if !to_one {
+                    self.jobs.keep(Job::Publish(outgoing));
+                }
+            }
+            // It may be on another node.
+            Err(Error::NoPeer(_)) => outgoing.fail(Error::Alone),
+            Err(error) => outgoing.fail(error),
+        }
+    }
+
+    fn enter_alone(&mut self, room: RoomId, who: Presence) {
+        let rules = self.rules.get(&room.namespace);
+        let is_lobby = rules.is_some_and(|rules| rules.is_lobby);
+        let is_created = rules.is_some_and(|rules| rules.need == Need::Created);
+        let follower = self.followers.get_mut(&room);
+        if is_created && follower.as_ref().is_none_or(|f| f.at.is_none()) {
+            let refused = Entered::Refused(Error::Alone);
+            return self.hub.entered(&room, who.key, refused);
+        }
+        if is_lobby {
+            if let Some(follower) = follower {
+                follower.has_own = true;
+            }
+            let joined = announcement(&room, Kind::Joined, &who, None);
+            if let Err(error) = self.hub.deliver(joined, Order::Here) {
+                return self.hub.entered(&room, who.key, Entered::Refused(error));
+            }
+        }
+        // In a lobby it is in by that, unless it was already.
+        self.hub.entered(&room, who.key, Entered::In(None));
+    }
+
+    fn exit_alone(&mut self, mut leaving: Box<Leaving>) {
+        let rules = self.rules.get(&leaving.room.namespace);
+        if !rules.is_some_and(|rules| rules.is_lobby) {
+            // Who is in a room is said once there is a connection.
+            return;
+        }
+        if !leaving.is_heard {
+            leaving.is_heard = true;
+            if let Err(error) = self.hub.deliver(leaving.announcement(), Order::Here) {
+                let room = &leaving.room;
+                warn!(%room, %error, "peers do not hear that one of them has left");
+            }
+            if let Some(follower) = self.followers.get_mut(&leaving.room) {
+                follower.has_own = true;
+            }
+        }
+        self.jobs.keep(Job::Exit(leaving));
+    }
+}

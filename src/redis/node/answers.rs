@@ -1,0 +1,152 @@
+//! What becomes of Redis' answers. Knows what was asked; no connection.
+
+use ::redis::{FromRedisValue, RedisError, Value, from_redis_value};
+use tracing::warn;
+
+use super::Running;
+use crate::core::durable::Contents;
+use crate::core::error::Error;
+use crate::core::hub::{Clients, Entered, NAMES_MOST};
+use crate::core::name::{Nickname, RoomId};
+use crate::core::terms::Terms;
+use crate::core::token::TokenHash;
+use crate::redis::frame;
+use crate::redis::job::{Job, name_of};
+use crate::redis::rules::Rules;
+
+impl Running {
+    /// Takes the answer to a job. Gives it back, with what is wrong, where it was not
+    /// done since something is wrong with Redis, and not with the job.
+    pub(super) fn answered(&mut self, job: Job, answer: Value) -> Option<(Job, RedisError)> {
+        if let Value::ServerError(refusal) = answer {
+            return match why(refusal.code(), &job.room()) {
+                Some(error) => {
+                    self.refused(job, error);
+                    None
+                }
+                None => Some((job, refusal.into())),
+            };
+        }
+        match job {
+            Job::Publish(mut outgoing) => match read::<String>(answer) {
+                Some(place) => match frame::read_place(&place) {
+                    Ok((offset, ..)) => outgoing.succeed(offset),
+                    Err(_) => outgoing.fail(Error::Busy),
+                },
+                None => outgoing.fail(Error::Busy),
+            },
+            Job::Enter(room, who) => {
+                let (total, known) = read::<(usize, u8)>(answer).unwrap_or_default();
+                let is_lobby = self.rules(&room).is_some_and(|rules| rules.is_lobby);
+                // What says so to all peers lets it in as well, in its turn.
+                if !is_lobby || known == 1 {
+                    self.hub.entered(&room, who.key, Entered::In(Some(total)));
+                }
+            }
+            Job::Clients(room, told) => match self.rules(&room) {
+                Some(rules) => told(Ok(clients(answer, rules))),
+                None => told(Err(Error::Busy)),
+            },
+            // Whoever asked may have gone.
+            Job::Terms(_, tell) => drop(tell.send(Ok(terms(answer)))),
+            Job::Create(_, _, tell) | Job::Delete(_, _, tell) => drop(tell.send(Ok(()))),
+            Job::Sync(room, all) => self.synced(&room, all, answer),
+            Job::Seed(room, ..) => self.urgent.push_front(Job::Sync(room, true)),
+            Job::Renew(room) => {
+                if read::<u8>(answer) == Some(0) {
+                    let present = self.hub.present(&room);
+                    self.urgent.push_back(Job::Refresh(room, present));
+                }
+            }
+            Job::Exit(_)
+            | Job::Follow(_)
+            | Job::Subscribe(_)
+            | Job::Unsubscribe(_)
+            | Job::Refresh(..) => {}
+        }
+        None
+    }
+
+    fn refused(&mut self, job: Job, error: Error) {
+        let room = job.room();
+        match job {
+            Job::Publish(outgoing) => {
+                let error = match error {
+                    Error::NoPeer(_) => Error::NoPeer(outgoing.peer()),
+                    error => error,
+                };
+                outgoing.fail(error);
+            }
+            Job::Enter(room, who) => self.hub.entered(&room, who.key, Entered::Refused(error)),
+            Job::Clients(_, told) => told(Err(error)),
+            Job::Terms(_, tell) => drop(tell.send(Err(error))),
+            Job::Create(_, _, tell) | Job::Delete(_, _, tell) => drop(tell.send(Err(error))),
+            Job::Sync(..) if matches!(error, Error::NotCreated(_)) => self.ended(&room),
+            _ => warn!(%room, %error, "Redis has refused something"),
+        }
+    }
+
+    /// Tells Redis of a room what it has forgotten.
+    pub(super) fn seed(&mut self, room: &RoomId) {
+        let at = self.followers.get(room).and_then(|follower| follower.at);
+        let contents = self.hub.contents(room);
+        if let Some(at) = at {
+            let contents = contents.map_or_else(Contents::default, |(_, contents)| contents);
+            warn!(%room, "Redis knows less of a room than this node: it goes on in a new epoch");
+            let seed = Job::Seed(room.clone(), at, contents);
+            self.urgent.push_front(seed);
+        }
+    }
+}
+
+/// Why something is not done, where that is the matter of who wants it.
+fn why(code: &str, room: &RoomId) -> Option<Error> {
+    let name = room.room.to_string();
+    match code {
+        "NOTCREATED" => Some(Error::NotCreated(name)),
+        "WRONGTOKEN" => Some(Error::WrongToken(name)),
+        "EXISTS" => Some(Error::RoomExists(name)),
+        "CROWDED" => Some(Error::Crowded(crate::core::room::PEERS_MOST)),
+        "NOPEER" => Some(Error::NoPeer(name)),
+        "OOM" => Some(Error::Full(room.namespace.to_string())),
+        _ => None,
+    }
+}
+
+pub(super) fn read<T: FromRedisValue>(answer: Value) -> Option<T> {
+    match from_redis_value(answer) {
+        Ok(read) => Some(read),
+        Err(error) => {
+            warn!(%error, "an answer of Redis can't be read");
+            None
+        }
+    }
+}
+
+fn clients(answer: Value, rules: &Rules) -> Clients {
+    let (total, members) = read::<(usize, Vec<(String, f64)>)>(answer).unwrap_or_default();
+    Clients {
+        names: names(members, rules).into_iter().take(NAMES_MOST).collect(),
+        total,
+    }
+}
+
+/// The names of members, those who came first first.
+pub(super) fn names(mut members: Vec<(String, f64)>, rules: &Rules) -> Vec<Nickname> {
+    members.sort_by(|one, other| one.1.total_cmp(&other.1));
+    let names = members.iter().map(|(member, _)| name_of(member, rules));
+    names
+        .filter_map(|name| Nickname::stored(name).ok())
+        .collect()
+}
+
+/// What was laid down for a room, if it was created.
+pub(super) fn terms(answer: Value) -> Option<Terms> {
+    type Written = (Option<Vec<u8>>, Option<u8>, Option<usize>);
+    let (token, retain, history): Written = read(answer)?;
+    Some(Terms {
+        token_hash: TokenHash::stored(&token?)?,
+        retain: retain? == 1,
+        history: history?,
+    })
+}

@@ -1,0 +1,303 @@
+//! How a node gets to know what a room has: at first, where something is missing, and
+//! when Redis answers again. Knows how a room is told of it, not how Redis is asked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ::redis::Value;
+use tracing::{info, warn};
+
+use super::Running;
+use super::answers::{names, read, terms};
+use crate::core::durable::Contents;
+use crate::core::event::{Event, Offset};
+use crate::core::name::RoomId;
+use crate::core::room::Loaded;
+use crate::redis::follower::{Follower, State};
+use crate::redis::frame;
+use crate::redis::job::Job;
+
+/// What Redis says of a room.
+type Answer = (
+    String,
+    String,
+    u64,
+    Vec<String>,
+    HashMap<String, String>,
+    Value,
+    Vec<(String, f64)>,
+);
+
+/// An event as its stream has it, and where.
+struct Placed {
+    at: Offset,
+    text: String,
+}
+
+impl Running {
+    /// The hub has opened a room.
+    pub(super) fn follow(&mut self, room: RoomId) {
+        let is_alone = self.is_alone();
+        let follower = Follower::new(State::Asking);
+        self.followers.insert(room.clone(), follower);
+        if is_alone {
+            return self.lose_sight_of(&room);
+        }
+        if !self.shared.connected.load(Ordering::Relaxed) {
+            self.unknown.insert(room.clone());
+        }
+        self.urgent.push_back(Job::Subscribe(room.clone()));
+        self.urgent.push_back(Job::Sync(room, true));
+    }
+
+    /// There is a connection: all rooms are asked for, and told who is in them here.
+    pub(super) fn catch_up(&mut self) {
+        self.urgent.clear();
+        for (room, follower) in &mut self.followers {
+            follower.state = State::Asking;
+            let all = follower.has_own || follower.at.is_none();
+            self.unknown.insert(room.clone());
+            self.urgent.push_back(Job::Subscribe(room.clone()));
+            let present = self.hub.present(room);
+            if !present.is_empty() {
+                self.urgent.push_back(Job::Refresh(room.clone(), present));
+            }
+            self.urgent.push_back(Job::Sync(room.clone(), all));
+        }
+        self.is_whole();
+    }
+
+    /// Forgets a room that is not there any more.
+    pub(super) fn forget(&mut self, room: &RoomId) {
+        self.followers.remove(room);
+        if self.unknown.remove(room) {
+            self.is_whole();
+        }
+    }
+
+    /// There is no such room, on no node.
+    pub(super) fn ended(&mut self, room: &RoomId) {
+        self.hub.end(room);
+        self.forget(room);
+        self.urgent.push_back(Job::Unsubscribe(room.clone()));
+    }
+
+    /// Takes note when all rooms are as all nodes have them.
+    fn is_whole(&mut self) {
+        if !self.unknown.is_empty() || self.shared.connected.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.shared.tried.cancel();
+        metrics::gauge!("roomcast_broker_connected").set(1.0);
+        let (waiting, dropped) = (self.jobs.heard_count(), self.jobs.take_dropped());
+        info!(redis = %self.settings, rooms = self.followers.len(), waiting, dropped, "one with all nodes");
+    }
+
+    /// Redis has said what a room has.
+    pub(super) fn synced(&mut self, room: &RoomId, all: bool, answer: Value) {
+        let is_behind = |answer: &Value| matches!(answer, Value::Array(parts) if parts.len() == 1);
+        if is_behind(&answer) {
+            return self.seed(room);
+        }
+        let Some(answer) = read::<Answer>(answer) else {
+            return self.ask_again(room, all);
+        };
+        let Ok(epoch) = answer.1.parse() else {
+            return self.ask_again(room, all);
+        };
+        let now = Offset {
+            epoch,
+            number: answer.2,
+        };
+        let events = placed(room, answer.3);
+        let Some(follower) = self.followers.get_mut(room) else {
+            return;
+        };
+        let before = follower.at;
+        // Of another epoch there is all.
+        let has_all = all || before.is_none_or(|before| before.epoch != now.epoch);
+        let new_from = match before {
+            None => Some(events.len()),
+            Some(before) => new_from(&events, before, now),
+        };
+        if new_from.is_none() && !has_all {
+            return self.ask_again(room, true);
+        }
+        let is_lost = new_from.is_none();
+        let (known, new) = events.split_at(new_from.unwrap_or(events.len()));
+        let replaces = all && (follower.has_own || before.is_none() || is_lost);
+        follower.has_own &= !replaces;
+        let from = match (before, is_lost) {
+            (Some(before), false) => before,
+            _ => now,
+        };
+        let contents = replaces.then(|| self.contents(room, known, answer.4, now));
+        let rules = self.rules(room);
+        let loaded = Loaded {
+            at: from,
+            contents,
+            terms: terms(answer.5),
+            elsewhere: rules.map_or_else(Vec::new, |rules| names(answer.6, rules)),
+            is_complete: self.knows_all_nodes(),
+        };
+        let is_complete = loaded.is_complete;
+        let elsewhere = loaded.elsewhere.clone();
+        self.hub.load(room, loaded);
+        if is_lost {
+            warn!(%room, "events were missed that Redis does not have any more");
+            self.hub.let_down(room);
+        }
+        for event in new {
+            if self.deliver(room, &event.text).is_err() {
+                // It is asked for again, from there.
+                return self.stop_at(room, event, before);
+            }
+            if let Some(follower) = self.followers.get_mut(room) {
+                follower.at = Some(event.at);
+            }
+        }
+        if from != now {
+            let loaded = Loaded {
+                at: now,
+                contents: None,
+                terms: None,
+                elsewhere,
+                is_complete,
+            };
+            self.hub.load(room, loaded);
+        }
+        if let Some(follower) = self.followers.get_mut(room) {
+            follower.has_come_to(now, before.map(|before| before.epoch));
+        }
+        if self.unknown.remove(room) {
+            self.is_whole();
+        }
+        self.go_on(room);
+    }
+
+    fn ask_again(&mut self, room: &RoomId, all: bool) {
+        self.urgent.push_back(Job::Sync(room.clone(), all));
+    }
+
+    /// The room has too much to deliver: the rest is asked for once more.
+    fn stop_at(&mut self, room: &RoomId, event: &Placed, before: Option<Offset>) {
+        if let Some(follower) = self.followers.get_mut(room) {
+            let at = follower.at.or(before).unwrap_or(event.at);
+            follower.has_come_to(at, before.map(|before| before.epoch));
+            follower.state = State::Asking;
+        }
+        self.ask_again(room, false);
+    }
+
+    /// Whether all nodes had time to say who is there.
+    fn knows_all_nodes(&self) -> bool {
+        matches!(
+            self.link,
+            super::LinkState::Open {
+                is_complete: true,
+                ..
+            }
+        )
+    }
+
+    fn contents(
+        &self,
+        room: &RoomId,
+        known: &[Placed],
+        retained: HashMap<String, String>,
+        now: Offset,
+    ) -> Contents {
+        let event = |text: &str| match frame::read(text, room, &self.node) {
+            Ok(frame) => Some(Arc::new(Event::new(
+                frame.publication,
+                frame.offset,
+                frame.time,
+            ))),
+            Err(error) => {
+                warn!(%room, %error, "an event is left out");
+                None
+            }
+        };
+        let history: Vec<_> = known
+            .iter()
+            .filter_map(|placed| event(&placed.text))
+            .collect();
+        let first = history.first().map(|event| event.offset.number);
+        let retained = retained.into_iter();
+        Contents {
+            floor: first.map_or(now.number, |first| first.saturating_sub(1)),
+            hole: 0,
+            history,
+            retained: retained
+                .filter_map(|(key, text)| Some((key, event(&text)?)))
+                .collect(),
+        }
+    }
+}
+
+fn placed(room: &RoomId, texts: Vec<String>) -> Vec<Placed> {
+    let place = |text: String| match frame::read_place(&text) {
+        Ok((at, ..)) => Some(Placed { at, text }),
+        Err(error) => {
+            warn!(%room, %error, "an event is left out");
+            None
+        }
+    };
+    texts.into_iter().filter_map(place).collect()
+}
+
+/// Where those events begin that a node has not delivered which has come to this place;
+/// none where some between are there no more.
+///
+/// The numbers of a room go on in a new epoch, but where Redis had forgotten some: then
+/// those are given once more.
+fn new_from(events: &[Placed], before: Offset, now: Offset) -> Option<usize> {
+    let is_known =
+        |event: &Placed| event.at.epoch == before.epoch && event.at.number <= before.number;
+    if let Some(last) = events.iter().rposition(is_known) {
+        return Some(last + 1);
+    }
+    match events.first() {
+        Some(first) => (first.at.number == before.number + 1).then_some(0),
+        None => (now.number == before.number).then_some(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(place: &str) -> Offset {
+        let (epoch, number) = place.split_at(1);
+        format!("{}-{number}", epoch.repeat(12)).parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_new_is_behind_what_was_delivered() {
+        let cases: [(&[&str], &str, &str, Option<usize>); 9] = [
+            (&["a6", "a7"], "a5", "a7", Some(0)),
+            (&["a4", "a5", "a6"], "a5", "a6", Some(2)),
+            (&[], "a5", "a5", Some(0)),
+            (&["a7"], "a5", "a7", None),
+            (&[], "a5", "a9", None),
+            // Another epoch, that goes on.
+            (&["a5", "b6"], "a5", "b6", Some(1)),
+            (&[], "a5", "b5", Some(0)),
+            // Redis had forgotten 4 and 5, and gave 4 once more.
+            (&["a3", "b4"], "a5", "b4", Some(1)),
+            (&["b4"], "a5", "b4", None),
+        ];
+        for (events, before, now, expected) in cases {
+            let placed: Vec<_> = events
+                .iter()
+                .map(|place| Placed {
+                    at: at(place),
+                    text: String::new(),
+                })
+                .collect();
+            let found = new_from(&placed, at(before), at(now));
+            assert_eq!(found, expected, "{events:?} behind {before}");
+        }
+    }
+}

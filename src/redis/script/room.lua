@@ -1,0 +1,83 @@
+-- What all scripts know of one room. Its keys have one hash tag: they are in one slot.
+-- KEYS: meta, stream, kept, nodes, channel. Of a node: its members, and its lease.
+local meta, stream, kept, nodes, channel = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+
+local function members_of(node) return channel .. ':w:' .. node end
+local function lease_of(node) return channel .. ':l:' .. node end
+
+-- Milliseconds, as text: a number of that size would be written with an exponent.
+local function now()
+  local time = redis.call('TIME')
+  return time[1] .. string.format('%03d', math.floor(tonumber(time[2]) / 1000))
+end
+
+local function epoch_or(new)
+  local epoch = redis.call('HGET', meta, 'e')
+  if not epoch then
+    epoch = new
+    redis.call('HSET', meta, 'e', epoch, 'h', 0)
+  end
+  return epoch
+end
+
+-- A room that nobody uses is forgotten after so many milliseconds; 0: it never is.
+local function lasts(ttl)
+  if ttl ~= '0' then
+    for _, key in ipairs({ meta, stream, kept, nodes }) do
+      redis.call('PEXPIRE', key, ttl)
+    end
+  end
+end
+
+-- Gives the next offset, and tells every node.
+local function append(new_epoch, payload, cap)
+  local epoch = epoch_or(new_epoch)
+  local number = redis.call('HINCRBY', meta, 'h', 1)
+  local head = epoch .. ' ' .. number .. ' ' .. now()
+  local frame = head .. ' ' .. payload
+  redis.call('XADD', stream, 'MAXLEN', cap, number .. '-0', 'd', frame)
+  redis.call('SPUBLISH', channel, 'e' .. frame)
+  return head, frame
+end
+
+local function is_alive(node) return redis.call('EXISTS', lease_of(node)) == 1 end
+
+-- Nodes that have not said for long that they are there, have left with their clients.
+local function bury(is_lobby, new_epoch, cap)
+  for _, node in ipairs(redis.call('SMEMBERS', nodes)) do
+    if not is_alive(node) then
+      if is_lobby then
+        for _, name in ipairs(redis.call('ZRANGE', members_of(node), 0, -1)) do
+          append(new_epoch, cjson.encode({ k = 'left', s = name }), cap)
+        end
+      end
+      redis.call('DEL', members_of(node))
+      redis.call('SREM', nodes, node)
+    end
+  end
+end
+
+local function total()
+  local sum = 0
+  for _, node in ipairs(redis.call('SMEMBERS', nodes)) do
+    sum = sum + redis.call('ZCARD', members_of(node))
+  end
+  return sum
+end
+
+-- What a room has to be for what is asked, and why it is not.
+local function wrong(need, token)
+  if need == 'created' then
+    local known = redis.call('HGET', meta, 't')
+    if not known then return redis.error_reply('NOTCREATED there is no such room') end
+    if token ~= '' and token ~= known then
+      return redis.error_reply('WRONGTOKEN this is another room')
+    end
+  elseif need == 'own' then
+    for _, node in ipairs(redis.call('SMEMBERS', nodes)) do
+      if is_alive(node) then return nil end
+    end
+    return redis.error_reply('NOTCREATED nobody has this room')
+  end
+  return nil
+end
