@@ -100,6 +100,16 @@ const GAUGES: &[Described] = &[
         "Socket.IO sessions that are open, polling ones included",
     ),
     (
+        "roomcast_broker_connected",
+        Unit::Count,
+        "1 while this node is one with all nodes, 0 while it goes on alone",
+    ),
+    (
+        "roomcast_broker_waiting",
+        Unit::Count,
+        "Events that this node's clients have heard and the other nodes have not",
+    ),
+    (
         "roomcast_store_ok",
         Unit::Count,
         "1 while what is to outlive a restart is written to disk, else 0",
@@ -151,6 +161,21 @@ const COUNTERS: &[Described] = &[
         "roomcast_connections_refused_total",
         Unit::Count,
         "Connections that were not served, by reason",
+    ),
+    (
+        "roomcast_broker_dropped_total",
+        Unit::Count,
+        "Events that the other nodes will never hear, since too many waited for Redis",
+    ),
+    (
+        "roomcast_broker_gaps_total",
+        Unit::Count,
+        "Times that events were missing in a room, and were asked for",
+    ),
+    (
+        "roomcast_broker_outages_total",
+        Unit::Count,
+        "Times that Redis did not answer any more",
     ),
     (
         "roomcast_events_total",

@@ -128,6 +128,9 @@ impl Programme {
         let message = item.message(&self.station);
         let now = Instant::now();
         let mut told = self.lock();
+        if told.current.as_ref().is_some_and(|current| current.over) {
+            self.hear_of_others(&mut told);
+        }
         let before = told.current.as_ref();
         let before = before.filter(|_| !matches!(change, Change::Current(_)));
         // Studios repeat what is on every few seconds.
@@ -172,9 +175,36 @@ impl Programme {
             return;
         };
         on_air.over = true;
+        if self.hear_of_others(&mut told) {
+            self.changed.notify_one();
+            return;
+        }
+        let Some(on_air) = &told.current else {
+            return;
+        };
+        let shown = self.rooms.current();
+        let is_shown = |shown: Arc<Event>| shown.publication.message.get() == on_air.message.get();
+        if !shown.is_none_or(is_shown) {
+            // Another node has said something newer, and taken it back.
+            return;
+        }
         info!("nothing new was heard for long: nothing is known to be on");
         let message = nowplaying::nothing_known(&self.station, Utc::now());
-        self.rooms.publish(Slot::Current { song: false }, message);
+        self.rooms.take_back(&on_air.message, message);
+    }
+
+    /// Takes over what the feed of another node has put on since; false if nothing.
+    fn hear_of_others(&self, told: &mut Told) -> bool {
+        let is_new = |on_air: &OnAir| {
+            let before = told.current.as_ref();
+            !on_air.over && before.is_none_or(|b| b.message.get() != on_air.message.get())
+        };
+        let heard = kept(&self.rooms, self.stale_after).map(|(_, on_air)| on_air);
+        let Some(heard) = heard.filter(is_new) else {
+            return false;
+        };
+        told.current = Some(heard);
+        true
     }
 }
 

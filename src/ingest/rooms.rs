@@ -1,6 +1,8 @@
 //! Where tracks go: the rooms of `/metadata`. What a room is too busy to take is
 //! held and tried again. Knows the hub; no feed.
 
+mod same;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -9,9 +11,10 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
+use self::same::Said;
 use super::paced::Paced;
 use crate::core::error::Error;
-use crate::core::event::{Event, Offset, To};
+use crate::core::event::{Event, Offset, Same, To};
 use crate::core::hub::{Granted, Hub, Outside};
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Publisher;
@@ -75,6 +78,7 @@ struct Waiting {
     /// The hub has the first one, and has not answered yet.
     in_flight: bool,
     last_number: u64,
+    said: Said,
 }
 
 #[derive(Clone)]
@@ -82,6 +86,7 @@ struct Track {
     number: u64,
     message: Box<RawValue>,
     retain: &'static [&'static str],
+    same: Same,
 }
 
 impl Rooms {
@@ -103,7 +108,15 @@ impl Rooms {
 
     /// Publishes a track; never blocks.
     pub fn publish(self: &Arc<Self>, slot: Slot, message: Box<RawValue>) {
-        self.line(slot).add(slot, message);
+        self.line(slot).add(slot, message, Said::again);
+        self.send(slot);
+    }
+
+    /// Publishes that what is on is not known any more, where it was this; never blocks.
+    pub fn take_back(self: &Arc<Self>, on_air: &RawValue, message: Box<RawValue>) {
+        let slot = Slot::Current { song: false };
+        let over = |said: &mut Said, _: &RawValue| said.over(on_air);
+        self.line(slot).add(slot, message, over);
         self.send(slot);
     }
 
@@ -160,7 +173,7 @@ impl Rooms {
             message: track.message,
             retain: track.retain,
             granted: Granted::default(),
-            same: None,
+            same: Some(track.same),
         };
         let rooms = self.clone();
         let done = move |published| rooms.answered(slot, track.number, published);
@@ -199,14 +212,21 @@ impl Line {
         self.waiting.lock().expect("no code panics under this lock")
     }
 
-    fn add(&self, slot: Slot, message: Box<RawValue>) {
+    fn add(
+        &self,
+        slot: Slot,
+        message: Box<RawValue>,
+        same: impl FnOnce(&mut Said, &RawValue) -> Same,
+    ) {
         let mut waiting = self.lock();
+        let same = same(&mut waiting.said, &message);
         waiting.last_number += 1;
         let number = waiting.last_number;
         let track = |retain| Track {
             number,
             message,
             retain,
+            same,
         };
         if slot == (Slot::Current { song: true }) {
             waiting.song = Some(track(&[SONG_KEY, CURRENT_KEY]));

@@ -43,6 +43,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("opening", &["config", "namespaces", "store", "net", "core"]),
     ("ingest", &["ingest", "nowplaying", "store", "net", "core"]),
     ("doors", &["doors", "nowplaying", "store", "net", "core"]),
+    ("redis", &["redis", "config", "core"]),
 ];
 
 /// What the core must not know at all.
