@@ -98,7 +98,7 @@ impl RedisBroker {
     }
 
     /// The same, for one who waits for the answer.
-    fn ask<T: Send + 'static>(
+    fn ask_node<T: Send + 'static>(
         &self,
         job: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Job,
     ) -> BoxFuture<'static, Result<T, Error>> {
@@ -161,15 +161,19 @@ impl Cluster for RedisBroker {
     }
 
     fn terms(&self, room: RoomId) -> BoxFuture<'static, Result<Option<Terms>, Error>> {
-        self.ask(|tell| Job::Terms(room, tell))
+        self.ask_node(|tell| Job::Terms(room, tell))
     }
 
     fn create(&self, room: RoomId, terms: Terms) -> BoxFuture<'static, Result<(), Error>> {
-        self.ask(|tell| Job::Create(room, terms, tell))
+        self.ask_node(|tell| Job::Create(room, terms, tell))
+    }
+
+    fn ask(&self, room: RoomId, question: String) -> BoxFuture<'static, Result<String, Error>> {
+        self.ask_node(|tell| Job::Ask(room, question, tell))
     }
 
     fn delete(&self, room: RoomId, token: TokenHash) -> BoxFuture<'static, Result<(), Error>> {
-        self.ask(|tell| Job::Delete(room, token, tell))
+        self.ask_node(|tell| Job::Delete(room, token, tell))
     }
 }
 

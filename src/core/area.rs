@@ -4,7 +4,7 @@
 mod open;
 
 use std::cmp::Reverse;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +29,9 @@ const ROOMS_MOST: usize = 10_000;
 /// without events, whose offsets are good to come back with.
 const IDLE_MOST: usize = 1_000;
 
+/// Answers what another node asks of a room.
+pub(super) type Answerer = Box<dyn Fn(&RoomName, &str) -> Option<String> + Send + Sync>;
+
 pub(super) struct Area {
     pub(super) spec: Namespace,
     shards: usize,
@@ -37,6 +40,8 @@ pub(super) struct Area {
     budget: Arc<Budget>,
     /// Of a durable namespace.
     keeping: Option<Arc<Keeping>>,
+    /// Who answers what other nodes ask of the rooms here.
+    pub(super) answerer: OnceLock<Answerer>,
     /// Guards which rooms there are; never held while a room is at work.
     rooms: Mutex<Open>,
 }
@@ -54,6 +59,7 @@ impl Area {
             budget: Arc::default(),
             rooms: Mutex::new(Open::new(keeping.clone())),
             keeping,
+            answerer: OnceLock::new(),
         }
     }
 

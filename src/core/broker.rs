@@ -58,6 +58,9 @@ pub trait Cluster: Send + Sync {
     /// Creates a room, on all nodes.
     fn create(&self, room: RoomId, terms: Terms) -> BoxFuture<'static, Result<(), Error>>;
 
+    /// Asks the node whose client has this room to itself; [`Hub::answer`] is asked there.
+    fn ask(&self, room: RoomId, question: String) -> BoxFuture<'static, Result<String, Error>>;
+
     /// Deletes the room that has this token, on all nodes.
     fn delete(&self, room: RoomId, token: TokenHash) -> BoxFuture<'static, Result<(), Error>>;
 }

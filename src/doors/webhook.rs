@@ -8,6 +8,7 @@ mod call;
 mod client;
 mod connection;
 mod connections;
+mod elsewhere;
 mod exchange;
 mod outlet;
 mod payload;
@@ -100,7 +101,7 @@ impl Webhook {
     /// # Errors
     /// The authorities that the backend may have its certificate from can't be read.
     pub fn new(needs: Needs) -> Result<Arc<Self>, CaError> {
-        Ok(Arc::new(Self {
+        let door = Arc::new(Self {
             hub: needs.hub,
             namespace: needs.namespace,
             backend: backend::Backend::new(needs.backend)?,
@@ -113,7 +114,9 @@ impl Webhook {
             accepted: watch::Sender::new(0),
             asked: Arc::new(Semaphore::new(ASKED_MOST)),
             tasks: TaskTracker::new(),
-        }))
+        });
+        elsewhere::answer_others(&door);
+        Ok(door)
     }
 
     /// The clients' port: a WebSocket on any path.

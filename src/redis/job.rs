@@ -47,9 +47,17 @@ pub(super) enum Job {
     Seed(RoomId, Offset, Contents),
     Renew(RoomId),
     Refresh(RoomId, Vec<Presence>),
+    /// What the hub wants to know of whoever has a room to itself.
+    Ask(RoomId, String, Tell<String>),
+    /// The same with its number, on its way to all who may have the room.
+    Question(RoomId, u64, String),
+    /// What that node, of this name, is answered.
+    Answer(String, String),
+    /// Listens for answers.
+    Listen,
 }
 
-type Tell<T> = oneshot::Sender<Result<T, Error>>;
+pub(super) type Tell<T> = oneshot::Sender<Result<T, Error>>;
 
 /// A publication on its way.
 pub(super) struct Outgoing {
@@ -167,10 +175,12 @@ impl Job {
         !matches!(self, Self::Follow(_) | Self::Exit(_))
     }
 
-    pub(super) fn room(&self) -> RoomId {
+    /// The room that it is about, if it is about one.
+    pub(super) fn room(&self) -> Option<RoomId> {
         match self {
-            Self::Publish(outgoing) => outgoing.room(),
-            Self::Exit(leaving) => leaving.room.clone(),
+            Self::Answer(..) | Self::Listen => None,
+            Self::Publish(outgoing) => Some(outgoing.room()),
+            Self::Exit(leaving) => Some(leaving.room.clone()),
             Self::Enter(room, _)
             | Self::Clients(room, _)
             | Self::Terms(room, _)
@@ -182,18 +192,42 @@ impl Job {
             | Self::Sync(room, _)
             | Self::Seed(room, ..)
             | Self::Renew(room)
-            | Self::Refresh(room, _) => room.clone(),
+            | Self::Ask(room, ..)
+            | Self::Question(room, ..)
+            | Self::Refresh(room, _) => Some(room.clone()),
         }
     }
 
-    /// How it is asked.
-    pub(super) fn ask(&self, rules: &Rules, context: &Context<'_>) -> Ask {
-        let channel = context.prefix.channel(&self.room());
-        let what = self.asked(&channel, rules, context);
-        Ask { channel, what }
+    /// How it is asked; nothing where no namespace has such a room.
+    pub(super) fn ask(&self, rules: Option<&Rules>, context: &Context<'_>) -> Option<Ask> {
+        let (channel, what) = match (self, self.room()) {
+            (Self::Answer(node, answer), _) => {
+                let inbox = context.prefix.inbox(node);
+                let mut command = ::redis::cmd("SPUBLISH");
+                command.arg(&inbox).arg(answer);
+                (inbox, Asked::Command(command))
+            }
+            (Self::Listen, _) => {
+                let inbox = context.prefix.inbox(context.node.as_str());
+                (inbox, Asked::Subscribe)
+            }
+            (_, room) => {
+                let room = room?;
+                let channel = context.prefix.channel(&room);
+                let asked = self.asked(&room, &channel, rules?, context)?;
+                (channel, asked)
+            }
+        };
+        Some(Ask { channel, what })
     }
 
-    fn asked(&self, channel: &str, rules: &Rules, context: &Context<'_>) -> Asked {
+    fn asked(
+        &self,
+        room: &RoomId,
+        channel: &str,
+        rules: &Rules,
+        context: &Context<'_>,
+    ) -> Option<Asked> {
         let epoch = Epoch::random().to_string();
         let node = context.node.as_str();
         let may_bury = u8::from(context.may_bury);
@@ -203,12 +237,19 @@ impl Job {
             command.arg(&epoch);
             command
         };
-        Asked::Command(match self {
-            Self::Subscribe(_) | Self::Follow(_) => return Asked::Subscribe,
-            Self::Unsubscribe(_) => return Asked::Unsubscribe,
+        Some(Asked::Command(match self {
+            Self::Subscribe(_) => return Some(Asked::Subscribe),
+            Self::Unsubscribe(_) => return Some(Asked::Unsubscribe),
+            // The first two are asked as others, once the node has seen them.
+            Self::Follow(_) | Self::Ask(..) | Self::Answer(..) | Self::Listen => return None,
+            Self::Question(_, _, question) => {
+                let mut command = Script::Ask.call(channel, &[]);
+                command.arg(rules.need.as_str()).arg(question);
+                command
+            }
             Self::Publish(outgoing) => outgoing.command(channel, &epoch, rules, context),
             Self::Enter(_, who) => {
-                let joined = announcement(&self.room(), Kind::Joined, who, None);
+                let joined = announcement(room, Kind::Joined, who, None);
                 let mut command = call(Script::Enter);
                 command.arg(node).arg(member(who, rules));
                 command.arg(lease()).arg(lasts(rules));
@@ -278,7 +319,7 @@ impl Job {
                 }
                 command
             }
-        })
+        }))
     }
 }
 

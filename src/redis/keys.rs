@@ -19,6 +19,11 @@ impl Prefix {
         format!("{}{{{}/{}}}", self.0, room.namespace, room.room)
     }
 
+    /// The channel of a node, where its questions are answered.
+    pub(super) fn inbox(&self, node: &str) -> String {
+        format!("{}node:{{{node}}}", self.0)
+    }
+
     /// Which room's channel this is.
     pub(super) fn room(&self, channel: &[u8]) -> Option<RoomId> {
         let channel = std::str::from_utf8(channel).ok()?;

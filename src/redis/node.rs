@@ -4,6 +4,7 @@
 
 mod alone;
 mod answers;
+mod asking;
 mod sync;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -32,6 +33,7 @@ use crate::core::event::Order;
 use crate::core::hub::Hub;
 use crate::core::name::{NamespaceName, RoomId};
 use alone::Waiting;
+use asking::Asked;
 
 /// After how long without an answer a node goes on alone: longer than Redis takes for
 /// anything, and a track that comes so late is still on time.
@@ -88,6 +90,8 @@ pub(super) struct Running {
     /// Which rooms were not heard of since the connection is there.
     unknown: HashSet<RoomId>,
     ticks: Interval,
+    /// What other nodes were asked.
+    asked: Asked,
     /// When something that could not be delivered is tried again.
     retry_at: Option<Instant>,
 }
@@ -138,6 +142,7 @@ impl Running {
             followers: HashMap::new(),
             unknown: HashSet::new(),
             ticks,
+            asked: Asked::default(),
             retry_at: None,
         }
     }
@@ -161,6 +166,7 @@ impl Running {
                 }
                 opened = opened(&mut self.link) => self.opened(opened),
                 () = at(self.retry_at) => self.retry(),
+                () = at(self.asked.until()) => self.asked.give_up(),
                 _ = self.ticks.tick() => self.tick(),
             }
         }
@@ -254,13 +260,14 @@ impl Running {
         }
         let ask = |job: &Job| {
             let room = job.room();
+            let follower = room.as_ref().and_then(|room| self.followers.get(room));
             let context = Context {
                 prefix: &self.prefix,
                 node: &self.node,
                 may_bury,
-                at: self.followers.get(&room).and_then(|follower| follower.at),
+                at: follower.and_then(|follower| follower.at),
             };
-            Some(job.ask(self.rules.get(&room.namespace)?, &context))
+            job.ask(room.as_ref().and_then(|room| self.rules(room)), &context)
         };
         let (jobs, asks): (Vec<_>, Vec<_>) = jobs
             .into_iter()
@@ -315,12 +322,11 @@ impl Running {
 
     /// Takes what the hub wants.
     fn take(&mut self, job: Job) {
-        let room = job.room();
-        if self.rules(&room).is_none() {
-            return;
-        }
         match job {
             Job::Follow(room) => self.follow(room),
+            Job::Ask(room, question, tell) if !self.is_alone() => {
+                self.ask_owner(room, &question, tell);
+            }
             job if self.is_alone() => self.do_alone(job),
             job => self.jobs.push(job),
         }
@@ -352,10 +358,11 @@ impl Running {
     }
 
     /// Something was published in a room: `e` an event, `t` what is for some only, `x`
-    /// the end of the room.
+    /// the end of the room, `q` a question to who has it to himself.
     fn message(&mut self, channel: &[u8], message: Vec<u8>) {
         let Some(room) = self.prefix.room(channel) else {
-            return;
+            // There is one other channel that it listens to.
+            return self.answer_came(&message);
         };
         let Ok(mut message) = String::from_utf8(message) else {
             return;
@@ -368,6 +375,7 @@ impl Running {
             "e" => self.event(&room, rest),
             "t" => drop(self.deliver(&room, &rest)),
             "x" => self.ended(&room),
+            "q" => self.question(&room, &rest),
             _ => {}
         }
     }
@@ -499,15 +507,15 @@ impl Running {
                 while asks.len() < BATCH_MOST
                     && let Some(job) = self.jobs.pop()
                 {
-                    let room = job.room();
                     let context = Context {
                         prefix: &self.prefix,
                         node: &self.node,
                         may_bury: false,
                         at: None,
                     };
-                    let rules = self.rules.get(&room.namespace);
-                    asks.extend(rules.map(|rules| job.ask(rules, &context)));
+                    let room = job.room();
+                    let rules = room.and_then(|room| self.rules.get(&room.namespace));
+                    asks.extend(job.ask(rules, &context));
                 }
                 if asks.is_empty() {
                     return Ok::<_, RedisError>(());

@@ -24,6 +24,7 @@ pub(super) enum Script {
     Seed,
     Create,
     Delete,
+    Ask,
 }
 
 /// A script's text, and by what Redis knows it.
@@ -42,7 +43,7 @@ static LOADED: LazyLock<Vec<Loaded>> = LazyLock::new(|| {
 });
 
 impl Script {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Publish,
         Self::Tell,
         Self::Enter,
@@ -54,6 +55,7 @@ impl Script {
         Self::Seed,
         Self::Create,
         Self::Delete,
+        Self::Ask,
     ];
 
     /// All of it, for Redis to load.
@@ -84,6 +86,7 @@ impl Script {
             Self::Seed => include_str!("script/seed.lua"),
             Self::Create => include_str!("script/create.lua"),
             Self::Delete => include_str!("script/delete.lua"),
+            Self::Ask => include_str!("script/ask.lua"),
         }
     }
 }

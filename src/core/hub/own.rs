@@ -8,11 +8,46 @@ use tokio::sync::oneshot;
 use super::Hub;
 use crate::core::client::Client;
 use crate::core::error::Error;
-use crate::core::name::RoomName;
+use crate::core::name::{NamespaceName, RoomId, RoomName};
 use crate::core::room::{Joined, Newcomer, Refused};
 use crate::core::rules;
 
 impl Hub {
+    /// Asks the node whose client has this room to itself, where this one has not.
+    ///
+    /// # Errors
+    /// Nobody has it, or its node does not answer.
+    pub async fn ask(
+        &self,
+        namespace: &NamespaceName,
+        room: &RoomName,
+        question: String,
+    ) -> Result<String, Error> {
+        let id = self.area(namespace)?.id(room);
+        match self.broker.cluster() {
+            Some(cluster) => cluster.ask(id, question).await,
+            None => Err(Error::NotCreated(room.to_string())),
+        }
+    }
+
+    /// What other nodes ask of the rooms of a namespace is answered by this; the first
+    /// one that is named.
+    pub fn answer_for(
+        &self,
+        namespace: &NamespaceName,
+        answer: impl Fn(&RoomName, &str) -> Option<String> + Send + Sync + 'static,
+    ) {
+        if let Some(area) = self.areas.get(namespace) {
+            area.answerer.get_or_init(|| Box::new(answer));
+        }
+    }
+
+    /// Answers what another node asks; nothing where nobody here can.
+    pub fn answer(&self, id: &RoomId, question: &str) -> Option<String> {
+        let answer = self.areas.get(&id.namespace)?.answerer.get()?;
+        answer(&id.room, question)
+    }
+
     /// Gives the client a room to itself, for as long as it is connected.
     ///
     /// # Errors

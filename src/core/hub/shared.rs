@@ -36,6 +36,11 @@ impl Hub {
         }
     }
 
+    /// Whether there may be other nodes.
+    pub fn has_other_nodes(&self) -> bool {
+        self.broker.cluster().is_some()
+    }
+
     /// Whether a room of this name is there on this node.
     pub fn is_open(&self, id: &RoomId) -> bool {
         self.found(id).is_some()

@@ -101,6 +101,15 @@ impl Connections {
         }
     }
 
+    /// The connection that has this room, if it is open.
+    pub(super) fn find_open(&self, room: &RoomName) -> Option<Arc<Connection>> {
+        let phase = self.lock().get(&Id(room.clone()))?.borrow().clone();
+        match phase {
+            Phase::Open(connection) => Some(connection),
+            Phase::Asked => None,
+        }
+    }
+
     /// The connection is not found any more.
     pub(super) fn forget(&self, id: &Id) {
         self.lock().remove(id);

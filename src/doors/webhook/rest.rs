@@ -15,12 +15,13 @@ use tokio::sync::oneshot;
 
 use super::Webhook;
 use super::connections::{Connection, Id};
+use super::elsewhere::{self, Wish};
 use super::payload::Payload;
 use super::protocol::Answer;
 use crate::core::error::Error;
 use crate::core::event::To;
 use crate::core::hub::{Granted, Outside};
-use crate::core::name::{NamespaceName, Nickname, RoomName};
+use crate::core::name::Nickname;
 use crate::core::namespace::Publisher;
 use crate::doors::{Unread, bearer, read_body};
 
@@ -67,7 +68,7 @@ async fn write(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Answer, Answer> {
-    let (id, _) = find(&door, &named(path)?).await?;
+    let id = find(&door, &named(path)?).await?.0;
     let body = read_body(body, door.message_most).await;
     let body = body.map_err(|unread| match unread {
         Unread::TooBig => Answer::too_long(),
@@ -85,7 +86,7 @@ async fn close(
     _: Backend,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Answer, Answer> {
-    let (id, _) = find(&door, &named(path)?).await?;
+    let id = find(&door, &named(path)?).await?.0;
     publish(&door, &id, &Payload::Close).await?;
     // From here on it is not found: nobody is told that something reached it.
     door.connections.forget(&id);
@@ -96,9 +97,8 @@ async fn about(
     State(door): State<Arc<Webhook>>,
     _: Backend,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Answer, Answer> {
-    let (_, connection) = find(&door, &named(path)?).await?;
-    Ok(Answer::about(connection.about()))
+) -> Result<Response, Answer> {
+    fulfil(&door, &named(path)?, &Wish::About).await
 }
 
 type InRoom = Result<Path<(String, String, String)>, PathRejection>;
@@ -107,31 +107,27 @@ async fn join(
     State(door): State<Arc<Webhook>>,
     _: Backend,
     path: InRoom,
-) -> Result<Answer, Answer> {
-    let (connection, namespace, room) = connection_and_room(&door, path).await?;
-    connection.join(&namespace, &room)?;
-    Ok(Answer::ok())
+) -> Result<Response, Answer> {
+    let (id, namespace, room) = named(path)?;
+    fulfil(&door, &id, &Wish::Join { namespace, room }).await
 }
 
 async fn leave(
     State(door): State<Arc<Webhook>>,
     _: Backend,
     path: InRoom,
-) -> Result<Answer, Answer> {
-    let (connection, namespace, room) = connection_and_room(&door, path).await?;
-    connection.leave(&namespace, &room)?;
-    Ok(Answer::ok())
+) -> Result<Response, Answer> {
+    let (id, namespace, room) = named(path)?;
+    fulfil(&door, &id, &Wish::Leave { namespace, room }).await
 }
 
-async fn connection_and_room(
-    door: &Webhook,
-    path: InRoom,
-) -> Result<(Arc<Connection>, NamespaceName, RoomName), Answer> {
-    let (id, namespace, room) = named(path)?;
-    let (_, connection) = find(door, &id).await?;
-    let namespace = NamespaceName::parse(&format!("/{namespace}")).map_err(Error::from)?;
-    let room = RoomName::parse(&room).map_err(Error::from)?;
-    Ok((connection, namespace, room))
+/// Does it, on whichever node the connection is.
+async fn fulfil(door: &Webhook, id: &str, wish: &Wish) -> Result<Response, Answer> {
+    let (id, connection) = find(door, id).await?;
+    match connection {
+        Some(connection) => Ok(wish.fulfil(&connection)?.into_response()),
+        None => elsewhere::ask(door, &id, wish).await,
+    }
 }
 
 /// What the path names.
@@ -140,10 +136,14 @@ fn named<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Answer> {
     Ok(named)
 }
 
-async fn find(door: &Webhook, id: &str) -> Result<(Id, Arc<Connection>), Answer> {
+/// The connection, if it is on this node; else it may be on another one.
+async fn find(door: &Webhook, id: &str) -> Result<(Id, Option<Arc<Connection>>), Answer> {
     let id = Id::parse(id).ok_or_else(Answer::not_found)?;
     let found = door.connections.find(&id).await;
-    Ok((id, found.ok_or_else(Answer::not_found)?))
+    match found.is_some() || door.hub.has_other_nodes() {
+        true => Ok((id, found)),
+        false => Err(Answer::not_found()),
+    }
 }
 
 /// Publishes in the connection's own room.
@@ -164,8 +164,12 @@ async fn publish(door: &Webhook, id: &Id, payload: &Payload) -> Result<(), Answe
     door.hub
         .publish(from, Box::new(|done| drop(tell.send(done))));
     // The broker has dropped it: it is stopping.
-    told.await.unwrap_or(Err(Error::Closing))?;
-    Ok(())
+    match told.await.unwrap_or(Err(Error::Closing)) {
+        Ok(_) => Ok(()),
+        // It is on no node.
+        Err(Error::NotCreated(_)) => Err(Answer::not_found()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl IntoResponse for Answer {

@@ -166,6 +166,8 @@ impl Running {
             Job::Exit(leaving) => self.exit_alone(leaving),
             Job::Clients(room, told) => told(Ok(self.hub.clients_here(&room))),
             Job::Terms(_, tell) => drop(tell.send(Err(Error::Alone))),
+            Job::Ask(_, _, tell) => drop(tell.send(Err(Error::Alone))),
+            Job::Question(_, number, _) => self.not_asked(number, Error::Alone),
             Job::Create(_, _, tell) | Job::Delete(_, _, tell) => {
                 // Whoever asked may have gone.
                 drop(tell.send(Err(Error::Alone)));
@@ -177,7 +179,10 @@ impl Running {
             | Job::Sync(..)
             | Job::Seed(..)
             | Job::Renew(_)
-            | Job::Refresh(..) => {}
+            | Job::Refresh(..)
+            | Job::Listen => {}
+            // Whoever waits for it waits no longer by then.
+            Job::Answer(..) => {}
         }
     }
 

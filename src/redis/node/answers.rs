@@ -19,7 +19,7 @@ impl Running {
     /// done since something is wrong with Redis, and not with the job.
     pub(super) fn answered(&mut self, job: Job, answer: Value) -> Option<(Job, RedisError)> {
         if let Value::ServerError(refusal) = answer {
-            return match why(refusal.code(), &job.room()) {
+            return match why(refusal.code(), job.room()) {
                 Some(error) => {
                     self.refused(job, error);
                     None
@@ -62,14 +62,18 @@ impl Running {
             | Job::Follow(_)
             | Job::Subscribe(_)
             | Job::Unsubscribe(_)
-            | Job::Refresh(..) => {}
+            | Job::Refresh(..)
+            | Job::Ask(..)
+            | Job::Question(..)
+            | Job::Answer(..)
+            | Job::Listen => {}
         }
         None
     }
 
     fn refused(&mut self, job: Job, error: Error) {
-        let room = job.room();
         match job {
+            Job::Question(_, number, _) => self.not_asked(number, error),
             Job::Publish(outgoing) => {
                 let error = match error {
                     Error::NoPeer(_) => Error::NoPeer(outgoing.peer()),
@@ -81,8 +85,8 @@ impl Running {
             Job::Clients(_, told) => told(Err(error)),
             Job::Terms(_, tell) => drop(tell.send(Err(error))),
             Job::Create(_, _, tell) | Job::Delete(_, _, tell) => drop(tell.send(Err(error))),
-            Job::Sync(..) if matches!(error, Error::NotCreated(_)) => self.ended(&room),
-            _ => warn!(%room, %error, "Redis has refused something"),
+            Job::Sync(room, _) if matches!(error, Error::NotCreated(_)) => self.ended(&room),
+            _ => warn!(%error, "Redis has refused something"),
         }
     }
 
@@ -100,7 +104,8 @@ impl Running {
 }
 
 /// Why something is not done, where that is the matter of who wants it.
-fn why(code: &str, room: &RoomId) -> Option<Error> {
+fn why(code: &str, room: Option<RoomId>) -> Option<Error> {
+    let room = room?;
     let name = room.room.to_string();
     match code {
         "NOTCREATED" => Some(Error::NotCreated(name)),

@@ -54,6 +54,7 @@ impl Running {
     /// There is a connection: all rooms are asked for, and told who is in them here.
     pub(super) fn catch_up(&mut self) {
         self.urgent.clear();
+        self.urgent.push_back(Job::Listen);
         for (room, follower) in &mut self.followers {
             follower.state = State::Asking;
             let all = follower.has_own || follower.at.is_none();
