@@ -6,6 +6,7 @@ mod described;
 mod played;
 mod tracks;
 
+use roomcast::config::Config;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -13,8 +14,8 @@ use crate::client::Client;
 use crate::http::{Answer, ask, get, header, post_with};
 use crate::server::{TestServer, config};
 
-const TOKEN: &str = "0123456789abcdef";
-const BEARER: &str = "Authorization: Bearer 0123456789abcdef\r\n";
+pub const TOKEN: &str = "0123456789abcdef";
+pub const BEARER: &str = "Authorization: Bearer 0123456789abcdef\r\n";
 const WRONG: &str = "Authorization: Bearer 0123456789abcdeF\r\n";
 
 async fn post(server: &TestServer, target: &str, headers: &str, body: &str) -> Answer {
@@ -23,12 +24,16 @@ async fn post(server: &TestServer, target: &str, headers: &str, body: &str) -> A
 
 /// A server that backends publish in, in `/bus` and `/metadata`.
 async fn open_to_backends() -> TestServer {
-    let mut config = config(&[]);
+    TestServer::start_as(with_tokens(config(&[]))).await
+}
+
+/// The same settings, with the token for these namespaces.
+pub fn with_tokens(mut config: Config) -> Config {
     for namespace in ["/bus", "/metadata"] {
         let token = TOKEN.parse().unwrap();
         config.tokens.insert(namespace.parse().unwrap(), token);
     }
-    TestServer::start_as(config).await
+    config
 }
 
 fn is_problem(answer: &Answer, status: u16, code: &str) {

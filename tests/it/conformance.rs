@@ -45,23 +45,23 @@ use tokio::time::timeout;
 use crate::client::SOON;
 use crate::server::TestServer;
 
-pub use peer::packets;
+pub use peer::{Peer, packets};
 
 /// The versions of Engine.IO; Socket.IO v4 is on the first, v5 on the second.
 const VERSIONS: [u8; 2] = [3, 4];
 
 /// How a session is held.
-const WAYS: [Way; 4] = [
+pub const WAYS: [Way; 4] = [
     (Transport::Polling, 3),
     (Transport::Polling, 4),
     (Transport::WebSocket, 3),
     (Transport::WebSocket, 4),
 ];
 
-type Way = (Transport, u8);
+pub type Way = (Transport, u8);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Transport {
+pub enum Transport {
     Polling,
     WebSocket,
 }

@@ -13,16 +13,16 @@ use crate::polling::{open, open_with, poll_until};
 use crate::server::TestServer;
 
 /// A client that has come to a lobby, and its id as its SDK has it.
-struct Peer {
-    client: Client,
-    id: String,
+pub struct Peer {
+    pub client: Client,
+    pub id: String,
     /// Who was there before it.
-    peers: Vec<String>,
+    pub peers: Vec<String>,
 }
 
 impl Peer {
     /// Comes as the SDKs do: one of v3 says the query behind the namespace.
-    async fn come(server: &TestServer, eio: u8, lobby: &str) -> Self {
+    pub async fn come(server: &TestServer, eio: u8, lobby: &str) -> Self {
         let query = format!("lobbyId={lobby}");
         let mut client = match eio {
             3 => Client::websocket(server.address, "EIO=3").await,
@@ -49,7 +49,7 @@ impl Peer {
         Self { client, id, peers }
     }
 
-    async fn hears(&mut self, name: &str, argument: impl Into<Value>) {
+    pub async fn hears(&mut self, name: &str, argument: impl Into<Value>) {
         let heard = event(&mut self.client).await;
         assert_eq!(heard, [name.into(), argument.into()]);
     }
@@ -66,7 +66,7 @@ async fn event(client: &mut Client) -> [Value; 2] {
 }
 
 /// An id as a client of that version has it.
-fn id_for(eio: u8, id: &str) -> String {
+pub fn id_for(eio: u8, id: &str) -> String {
     let bare = id.trim_start_matches("/lobby#");
     match eio {
         3 => format!("/lobby#{bare}"),

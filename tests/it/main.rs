@@ -5,6 +5,7 @@
 mod api;
 mod bad_input;
 mod client;
+mod cluster;
 mod conformance;
 mod core;
 mod cors;

@@ -81,7 +81,7 @@ fn word_after(line: &str, words: &str) -> Option<String> {
     rest.split(['"', ' ']).next().map(str::to_owned)
 }
 
-async fn signal(child: &Child, name: &str) {
+pub async fn signal(child: &Child, name: &str) {
     // Every shell has `kill`, and not every system `/bin/kill`.
     let kill = format!("kill -{name} {}", child.id().unwrap());
     let status = Command::new("sh").args(["-c", &kill]).status().await;

@@ -54,7 +54,7 @@ fn error(code: u16, message: &str, details: &str) -> String {
 }
 
 /// Creates a channel; its token.
-async fn create(server: &TestServer, channel: &str) -> String {
+pub async fn create(server: &TestServer, channel: &str) -> String {
     create_as(server, channel, "").await
 }
 
@@ -65,6 +65,14 @@ async fn create_as(server: &TestServer, channel: &str, terms: &str) -> String {
     assert_eq!(answer.status, 200, "{}", answer.body);
     let expected = done("Created", channel, r#""TOKEN""#);
     token_in(&expected, &answer.body).to_owned()
+}
+
+/// Deletes a channel, which is to succeed.
+pub async fn delete(server: &TestServer, channel: &str, token: &str) {
+    let data = format!(r#"{{"channel":"{channel}","channelToken":"{token}"}}"#);
+    let body = action("DELETE_CHANNEL", &data);
+    let answer = publish(server, "/channel/delete", body).await;
+    assert_eq!(answer.body, done("Deleted", channel, "null"));
 }
 
 /// What stands where TOKEN is expected.
@@ -80,11 +88,11 @@ fn token_in<'a>(expected: &str, answer: &'a str) -> &'a str {
 }
 
 /// A push of this to everybody: `message` is what is said, and how.
-fn push(channel: &str, token: &str, message: &str) -> String {
+pub fn push(channel: &str, token: &str, message: &str) -> String {
     push_to(channel, token, "", message)
 }
 
-fn push_to(channel: &str, token: &str, recipients: &str, message: &str) -> String {
+pub fn push_to(channel: &str, token: &str, recipients: &str, message: &str) -> String {
     let data = format!(
         r#"{{"channel":"{channel}","channelToken":"{token}","recipients":[{recipients}],{message}}}"#
     );
@@ -92,7 +100,7 @@ fn push_to(channel: &str, token: &str, recipients: &str, message: &str) -> Strin
 }
 
 /// Pushes, which is to succeed.
-async fn pushed(server: &TestServer, channel: &str, body: String) {
+pub async fn pushed(server: &TestServer, channel: &str, body: String) {
     let answer = publish(server, "/push", &body).await;
     let expected = done("Sent", channel, "null");
     assert_eq!((answer.status, answer.body), (200, expected), "{body}");
@@ -110,9 +118,9 @@ async fn are_there(server: &TestServer, many: usize) {
 }
 
 /// A WebSocket of the subscribers' port.
-struct Subscriber {
+pub struct Subscriber {
     client: Client,
-    uuid: String,
+    pub uuid: String,
 }
 
 impl Subscriber {
@@ -134,7 +142,7 @@ impl Subscriber {
     }
 
     /// Connects, and subscribes.
-    async fn of(server: &TestServer, channel: &str) -> Self {
+    pub async fn of(server: &TestServer, channel: &str) -> Self {
         let mut subscriber = Self::connect(server).await;
         subscriber.asks("SUBSCRIBE", channel).await;
         let expected = subscriber.acknowledged(&format!(r#""{channel}""#));
@@ -147,7 +155,7 @@ impl Subscriber {
     }
 
     /// The next message.
-    async fn hears(&mut self) -> String {
+    pub async fn hears(&mut self) -> String {
         self.client
             .any_packet()
             .await

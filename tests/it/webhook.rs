@@ -1,6 +1,6 @@
 //! The webhook door: what the backend is told and what it can do, on the wire.
 
-mod backend;
+pub mod backend;
 mod crowd;
 mod door;
 mod ends;
@@ -71,7 +71,7 @@ impl Pair {
 }
 
 /// A request to a REST side; `headers` end with a line's end each.
-async fn rest(to: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+pub async fn rest(to: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Answer {
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
@@ -93,10 +93,10 @@ async fn pass(time: Duration) {
 }
 
 /// Somebody with a plain WebSocket.
-struct Client(WebSocketStream<TcpStream>);
+pub struct Client(WebSocketStream<TcpStream>);
 
 impl Client {
-    async fn connect(address: SocketAddr) -> Result<Self, u16> {
+    pub async fn connect(address: SocketAddr) -> Result<Self, u16> {
         Self::connect_with(address, &[]).await
     }
 
@@ -127,7 +127,7 @@ impl Client {
         next.expect("it has ended").unwrap()
     }
 
-    async fn text(&mut self) -> String {
+    pub async fn text(&mut self) -> String {
         match self.next().await {
             Message::Text(text) => text.to_string(),
             other => panic!("no text: {other:?}"),

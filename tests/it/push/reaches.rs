@@ -132,10 +132,7 @@ async fn each_door_is_told_of_the_end_in_its_own_way() {
     let token = create(&server, "news").await;
     let mut doors = Doors::open(&server).await;
     pushed(&server, "news", push("news", &token, TEXT)).await;
-    let data = format!(r#"{{"channel":"news","channelToken":"{token}"}}"#);
-    let body = action("DELETE_CHANNEL", &data);
-    let answer = publish(&server, "/channel/delete", body).await;
-    assert_eq!(answer.body, done("Deleted", "news", "null"));
+    delete(&server, "news", &token).await;
     doors.hear(json!("hello")).await;
 
     let told = doors.io.the("ERROR").await;

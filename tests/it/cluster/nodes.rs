@@ -1,0 +1,88 @@
+//! The nodes of one test, with what they have in common: a backend, and a Redis
+//! where there are several. Knows no door.
+
+use std::sync::Arc;
+
+use roomcast::core::name::{NamespaceName, RoomId, RoomName};
+use tokio::time::timeout;
+
+use super::redis::{Keeps, Redis};
+use crate::api::with_tokens;
+use crate::client::SOON;
+use crate::server::{TestServer, config};
+use crate::webhook::backend::Backend;
+
+/// Servers that are one set of rooms, with all doors open.
+pub struct Nodes {
+    pub backend: Backend,
+    pub servers: Vec<TestServer>,
+    /// What joins them.
+    _redis: Option<Redis>,
+}
+
+/// Where it is published, and where it is listened: maybe the same.
+#[derive(Clone, Copy)]
+pub struct Stage<'a> {
+    pub publish_at: &'a TestServer,
+    pub listen_at: &'a TestServer,
+    /// That of the webhook door, of all nodes.
+    pub backend: &'a Backend,
+}
+
+impl Nodes {
+    pub async fn start(many: usize) -> Self {
+        let backend = Backend::start().await;
+        let redis = match many {
+            0 | 1 => None,
+            _ => Some(Redis::start(Keeps::Nothing).await),
+        };
+        let at = redis.as_ref().map(|redis| redis.address().to_string());
+        let target = backend.target();
+        let mut options = vec!["--push", "--target-address", &target];
+        options.extend(["--webhook-ws", "127.0.0.1:0"]);
+        options.extend(["--webhook-http", "127.0.0.1:0"]);
+        if let Some(at) = &at {
+            options.extend(["--redis", at]);
+        }
+        let mut servers = Vec::new();
+        for _ in 0..many {
+            let settings = with_tokens(config(&options));
+            servers.push(TestServer::start_as(settings).await);
+        }
+        Self {
+            backend,
+            servers,
+            _redis: redis,
+        }
+    }
+
+    pub async fn stop(self) {
+        for server in self.servers {
+            server.stop().await;
+        }
+    }
+}
+
+impl Stage<'_> {
+    /// The nodes as ways from one to the other.
+    pub fn both_ways(&self) -> [(&TestServer, &TestServer); 2] {
+        let (publish_at, listen_at) = (self.publish_at, self.listen_at);
+        [(publish_at, listen_at), (listen_at, publish_at)]
+    }
+}
+
+/// Waits until so many of a node's own clients are in a room: not every door tells
+/// its clients that they are.
+pub async fn are_in(server: &TestServer, namespace: &str, room: &str, many: usize) {
+    let hub = Arc::clone(&server.hub);
+    let id = RoomId {
+        namespace: NamespaceName::parse(namespace).unwrap(),
+        room: RoomName::parse(room).unwrap(),
+    };
+    let there = async {
+        while hub.clients_here(&id).total < many {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, there).await.expect("not there");
+}
