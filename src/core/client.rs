@@ -128,9 +128,14 @@ impl Client {
         }
     }
 
-    /// Takes note that it did not get into a room.
+    /// Takes note that it did not get into a room, unless it was in it before or is on
+    /// its way again.
     pub(super) fn is_not_in(&self, room: &RoomName) {
-        self.lock().rooms.remove(room);
+        let mut state = self.lock();
+        let known = state.rooms.get(room);
+        if known.is_some_and(|known| known.name_of(self.key).is_none()) {
+            state.rooms.remove(room);
+        }
     }
 
     pub(super) fn outlet(&self) -> &Arc<dyn Outlet> {

@@ -8,6 +8,8 @@ mod kept;
 mod lobby;
 mod recovery;
 mod rooms;
+mod scribe;
+mod shared;
 mod turns;
 
 use std::sync::{Arc, Mutex};

@@ -87,9 +87,8 @@ impl Hub {
                 self.have_arrived(area, &id.room, arrived);
             }
             Entered::Refused(error) => {
-                if let Some(turned) = room.turned_away(key, error) {
-                    turn_away(&id.room, turned);
-                }
+                let arrived = room.turned_away(key, error, &self.tasks);
+                self.have_arrived(area, &id.room, arrived);
                 if room.is_empty() {
                     area.emptied(&room);
                 }
@@ -105,8 +104,12 @@ impl Hub {
         };
         area.remove(&room);
         room.end(&self.tasks);
-        for turned in room.all_turned_away(|| Error::NotCreated(id.room.to_string())) {
-            turn_away(&id.room, turned);
+        let error = Error::NotCreated(id.room.to_string());
+        // Nobody is to be told who has left: with the room all of them have.
+        for arrived in room.all_turned_away(&error, &self.tasks) {
+            if let Some(turned) = arrived.refused {
+                turn_away(&id.room, turned);
+            }
         }
     }
 
@@ -138,8 +141,10 @@ impl Hub {
     }
 
     pub(super) fn have_arrived(&self, area: &Arc<Area>, room: &RoomName, arrived: Arrived) {
-        if let (Some(cluster), Some(who)) = (self.broker.cluster(), arrived.left) {
-            cluster.exit(area.id(room), who);
+        if let (Some(cluster), false) = (self.broker.cluster(), arrived.left.is_empty()) {
+            for who in arrived.left {
+                cluster.exit(area.id(room), who);
+            }
             if let Some(room) = area.find(room).filter(|room| room.is_empty()) {
                 area.emptied(&room);
             }

@@ -16,8 +16,8 @@ use crate::core::shard::{Item, Reply};
 /// Told how a join has ended, once: in its place among the events, or with the reason.
 pub(in crate::core) type Welcome = Box<dyn FnOnce(Result<Joined, Error>) + Send>;
 
-/// How often a client may ask to join a room while it is on its way into it.
-const AGAIN_MOST: usize = 64;
+/// How much a client may ask of a room while it is on its way into it, but to leave.
+const ASKED_MOST: usize = 64;
 
 /// How many clients may be on their way into a room: a storm of joins is welcome, and
 /// each of them waits for one round trip.
@@ -35,11 +35,16 @@ pub(in crate::core) struct Newcomer {
 /// A client on its way into a room: the other nodes have not heard of it yet.
 pub(super) struct Arrival {
     newcomer: Newcomer,
-    welcome: Welcome,
-    /// What it has asked meanwhile.
-    again: Vec<(Option<Offset>, Welcome)>,
-    /// It has left meanwhile.
-    farewell: Option<Reply>,
+    /// In its order: the last decides whether it is a member then.
+    asked: Vec<Asked>,
+}
+
+/// What a client on its way has asked.
+enum Asked {
+    /// To come in, and what it is sent then.
+    Join(Option<Offset>, Welcome),
+    /// To leave again.
+    Leave(Reply),
 }
 
 /// What the other nodes are to be told of a client on its way.
@@ -53,8 +58,8 @@ pub(in crate::core) struct Arriving {
 /// What has become of a client that was on its way.
 #[derive(Default)]
 pub(in crate::core) struct Arrived {
-    /// It has left again.
-    pub(in crate::core) left: Option<Presence>,
+    /// Who has left: it itself again, or whose name it has taken over.
+    pub(in crate::core) left: Vec<Presence>,
     /// It did not get in: to be told once no lock is held.
     pub(in crate::core) refused: Option<Turned>,
 }
@@ -62,9 +67,8 @@ pub(in crate::core) struct Arrived {
 /// A client that did not get in, and who waits for its answer.
 pub(in crate::core) struct Turned {
     pub(in crate::core) client: Arc<Client>,
-    error: Error,
-    welcomes: Vec<Welcome>,
-    farewell: Option<Reply>,
+    welcomes: Vec<(Error, Welcome)>,
+    farewells: Vec<Reply>,
 }
 
 /// What has become of a room that a client has left.
@@ -79,10 +83,10 @@ pub(in crate::core) struct Departed {
 impl Turned {
     /// Answers all that it has asked.
     pub(in crate::core) fn tell(self) {
-        for welcome in self.welcomes {
-            welcome(Err(self.error.clone()));
+        for (error, welcome) in self.welcomes {
+            welcome(Err(error));
         }
-        if let Some(farewell) = self.farewell {
+        for farewell in self.farewells {
             farewell();
         }
     }
@@ -103,6 +107,7 @@ impl Room {
             return Err((Refused::Closed, welcome));
         }
         self.admit(&mut state, newcomer, welcome, None, tasks)
+            .map(drop)
     }
 
     /// Takes note of a client that is on its way into the room.
@@ -118,10 +123,10 @@ impl Room {
         }
         let key = newcomer.client.key();
         if let Some(arrival) = state.arrivals.get_mut(&key) {
-            if arrival.again.len() >= AGAIN_MOST {
+            if arrival.asked.len() >= ASKED_MOST {
                 return Err((Refused::Busy, welcome));
             }
-            arrival.again.push((newcomer.since, welcome));
+            arrival.asked.push(Asked::Join(newcomer.since, welcome));
             return Ok(Arriving {
                 replaces: None,
                 enters: None,
@@ -139,12 +144,8 @@ impl Room {
             Some(member) => member.name.clone(),
             None => newcomer.name.clone(),
         };
-        let arrival = Arrival {
-            newcomer,
-            welcome,
-            again: Vec::new(),
-            farewell: None,
-        };
+        let asked = vec![Asked::Join(newcomer.since, welcome)];
+        let arrival = Arrival { newcomer, asked };
         state.arrivals.insert(key, arrival);
         Ok(Arriving {
             replaces,
@@ -163,17 +164,28 @@ impl Room {
         self.let_in(&mut self.lock(), key, total, tasks)
     }
 
-    /// The client does not get in.
-    pub(in crate::core) fn turned_away(&self, key: ClientKey, error: Error) -> Option<Turned> {
-        let arrival = self.lock().arrivals.remove(&key)?;
-        Some(arrival.turned(error))
+    /// The client does not get in; who is a member already stays one.
+    pub(in crate::core) fn turned_away(
+        &self,
+        key: ClientKey,
+        error: Error,
+        tasks: &TaskTracker,
+    ) -> Arrived {
+        self.ends_arrival(&mut self.lock(), key, Err(error), tasks)
     }
 
     /// Nobody who is on the way gets in.
-    pub(in crate::core) fn all_turned_away(&self, error: impl Fn() -> Error) -> Vec<Turned> {
-        let arrivals = std::mem::take(&mut self.lock().arrivals);
-        let turned = arrivals.into_values();
-        turned.map(|arrival| arrival.turned(error())).collect()
+    pub(in crate::core) fn all_turned_away(
+        &self,
+        error: &Error,
+        tasks: &TaskTracker,
+    ) -> Vec<Arrived> {
+        let mut state = self.lock();
+        let keys: Vec<_> = state.arrivals.keys().copied().collect();
+        let turned = keys.into_iter();
+        turned
+            .map(|key| self.ends_arrival(&mut state, key, Err(error.clone()), tasks))
+            .collect()
     }
 
     pub(super) fn let_in(
@@ -183,54 +195,62 @@ impl Room {
         total: Option<usize>,
         tasks: &TaskTracker,
     ) -> Arrived {
-        let mut arrived = Arrived::default();
-        let Some(Arrival {
-            newcomer,
-            welcome,
-            again,
-            farewell,
-        }) = state.arrivals.remove(&key)
-        else {
-            return arrived;
-        };
-        let client = newcomer.client.clone();
-        let mut asked = vec![(newcomer.since, welcome)];
-        asked.extend(again);
-        let mut refused = Vec::new();
-        let mut error = Error::Busy;
-        for (since, welcome) in asked {
-            let newcomer = Newcomer {
-                since,
-                ..newcomer.clone()
-            };
-            if let Err((why, unused)) = self.admit(state, newcomer, welcome, total, tasks) {
-                error = why.at_joining();
-                refused.push(unused);
-            }
-        }
-        let is_member = state.members.contains_key(&key);
-        let farewell = match farewell {
-            Some(farewell) if is_member => {
-                arrived.left = self.let_go(state, key, farewell, tasks);
-                None
-            }
-            farewell => farewell,
-        };
-        if !is_member {
-            let name = newcomer.name;
-            arrived.left = Some(Presence { key, name });
-        }
-        if !refused.is_empty() {
-            arrived.refused = Some(Turned {
-                client,
-                error,
-                welcomes: refused,
-                farewell,
-            });
-        }
-        arrived
+        self.ends_arrival(state, key, Ok(total), tasks)
     }
 
+    /// Does all that a client has asked on its way, in its order.
+    fn ends_arrival(
+        &self,
+        state: &mut State,
+        key: ClientKey,
+        entered: Result<Option<usize>, Error>,
+        tasks: &TaskTracker,
+    ) -> Arrived {
+        let Some(Arrival { newcomer, asked }) = state.arrivals.remove(&key) else {
+            return Arrived::default();
+        };
+        let mut left = Vec::new();
+        let mut gone = None;
+        let (mut welcomes, mut farewells) = (Vec::new(), Vec::new());
+        for asked in asked {
+            match (asked, &entered) {
+                (Asked::Join(_, welcome), Err(error)) => welcomes.push((error.clone(), welcome)),
+                (Asked::Join(since, welcome), Ok(total)) => {
+                    let newcomer = Newcomer {
+                        since,
+                        ..newcomer.clone()
+                    };
+                    match self.admit(state, newcomer, welcome, *total, tasks) {
+                        Ok(replaced) => left.extend(replaced),
+                        Err((why, unused)) => welcomes.push((why.at_joining(), unused)),
+                    }
+                }
+                (Asked::Leave(farewell), _) if state.members.contains_key(&key) => {
+                    gone = self.let_go(state, key, farewell, tasks);
+                }
+                (Asked::Leave(farewell), _) => farewells.push(farewell),
+            }
+        }
+        if !state.members.contains_key(&key) {
+            // Whom the other nodes know is to be taken back.
+            let name = newcomer.name;
+            let known = entered.is_ok().then_some(Presence { key, name });
+            left.extend(gone.or(known));
+        }
+        let is_done = welcomes.is_empty() && farewells.is_empty();
+        let turned = Turned {
+            client: newcomer.client,
+            welcomes,
+            farewells,
+        };
+        Arrived {
+            left,
+            refused: (!is_done).then_some(turned),
+        }
+    }
+
+    /// Makes the client a member, unless it is one; tells whose name it has taken over,
+    /// where other nodes are to be told.
     fn admit(
         &self,
         state: &mut State,
@@ -238,7 +258,7 @@ impl Room {
         welcome: Welcome,
         total: Option<usize>,
         tasks: &TaskTracker,
-    ) -> Result<(), (Refused, Welcome)> {
+    ) -> Result<Option<Presence>, (Refused, Welcome)> {
         let Newcomer {
             client,
             name,
@@ -271,13 +291,14 @@ impl Room {
             (None, None) => (state.kept.current(), false),
         };
         let joins_as = name.clone();
+        let mut replaced = None;
         if known.is_none() {
             let from = match since {
                 Some(since) if recovered => since.number,
                 _ => state.offsets.last().number,
             };
             // Before the new one hears anything: it is told who is there instead.
-            self.takes_over(state, &name, tasks);
+            replaced = self.takes_over(state, &name, tasks);
             self.has_come(state, &name, &client, tasks);
             state.joins += 1;
             let member = Member { name, shard, from };
@@ -306,7 +327,7 @@ impl Room {
         if known.is_none() {
             state.has_done(&joins_as, number);
         }
-        Ok(())
+        Ok(replaced)
     }
 
     /// Ends the membership; `farewell` is called behind the client's last event.
@@ -319,7 +340,7 @@ impl Room {
         let mut state = self.lock();
         if let Some(arrival) = state.arrivals.get_mut(&key) {
             // In its turn, behind the answer to its join.
-            arrival.farewell = Some(farewell);
+            arrival.asked.push(Asked::Leave(farewell));
             return Departed::default();
         }
         if !state.members.contains_key(&key) {
@@ -355,15 +376,5 @@ impl Arrival {
     /// What it will be called.
     pub(super) fn name(&self) -> Nickname {
         self.newcomer.name.clone()
-    }
-
-    fn turned(self, error: Error) -> Turned {
-        let again = self.again.into_iter().map(|(_, welcome)| welcome);
-        Turned {
-            client: self.newcomer.client,
-            error,
-            welcomes: std::iter::once(self.welcome).chain(again).collect(),
-            farewell: self.farewell,
-        }
     }
 }

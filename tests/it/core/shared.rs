@@ -1,0 +1,109 @@
+//! Rooms that are on other nodes as well: what becomes of clients that come and go
+//! while those are still being told, and of what comes meanwhile.
+
+use super::scribe::{Node, Said};
+use super::*;
+
+fn spec() -> Namespace {
+    namespace("/n", 0, &[])
+}
+
+/// What a client does on its way, and what comes of it.
+#[tokio::test]
+async fn all_that_is_asked_on_the_way_is_done_in_its_order() {
+    // what is asked -> answers and whether it is in, if it is let in and if not
+    type Case = (
+        &'static str,
+        &'static [&'static str],
+        bool,
+        &'static [&'static str],
+    );
+    let cases: [Case; 5] = [
+        ("J", &["in"], true, &["alone"]),
+        ("JJ", &["in", "in"], true, &["alone", "alone"]),
+        ("JL", &["in", "out"], false, &["alone", "out"]),
+        (
+            "JLJ",
+            &["in", "out", "in"],
+            true,
+            &["alone", "alone", "out"],
+        ),
+        (
+            "JLJL",
+            &["in", "out", "in", "out"],
+            false,
+            &["alone", "alone", "out", "out"],
+        ),
+    ];
+    for (asked, let_in, is_in, refused) in cases {
+        for error in [None, Some(Error::Alone)] {
+            let mut node = Node::new(spec());
+            let client = connect(&node.hub).client;
+            let key = client.key();
+            for verb in asked.chars() {
+                match verb {
+                    'J' => node.joins(&client),
+                    _ => node.leaves(&client),
+                }
+            }
+            assert_eq!(node.others.said(), [Said::Enters(key)], "{asked}");
+            let (expected, is_in, told) = match &error {
+                None if is_in => (let_in, true, vec![]),
+                None => (let_in, false, vec![Said::Exits(key)]),
+                Some(_) => (refused, false, vec![]),
+            };
+            node.entered(&client, error);
+            node.answered(expected).await;
+            node.are_in(&[&client], &[is_in]);
+            assert_eq!(node.others.said(), told, "{asked}");
+        }
+    }
+}
+
+/// A member asks again, and the other nodes can't say how many there are.
+#[tokio::test]
+async fn a_member_that_is_refused_stays_one_until_it_leaves() {
+    for leaves in [false, true] {
+        let mut node = Node::new(spec());
+        let client = connect(&node.hub).client;
+        let key = client.key();
+        node.joins(&client);
+        node.entered(&client, None);
+        node.answered(&["in"]).await;
+        node.joins(&client);
+        if leaves {
+            node.leaves(&client);
+        }
+        node.entered(&client, Some(Error::Alone));
+        node.others.said();
+        node.answered(&["alone"]).await;
+        node.are_in(&[&client], &[!leaves]);
+        if !leaves {
+            node.leaves(&client);
+            assert_eq!(node.others.said(), [Said::Exits(key)]);
+        }
+        node.answered(&["out"]).await;
+        node.are_in(&[&client], &[false]);
+    }
+}
+
+/// Both are on their way with one name: the second one's connection is the newer.
+#[tokio::test]
+async fn whose_name_is_taken_over_has_left_for_the_other_nodes() {
+    let mut lobby = spec();
+    lobby.protocol = Protocol::Lobby;
+    let mut node = Node::new(lobby);
+    let (first, second) = (connect(&node.hub).client, connect(&node.hub).client);
+    for client in [&first, &second] {
+        node.joins_as(client, Some("ben"));
+    }
+    node.others.said();
+    for client in [&first, &second] {
+        node.entered(client, None);
+    }
+    node.answered(&["in", "in"]).await;
+    assert_eq!(node.others.said(), [Said::Exits(first.key())]);
+    let present = node.hub.present(&scribe::id());
+    assert_eq!(present.len(), 1);
+    assert_eq!(present[0].key, second.key());
+}
