@@ -187,7 +187,7 @@ impl Area {
         }
     }
 
-    fn check_known(&self, name: &RoomName) -> Result<(), Error> {
+    pub(super) fn check_known(&self, name: &RoomName) -> Result<(), Error> {
         match &self.spec.rooms {
             Rooms::Fixed(known) if !known.contains(name) => {
                 let known: Vec<_> = known.iter().map(ToString::to_string).collect();

@@ -316,11 +316,13 @@ impl Hub {
     /// Publishes what a feed or a backend says.
     pub fn publish(self: &Arc<Self>, from: Outside<'_>, done: Done) {
         let allowed = || {
-            let spec = &self.area(from.namespace)?.spec;
+            let area = self.area(from.namespace)?;
+            let spec = &area.spec;
             if spec.rooms == Rooms::Created && from.granted.0.is_none() {
                 return Err(Error::TokenNeeded(from.room.to_string()));
             }
-            rules::may_publish(spec, from.publisher, &from.room, &from.message)
+            rules::may_publish(spec, from.publisher, &from.room, &from.message)?;
+            area.check_known(&from.room)
         };
         match allowed() {
             Ok(()) => self.broker.publish(

@@ -274,16 +274,16 @@ impl Room {
         if state.closed {
             return Err((Refused::Closed, publication.into()));
         }
+        let is_here = order == Order::Here;
+        if state.loading && !is_here {
+            // It will be in what the room is loaded with, as its token will.
+            return Ok(Published::not_yet(order, &state));
+        }
         if !self.is_meant(&publication) {
             return Err((Refused::Another, publication.into()));
         }
-        let is_here = order == Order::Here;
         if self.lobby.is_some() && is_here && !state.has_sender(&publication) {
             return Err((Refused::Nobody, publication.into()));
-        }
-        if state.loading && !is_here {
-            // It will be in what the room is loaded with.
-            return Ok(Published::not_yet(order, &state));
         }
         if publication.to != To::Everybody {
             let offset = self.tell(state, publication, order, tasks)?;

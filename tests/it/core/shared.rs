@@ -1,6 +1,12 @@
 //! Rooms that are on other nodes as well: what becomes of clients that come and go
 //! while those are still being told, and of what comes meanwhile.
 
+use chrono::Utc;
+use roomcast::core::event::{Kind, Order, Publication};
+use roomcast::core::room::Loaded;
+use roomcast::core::terms::Terms;
+use roomcast::core::token::Token;
+
 use super::scribe::{Node, Said};
 use super::*;
 
@@ -106,4 +112,60 @@ async fn whose_name_is_taken_over_has_left_for_the_other_nodes() {
     let present = node.hub.present(&scribe::id());
     assert_eq!(present.len(), 1);
     assert_eq!(present[0].key, second.key());
+}
+
+#[tokio::test]
+async fn what_no_room_is_for_does_not_reach_the_other_nodes() {
+    let mut fixed = spec();
+    fixed.rooms = Rooms::Fixed(vec![room("known")]);
+    let node = Node::new(fixed);
+    let refused = publish_in(&node.hub, "r", to_raw_value(&1).unwrap(), &[]);
+    assert_eq!(refused.unwrap_err().code(), "unknown_room");
+    assert_eq!(node.others.said(), []);
+}
+
+/// What comes meanwhile is in what a room is loaded with, also where that has a token.
+#[tokio::test]
+async fn what_comes_before_a_room_is_loaded_is_not_refused() {
+    let mut created = spec();
+    created.rooms = Rooms::Created;
+    created.publishers = vec![Publisher::Http];
+    let mut node = Node::new(created);
+    let mut listener = connect(&node.hub);
+    node.joins(&listener.client);
+    let at = |number: u64| format!("abcdefghijkl-{number}").parse::<Offset>().unwrap();
+    let token = Token::random().hash();
+    let deliver = |number: u64| {
+        let publication = Publication {
+            namespace: scribe::id().namespace,
+            room: scribe::id().room,
+            kind: Kind::Message,
+            sender: Nickname::http(),
+            to: To::Everybody,
+            message: to_raw_value(&number).unwrap(),
+            origin: None,
+            retain: Vec::new(),
+            token: Some(token),
+            id: None,
+        };
+        node.hub
+            .deliver(publication, Order::Given(at(number), Utc::now()))
+    };
+    assert_eq!(deliver(1).unwrap(), at(1));
+    let loaded = Loaded {
+        at: at(1),
+        contents: None,
+        terms: Some(Terms {
+            token_hash: token,
+            retain: false,
+            history: 0,
+        }),
+        elsewhere: Vec::new(),
+        is_complete: true,
+    };
+    node.hub.load(&scribe::id(), loaded);
+    node.entered(&listener.client, None);
+    assert_eq!(deliver(2).unwrap(), at(2));
+    assert_eq!(listener.messages(1).await, ["2"]);
+    node.answered(&["in"]).await;
 }
