@@ -7,7 +7,7 @@ use crate::server::TestServer;
 use crate::webhook::backend::Backend;
 
 /// How many nodes there are, and at which of them it is published and listened.
-const TOPOLOGIES: [(usize, usize, usize); 1] = [(1, 0, 0)];
+const TOPOLOGIES: [(usize, usize, usize); 3] = [(1, 0, 0), (2, 0, 1), (2, 1, 0)];
 
 /// Everything that goes from one client to another, at every door.
 async fn scenario(publish_at: &TestServer, listen_at: &TestServer, backend: &Backend) {

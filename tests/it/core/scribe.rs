@@ -52,7 +52,7 @@ impl Broker for Scribe {
 impl Cluster for Scribe {
     fn follow(&self, _: RoomId) {}
 
-    fn enter(&self, _: RoomId, who: Presence) {
+    fn enter(&self, _: &Hub, _: RoomId, who: Presence) {
         self.notes(Said::Enters(who.key));
     }
 
@@ -69,6 +69,10 @@ impl Cluster for Scribe {
     }
 
     fn create(&self, _: RoomId, _: Terms) -> BoxFuture<'static, Result<(), Error>> {
+        ready(Err(Error::Alone)).boxed()
+    }
+
+    fn ask(&self, _: RoomId, _: String) -> BoxFuture<'static, Result<String, Error>> {
         ready(Err(Error::Alone)).boxed()
     }
 

@@ -147,6 +147,7 @@ async fn what_comes_before_a_room_is_loaded_is_not_refused() {
             retain: Vec::new(),
             token: Some(token),
             id: None,
+            same: None,
         };
         node.hub
             .deliver(publication, Order::Given(at(number), Utc::now()))
