@@ -46,7 +46,10 @@ pub(super) enum Job {
     /// Tells Redis what it has forgotten.
     Seed(RoomId, Offset, Contents),
     Renew(RoomId),
-    Refresh(RoomId, Vec<Presence>),
+    /// Says who of this node is in the room, and whether nobody else is on the way.
+    Refresh(RoomId, Vec<Presence>, bool),
+    /// Asks whether there is an answer.
+    Ping,
     /// What the hub wants to know of whoever has a room to itself.
     Ask(RoomId, String, Tell<String>),
     /// The same with its number, on its way to all who may have the room.
@@ -170,6 +173,19 @@ impl Job {
         }))
     }
 
+    /// What it takes to be asked, in bytes: an estimate.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Publish(outgoing) => outgoing.weight(),
+            Self::Seed(_, _, contents) => {
+                let history = contents.history.iter();
+                history.map(|event| event.weight()).sum()
+            }
+            Self::Refresh(_, present, _) => present.len() * size_of::<Presence>(),
+            _ => size_of::<Self>(),
+        }
+    }
+
     /// Whether somebody can be told that it is not done now.
     pub(super) fn can_be_refused(&self) -> bool {
         !matches!(self, Self::Follow(_) | Self::Exit(_))
@@ -178,7 +194,7 @@ impl Job {
     /// The room that it is about, if it is about one.
     pub(super) fn room(&self) -> Option<RoomId> {
         match self {
-            Self::Answer(..) | Self::Listen => None,
+            Self::Answer(..) | Self::Listen | Self::Ping => None,
             Self::Publish(outgoing) => Some(outgoing.room()),
             Self::Exit(leaving) => Some(leaving.room.clone()),
             Self::Enter(room, _)
@@ -194,7 +210,7 @@ impl Job {
             | Self::Renew(room)
             | Self::Ask(room, ..)
             | Self::Question(room, ..)
-            | Self::Refresh(room, _) => Some(room.clone()),
+            | Self::Refresh(room, ..) => Some(room.clone()),
         }
     }
 
@@ -205,6 +221,12 @@ impl Job {
                 let inbox = context.prefix.inbox(node);
                 let mut command = ::redis::cmd("SPUBLISH");
                 command.arg(&inbox).arg(answer);
+                (inbox, Asked::Command(command))
+            }
+            (Self::Ping, _) => {
+                let inbox = context.prefix.inbox(context.node.as_str());
+                let mut command = ::redis::cmd("EXISTS");
+                command.arg(&inbox);
                 (inbox, Asked::Command(command))
             }
             (Self::Listen, _) => {
@@ -241,7 +263,9 @@ impl Job {
             Self::Subscribe(_) => return Some(Asked::Subscribe),
             Self::Unsubscribe(_) => return Some(Asked::Unsubscribe),
             // The first two are asked as others, once the node has seen them.
-            Self::Follow(_) | Self::Ask(..) | Self::Answer(..) | Self::Listen => return None,
+            Self::Follow(_) | Self::Ask(..) | Self::Answer(..) | Self::Listen | Self::Ping => {
+                return None;
+            }
             Self::Question(_, _, question) => {
                 let mut command = Script::Ask.call(channel, &[]);
                 command.arg(rules.need.as_str()).arg(question);
@@ -309,10 +333,11 @@ impl Job {
                 command.arg(is_lobby).arg(rules.cap()).arg(may_bury);
                 command
             }
-            Self::Refresh(_, present) => {
+            Self::Refresh(_, present, is_complete) => {
                 let mut command = call(Script::Refresh);
                 command.arg(node).arg(lease()).arg(lasts(rules));
                 command.arg(is_lobby).arg(rules.cap());
+                command.arg(u8::from(*is_complete));
                 for who in present {
                     command.arg(member(who, rules));
                     command.arg(context.node.origin(who.key));

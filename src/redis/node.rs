@@ -45,11 +45,18 @@ const SYNC_LIMIT: Duration = Duration::from_secs(2);
 /// How much is asked in one batch: some milliseconds of Redis.
 const BATCH_MOST: usize = 256;
 
+/// How many bytes are asked in one batch, about: what a modest line takes within the
+/// limit for its answer.
+const BATCH_BYTES: usize = 1 << 20;
+
 /// How many rooms are asked for in one batch.
 const SYNCS_MOST: usize = 16;
 
 /// How often a node says that it is there: three times within its lease.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
+
+/// How often it is asked whether Redis answers, where nothing else is.
+const PULSE_EVERY: Duration = Duration::from_secs(1);
 
 /// How long to wait between attempts to connect, and up to as much more with each one
 /// that fails, to [`CONNECT_EVERY_MOST`]: Redis is busy when it comes back.
@@ -90,6 +97,7 @@ pub(super) struct Running {
     /// Which rooms were not heard of since the connection is there.
     unknown: HashSet<RoomId>,
     ticks: Interval,
+    pulse: Interval,
     /// What other nodes were asked.
     asked: Asked,
     /// When something that could not be delivered is tried again.
@@ -119,8 +127,11 @@ struct Flying {
 impl Running {
     pub(super) fn new(node: Node, hub: Arc<Hub>) -> Self {
         let (sender, pushed) = unbounded_channel();
-        let mut ticks = interval(RENEW_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let every = |period| {
+            let mut ticks = interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        };
         Self {
             rules: Rules::of_all(&hub),
             hub,
@@ -141,7 +152,8 @@ impl Running {
             flying: None,
             followers: HashMap::new(),
             unknown: HashSet::new(),
-            ticks,
+            ticks: every(RENEW_EVERY),
+            pulse: every(PULSE_EVERY),
             asked: Asked::default(),
             retry_at: None,
         }
@@ -154,7 +166,6 @@ impl Running {
             self.take_off();
             metrics::gauge!("roomcast_broker_waiting").set(self.jobs.heard_count() as f64);
             tokio::select! {
-                biased;
                 () = shutdown.cancelled() => break,
                 answers = answered(&mut self.flying) => self.land(answers),
                 Some(push) = self.pushed.recv() => self.take_pushes(push),
@@ -168,6 +179,7 @@ impl Running {
                 () = at(self.retry_at) => self.retry(),
                 () = at(self.asked.until()) => self.asked.give_up(),
                 _ = self.ticks.tick() => self.tick(),
+                _ = self.pulse.tick() => self.ping(),
             }
         }
         self.say_goodbye().await;
@@ -243,13 +255,14 @@ impl Running {
         }
         let may_bury = since.elapsed() >= LEASE;
         let mut jobs = Vec::new();
-        let mut syncs = 0;
-        while jobs.len() < BATCH_MOST {
+        let (mut syncs, mut bytes) = (0, 0);
+        while jobs.len() < BATCH_MOST && bytes < BATCH_BYTES {
             let Some(job) = self.urgent.pop_front().or_else(|| self.jobs.pop()) else {
                 break;
             };
             let is_long = matches!(job, Job::Sync(..) | Job::Seed(..) | Job::Refresh(..));
             syncs += usize::from(is_long);
+            bytes += job.weight();
             jobs.push(job);
             if syncs >= SYNCS_MOST {
                 break;
@@ -461,6 +474,12 @@ impl Running {
         }
     }
 
+    fn ping(&mut self) {
+        if let LinkState::Open { .. } = self.link {
+            self.urgent.push_back(Job::Ping);
+        }
+    }
+
     /// Says that this node and its clients are there, and forgets rooms that are not.
     fn tick(&mut self) {
         let LinkState::Open {
@@ -479,10 +498,16 @@ impl Running {
                 continue;
             }
             let is_lobby = self.rules(&room).is_some_and(|rules| rules.is_lobby);
+            if completes {
+                // What was under way when the connection broke may have been done late.
+                let present = self.hub.present(&room);
+                let refresh = Job::Refresh(room.clone(), present, true);
+                self.urgent.push_back(refresh);
+            }
             if completes && is_lobby {
                 self.urgent.push_back(Job::Sync(room.clone(), false));
             }
-            if self.hub.clients_here(&room).total > 0 {
+            if self.hub.is_in_use(&room) {
                 self.jobs.push(Job::Renew(room));
             }
         }

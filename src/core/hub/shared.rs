@@ -46,6 +46,11 @@ impl Hub {
         self.found(id).is_some()
     }
 
+    /// Whether clients of this node are in a room, or on the way into it.
+    pub fn is_in_use(&self, id: &RoomId) -> bool {
+        self.found(id).is_some_and(|(_, room)| !room.is_empty())
+    }
+
     /// How many clients of this node are in a room, and who the first of them are.
     pub fn clients_here(&self, id: &RoomId) -> Clients {
         match self.areas.get(&id.namespace) {
@@ -69,10 +74,12 @@ impl Hub {
         Some(room.contents())
     }
 
-    /// A room has these contents, and goes on behind them.
-    pub fn load(&self, id: &RoomId, loaded: Loaded) {
-        if let Some((area, room)) = self.found(id) {
-            room.load(loaded, &area.spec, &self.tasks);
+    /// A room has these contents, and goes on behind them; false if they are of another
+    /// room of its name, since the one that is here was deleted.
+    pub fn load(&self, id: &RoomId, loaded: Loaded) -> bool {
+        match self.found(id) {
+            Some((area, room)) => room.load(loaded, &area.spec, &self.tasks),
+            None => true,
         }
     }
 

@@ -74,15 +74,22 @@ impl Room {
         self.shared && !self.followed.swap(true, Ordering::Relaxed)
     }
 
-    /// Takes what the other nodes know of it.
-    pub(in crate::core) fn load(&self, loaded: Loaded, spec: &Namespace, tasks: &TaskTracker) {
+    /// Takes what the other nodes know of it; false if that is of another room, since
+    /// this one was deleted.
+    pub(in crate::core) fn load(
+        &self,
+        loaded: Loaded,
+        spec: &Namespace,
+        tasks: &TaskTracker,
+    ) -> bool {
         let mut state = self.lock();
         if state.closed {
-            return;
+            return true;
         }
-        if let Some(terms) = loaded.terms {
-            // A room of other terms is another room, and this one was ended.
-            let _ = self.terms.set(terms);
+        if let Some(terms) = loaded.terms
+            && *self.terms.get_or_init(|| terms.clone()) != terms
+        {
+            return false;
         }
         state.offsets.follow(loaded.at);
         if let Some(contents) = loaded.contents {
@@ -93,7 +100,7 @@ impl Room {
         let first = std::mem::take(&mut state.loading);
         let before = std::mem::replace(&mut state.elsewhere, loaded.elsewhere);
         if first {
-            return;
+            return true;
         }
         let id = RoomId {
             namespace: spec.name.clone(),
@@ -114,6 +121,7 @@ impl Room {
                 state.elsewhere.push(name);
             }
         }
+        true
     }
 
     fn announce_one(

@@ -180,7 +180,8 @@ impl Running {
             | Job::Seed(..)
             | Job::Renew(_)
             | Job::Refresh(..)
-            | Job::Listen => {}
+            | Job::Listen
+            | Job::Ping => {}
             // Whoever waits for it waits no longer by then.
             Job::Answer(..) => {}
         }

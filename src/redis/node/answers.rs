@@ -55,7 +55,7 @@ impl Running {
             Job::Renew(room) => {
                 if read::<u8>(answer) == Some(0) {
                     let present = self.hub.present(&room);
-                    self.urgent.push_back(Job::Refresh(room, present));
+                    self.urgent.push_back(Job::Refresh(room, present, false));
                 }
             }
             Job::Exit(_)
@@ -66,7 +66,8 @@ impl Running {
             | Job::Ask(..)
             | Job::Question(..)
             | Job::Answer(..)
-            | Job::Listen => {}
+            | Job::Listen
+            | Job::Ping => {}
         }
         None
     }

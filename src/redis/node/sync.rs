@@ -27,6 +27,7 @@ type Answer = (
     HashMap<String, String>,
     Value,
     Vec<(String, f64)>,
+    u8,
 );
 
 /// An event as its stream has it, and where.
@@ -62,7 +63,8 @@ impl Running {
             self.urgent.push_back(Job::Subscribe(room.clone()));
             let present = self.hub.present(room);
             if !present.is_empty() {
-                self.urgent.push_back(Job::Refresh(room.clone(), present));
+                self.urgent
+                    .push_back(Job::Refresh(room.clone(), present, false));
             }
             self.urgent.push_back(Job::Sync(room.clone(), all));
         }
@@ -107,11 +109,16 @@ impl Running {
         let Ok(epoch) = answer.1.parse() else {
             return self.ask_again(room, all);
         };
-        let now = Offset {
+        let newest = Offset {
             epoch,
             number: answer.2,
         };
         let events = placed(room, answer.3);
+        let has_more = answer.7 == 1;
+        let now = match events.last() {
+            Some(last) if has_more => last.at,
+            _ => newest,
+        };
         let Some(follower) = self.followers.get_mut(room) else {
             return;
         };
@@ -144,7 +151,9 @@ impl Running {
         };
         let is_complete = loaded.is_complete;
         let elsewhere = loaded.elsewhere.clone();
-        self.hub.load(room, loaded);
+        if !self.hub.load(room, loaded) {
+            return self.ended(room);
+        }
         if is_lost {
             warn!(%room, "events were missed that Redis does not have any more");
             self.hub.let_down(room);
@@ -170,6 +179,10 @@ impl Running {
         }
         if let Some(follower) = self.followers.get_mut(room) {
             follower.has_come_to(now, before.map(|before| before.epoch));
+            if has_more {
+                follower.state = State::Asking;
+                return self.ask_again(room, false);
+            }
         }
         if self.unknown.remove(room) {
             self.is_whole();
