@@ -11,14 +11,16 @@ export class Client {
   unread = [];
   #wanting = [];
 
-  constructor(url, namespace, { transports, multiplex = false } = {}) {
-    this.socket = io(url + namespace, {
+  // By the newest SDK or another one, with what else that is told.
+  constructor(url, namespace, { sdk = io, transports, multiplex = false, ...more } = {}) {
+    this.socket = sdk(url + namespace, {
       ...(transports && { transports }),
       forceNew: !multiplex,
       multiplex,
       rejectUnauthorized: false,
       reconnectionDelay: 20,
       reconnectionDelayMax: 200,
+      ...more,
     });
     this.socket.on('EVENT', (event) => {
       const want = this.#wanting.shift();
@@ -65,15 +67,17 @@ export class Client {
     this.socket.off('connect_error', refused);
   }
 
-  // Sends an event and gives what its ack says.
-  async ask(event, ...args) {
-    try {
-      return await this.socket.timeout(DEADLINE_MS).emitWithAck(event, ...args);
-    } catch (error) {
-      throw new Error(`no ack for ${event} ${JSON.stringify(args)} in ${DEADLINE_MS} ms`, {
-        cause: error,
-      });
+  // Waits until an SDK that begins with polling has moved to a WebSocket.
+  async upgraded() {
+    if (this.socket.io.engine.transport.name === 'polling') {
+      await this.nextOfEngine('upgrade');
     }
+  }
+
+  // Sends an event and gives what its ack says.
+  ask(event, ...args) {
+    const answered = new Promise((resolve) => this.socket.emit(event, ...args, resolve));
+    return within(answered, `the ack of ${event} ${JSON.stringify(args)}`);
   }
 
   close() {

@@ -11,11 +11,10 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 everyMode('the SDK connects by the transports of its mode', async (stage) => {
   const client = stage.client('/metadata');
   await client.connected();
-  const { engine } = client.socket.io;
-  if (stage.mode.transports === undefined && engine.transport.name === 'polling') {
-    await client.nextOfEngine('upgrade');
+  if (stage.mode.transports === undefined) {
+    await client.upgraded();
   }
-  assert.equal(engine.transport.name, 'websocket');
+  assert.equal(client.socket.io.engine.transport.name, 'websocket');
   // The connection is as good after the upgrade as before.
   assert.equal((await client.ask('JOIN', { room: ROOM })).status, 'ok');
 });
@@ -153,9 +152,7 @@ everyMode('events that come while clients connect and upgrade are whole', async 
     // In the same instant as the CONNECT: what the SDK has held back goes out first.
     const joined = client.ask('JOIN', { room: ROOM });
     await client.connected();
-    if (client.socket.io.engine.transport.name === 'polling') {
-      await client.nextOfEngine('upgrade');
-    }
+    await client.upgraded();
     assert.equal((await joined).status, 'ok');
     settled++;
   });

@@ -30,7 +30,7 @@ after(async () => {
 });
 
 test('nginx finds nothing wrong with the file', async () => {
-  const { code, said } = await judged();
+  const { code, said } = await judged(1);
   assert.equal(code, 0, said);
   assert.doesNotMatch(said, /\[(warn|error|emerg)\]/);
 });

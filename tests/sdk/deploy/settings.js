@@ -11,6 +11,7 @@ import { called, found, pathOf, read, seconds } from './files.js';
 
 const IMAGE = 'deploy/Dockerfile';
 const NGINX = 'deploy/nginx.conf';
+const CLUSTER = 'deploy/nginx-cluster.conf';
 const UNIT = 'deploy/roomcast.service';
 
 // How long Docker waits for a container to stop, in seconds, where nothing is said.
@@ -68,6 +69,20 @@ test('there are open files for as many as may connect', async () => {
   assert.ok(compose.services.nginx.ulimits.nofile >= workers);
   assert.ok(compose.services.roomcast.ulimits.nofile > most);
   assert.ok(Number(await found(UNIT, /^LimitNOFILE=(\d+)$/)) > most);
+});
+
+test('nginx keeps connections to nodes as it does to the one server', async () => {
+  const one = lines((await upstreams(NGINX)).roomcast);
+  const nodes = Object.values(await upstreams(CLUSTER)).map(lines);
+  assert.equal(nodes.length, 2);
+  const servers = (all) => all.filter((line) => line.startsWith('server '));
+  assert.ok(servers(nodes[0]).length > 1);
+  assert.deepEqual(servers(nodes[0]), servers(nodes[1]));
+  const kept = one.filter((line) => line.startsWith('keepalive'));
+  assert.ok(kept.length > 1);
+  for (const all of nodes) {
+    assert.deepEqual(all.filter((line) => line.startsWith('keepalive')), kept);
+  }
 });
 
 test('the image runs the server, and nothing else', async () => {
@@ -149,6 +164,16 @@ test('every variable is one of the program', async () => {
     assert.deepEqual(used.filter((name) => !known.has(name)), [], file);
   }
 });
+
+// The upstreams of one of nginx's files: what stands in each, by its name.
+async function upstreams(name) {
+  const blocks = (await read(name)).matchAll(/^ *upstream (\w+) \{([^}]*)\}/gm);
+  return Object.fromEntries([...blocks].map(([, upstream, inside]) => [upstream, inside]));
+}
+
+function lines(text) {
+  return text.trim().split(/\s*\n\s*/);
+}
 
 // What an instruction of the image says.
 function told(instruction) {
