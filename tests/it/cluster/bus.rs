@@ -17,6 +17,8 @@ use crate::webhook::backend::{Does, ok};
 use crate::webhook::rest;
 
 const ROOM: &str = "hall";
+const API: &str = "/api/bus/hall";
+const BUS_MESSAGE: &str = "/bus-message/hall";
 
 /// By which ways it is published, each as often.
 const WAYS: [Way; 3] = [Way::Client, Way::Backend, Way::Message];
@@ -44,24 +46,25 @@ pub async fn post(server: &TestServer, target: &str, message: &Value) -> Answer 
     answer
 }
 
+/// Publishes as a client of the room; the offset that it is answered.
+async fn notify(notifier: &mut Client, message: u64) -> Value {
+    let asked = json!({"room": ROOM, "message": message});
+    let answer = notifier.ask("NOTIFY", asked).await;
+    assert_eq!(answer["status"], "ok", "{answer}");
+    answer["offset"].clone()
+}
+
 /// Publishes; the offset, where that is answered.
 async fn say(way: Way, server: &TestServer, notifier: &mut Client, message: u64) -> Option<Value> {
     match way {
-        Way::Client => {
-            let asked = json!({"room": ROOM, "message": message});
-            let answer = notifier.ask("NOTIFY", asked).await;
-            assert_eq!(answer["status"], "ok", "{answer}");
-            Some(answer["offset"].clone())
-        }
+        Way::Client => Some(notify(notifier, message).await),
         Way::Backend => {
-            let target = format!("/api/bus/{ROOM}");
-            let answer = post(server, &target, &message.into()).await;
+            let answer = post(server, API, &message.into()).await;
             let answer: Value = serde_json::from_str(&answer.body).unwrap();
             Some(answer["offset"].clone())
         }
         Way::Message => {
-            let target = format!("/bus-message/{ROOM}");
-            assert_eq!(post(server, &target, &message.into()).await.body, "OK");
+            assert_eq!(post(server, BUS_MESSAGE, &message.into()).await.body, "OK");
             None
         }
     }
@@ -117,25 +120,23 @@ pub async fn one_order_at_every_door(stage: Stage<'_>) {
 
 /// What all publish at the same time is heard in one order, each once.
 async fn at_once(stage: Stage<'_>, ears: &mut Ears<'_>, notifier: &mut Client, last: u64) {
-    let server = stage.publish_at;
+    let by_client = async {
+        for message in 0..AT_ONCE {
+            notify(notifier, message).await;
+        }
+    };
+    let by_backend = async |target, from: u64| {
+        for message in from..from + AT_ONCE {
+            post(stage.publish_at, target, &message.into()).await;
+        }
+    };
     let all = AT_ONCE * WAYS.len() as u64;
-    let mut nobody = Client::open(server.address).await;
-    let mut nobody_too = Client::open(server.address).await;
-    let mut told = [Some(notifier), Some(&mut nobody), Some(&mut nobody_too)];
-    let publishing = WAYS
-        .iter()
-        .zip(&mut told)
-        .enumerate()
-        .map(|(at, (way, client))| {
-            let client = client.take().unwrap();
-            async move {
-                for round in 0..AT_ONCE {
-                    say(*way, server, client, round * WAYS.len() as u64 + at as u64).await;
-                }
-            }
-        });
-    let publishing = futures_util::future::join_all(publishing);
-    let (_, events) = tokio::join!(publishing, ears.hear_all(all as usize));
+    let (.., events) = tokio::join!(
+        by_client,
+        by_backend(API, AT_ONCE),
+        by_backend(BUS_MESSAGE, 2 * AT_ONCE),
+        ears.hear_all(all as usize),
+    );
     let numbers: Vec<_> = events.iter().map(number).collect();
     assert_eq!(numbers, (last + 1..=last + all).collect::<Vec<_>>());
     let messages: BTreeSet<_> = events.iter().map(|e| e["message"].as_u64()).collect();

@@ -16,13 +16,16 @@ const EVENTS: &str = "/events/bus/attic";
 const MISSED: u64 = 5;
 
 pub async fn is_whole_at_the_other_node(stage: Stage<'_>) {
-    // A Socket.IO client and an EventSource, and somebody who heard all of it.
+    // At each node somebody who hears all of it.
     let mut all = Vec::new();
-    let (mut witness, _) = listener_at(stage.listen_at.address, EVENTS, "").await;
+    let mut witnesses = Vec::new();
+    for (server, _) in stage.both_ways() {
+        witnesses.push(listener_at(server.address, EVENTS, "").await.0);
+    }
     for (before, after) in stage.both_ways() {
         let mut client = come(before, None).await.0;
         let (mut source, _) = listener_at(before.address, EVENTS, "").await;
-        all.extend(published(stage.publish_at, &mut witness, 1).await);
+        all.extend(published(stage.publish_at, &mut witnesses, 1).await);
         let last = all.last().unwrap();
         assert_eq!(
             (&client.next().await, &source.told().await.data),
@@ -30,7 +33,7 @@ pub async fn is_whole_at_the_other_node(stage: Stage<'_>) {
         );
         drop((client, source));
 
-        let missed = published(stage.publish_at, &mut witness, MISSED).await;
+        let missed = published(stage.publish_at, &mut witnesses, MISSED).await;
         let (mut client, joined) = come(after, Some(&last["offset"])).await;
         let head = &missed.last().unwrap()["offset"];
         assert_eq!(
@@ -40,7 +43,7 @@ pub async fn is_whole_at_the_other_node(stage: Stage<'_>) {
         let since = last["offset"].as_str().unwrap();
         let (mut source, recovered) = listener_at(after.address, EVENTS, since).await;
         assert!(recovered);
-        let next = published(stage.publish_at, &mut witness, 1).await;
+        let next = published(stage.publish_at, &mut witnesses, 1).await;
         for expected in missed.iter().chain(&next) {
             assert_eq!(client.next().await, *expected);
             assert_eq!(source.told().await.data, *expected);
@@ -66,14 +69,20 @@ async fn come(server: &TestServer, since: Option<&Value>) -> (Client, Value) {
     (client, joined)
 }
 
-/// Publishes so many events; they, as somebody hears them.
-async fn published(server: &TestServer, witness: &mut Source, many: u64) -> Vec<Value> {
+/// Publishes so many events, which all nodes then have.
+async fn published(server: &TestServer, witnesses: &mut [Source], many: u64) -> Vec<Value> {
     let mut events = Vec::new();
     for message in 0..many {
         post(server, &format!("/api/bus/{ROOM}"), &message.into()).await;
-        let event = witness.told().await.data;
-        assert_eq!(event["message"], message);
-        events.push(event);
+        let mut heard = Vec::new();
+        for witness in &mut *witnesses {
+            heard.push(witness.told().await.data);
+        }
+        assert_eq!(
+            (&heard[0]["message"], &heard[0]),
+            (&json!(message), &heard[1])
+        );
+        events.extend(heard.pop());
     }
     events
 }
