@@ -112,7 +112,10 @@ impl Redis {
                 }
                 // Another one may be on this port.
                 let about = ask(self.address, &["INFO", "server"]).await;
-                if matches!(about, Ok(Reply::Text(about)) if about.contains(&own)) {
+                let is_own = matches!(about, Ok(Reply::Text(about)) if about.contains(&own));
+                // While it reads what it has kept it answers only that it does.
+                let pong = ask(self.address, &["PING"]).await;
+                if is_own && matches!(pong, Ok(Reply::Text(pong)) if pong == "PONG") {
                     return true;
                 }
             }
