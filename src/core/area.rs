@@ -6,6 +6,7 @@ mod open;
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
+use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
 use super::client::ClientKey;
@@ -30,7 +31,8 @@ const ROOMS_MOST: usize = 10_000;
 const IDLE_MOST: usize = 1_000;
 
 /// Answers what another node asks of a room.
-pub(super) type Answerer = Box<dyn Fn(&RoomName, &str) -> Option<String> + Send + Sync>;
+pub(super) type Answerer =
+    Box<dyn Fn(RoomName, String) -> BoxFuture<'static, Option<String>> + Send + Sync>;
 
 pub(super) struct Area {
     pub(super) spec: Namespace,

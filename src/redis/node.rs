@@ -15,6 +15,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ::redis::{RedisError, RedisResult, Value};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -100,6 +103,8 @@ pub(super) struct Running {
     pulse: Interval,
     /// What other nodes were asked.
     asked: Asked,
+    /// What this node is about to answer others.
+    answering: FuturesUnordered<BoxFuture<'static, Option<Job>>>,
     /// When something that could not be delivered is tried again.
     retry_at: Option<Instant>,
 }
@@ -155,6 +160,7 @@ impl Running {
             ticks: every(RENEW_EVERY),
             pulse: every(PULSE_EVERY),
             asked: Asked::default(),
+            answering: FuturesUnordered::new(),
             retry_at: None,
         }
     }
@@ -178,6 +184,7 @@ impl Running {
                 opened = opened(&mut self.link) => self.opened(opened),
                 () = at(self.retry_at) => self.retry(),
                 () = at(self.asked.until()) => self.asked.give_up(),
+                Some(answer) = self.answering.next() => self.jobs.extend(answer),
                 _ = self.ticks.tick() => self.tick(),
                 _ = self.pulse.tick() => self.ping(),
             }

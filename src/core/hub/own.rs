@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::Hub;
@@ -35,7 +36,7 @@ impl Hub {
     pub fn answer_for(
         &self,
         namespace: &NamespaceName,
-        answer: impl Fn(&RoomName, &str) -> Option<String> + Send + Sync + 'static,
+        answer: impl Fn(RoomName, String) -> BoxFuture<'static, Option<String>> + Send + Sync + 'static,
     ) {
         if let Some(area) = self.areas.get(namespace) {
             area.answerer.get_or_init(|| Box::new(answer));
@@ -43,9 +44,13 @@ impl Hub {
     }
 
     /// Answers what another node asks; nothing where nobody here can.
-    pub fn answer(&self, id: &RoomId, question: &str) -> Option<String> {
+    pub fn answer(
+        &self,
+        id: &RoomId,
+        question: String,
+    ) -> Option<BoxFuture<'static, Option<String>>> {
         let answer = self.areas.get(&id.namespace)?.answerer.get()?;
-        answer(&id.room, question)
+        Some(answer(id.room.clone(), question))
     }
 
     /// Gives the client a room to itself, for as long as it is connected.

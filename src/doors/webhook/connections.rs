@@ -38,6 +38,11 @@ impl Id {
         is_id.then(|| RoomName::parse(text).ok().map(Self))?
     }
 
+    /// Whose room this is.
+    pub(super) fn of(room: RoomName) -> Self {
+        Self(room)
+    }
+
     /// Enough of it for a log: who knows all of it may write to the client.
     pub(super) fn short(&self) -> &str {
         &self.0.as_str()[..8]
@@ -97,15 +102,6 @@ impl Connections {
             .await;
         match &*open.ok()? {
             Phase::Open(connection) => Some(connection.clone()),
-            Phase::Asked => None,
-        }
-    }
-
-    /// The connection that has this room, if it is open.
-    pub(super) fn find_open(&self, room: &RoomName) -> Option<Arc<Connection>> {
-        let phase = self.lock().get(&Id(room.clone()))?.borrow().clone();
-        match phase {
-            Phase::Open(connection) => Some(connection),
             Phase::Asked => None,
         }
     }

@@ -2,10 +2,12 @@
 //! can be asked of a connection; not how nodes are joined.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use super::Webhook;
 use super::connections::{Connection, Id};
@@ -24,6 +26,14 @@ pub(super) enum Wish {
     /// That it hears a room no more.
     Leave { namespace: String, room: String },
 }
+
+/// After how long a connection that is not known is looked for again: a node tells the
+/// others of it right after it is open, in a round trip.
+const AGAIN_AFTER: [Duration; 3] = [
+    Duration::from_millis(20),
+    Duration::from_millis(80),
+    Duration::from_millis(200),
+];
 
 /// An answer on its way to the node that was asked first.
 #[derive(Serialize, Deserialize)]
@@ -58,11 +68,8 @@ fn parse(namespace: &str, room: &str) -> Result<(NamespaceName, RoomName), Error
 /// Has another node do it, if the connection is there.
 pub(super) async fn ask(door: &Webhook, id: &Id, wish: &Wish) -> Result<Response, Answer> {
     let question = serde_json::to_string(wish).expect("strings always serialize");
-    let asked = door.hub.ask(&door.namespace, id.room(), question).await;
-    let answer = asked.map_err(|error| match error {
-        Error::NotCreated(_) => Answer::not_found(),
-        error => error.into(),
-    })?;
+    let ask = || door.hub.ask(&door.namespace, id.room(), question.clone());
+    let answer = patiently(door, ask).await?;
     let unreadable = |_| Answer::from(Error::Busy);
     let relayed: Relayed = serde_json::from_str(&answer).map_err(unreadable)?;
     let status = StatusCode::from_u16(relayed.status).unwrap_or(StatusCode::BAD_GATEWAY);
@@ -73,22 +80,40 @@ pub(super) async fn ask(door: &Webhook, id: &Id, wish: &Wish) -> Result<Response
     Ok((status, head, relayed.body).into_response())
 }
 
+/// Does something to a connection that may be on another node, where its client may
+/// have seen it open before the other nodes have.
+pub(super) async fn patiently<T, F: Future<Output = Result<T, Error>>>(
+    door: &Webhook,
+    does: impl Fn() -> F,
+) -> Result<T, Answer> {
+    let mut again = AGAIN_AFTER.iter().filter(|_| door.hub.has_other_nodes());
+    loop {
+        match (does().await, again.next()) {
+            (Err(Error::NotCreated(_)), Some(after)) => sleep(*after).await,
+            (Err(Error::NotCreated(_)), None) => return Err(Answer::not_found()),
+            (done, _) => return Ok(done?),
+        }
+    }
+}
+
 /// Answers what other nodes ask of the connections of this one.
 pub(super) fn answer_others(door: &Arc<Webhook>) {
     let this = Arc::downgrade(door);
     door.hub.answer_for(&door.namespace, move |room, question| {
-        let door = this.upgrade()?;
-        let wish: Wish = serde_json::from_str(question).ok()?;
-        let connection = door.connections.find_open(room);
-        let answer = match connection {
-            Some(connection) => wish.fulfil(&connection),
-            None => Err(Answer::not_found()),
-        };
-        let answer = answer.unwrap_or_else(|refused| refused);
-        let relayed = Relayed {
-            status: answer.status.as_u16(),
-            body: answer.json(),
-        };
-        Some(serde_json::to_string(&relayed).expect("strings and numbers always serialize"))
+        let this = this.clone();
+        Box::pin(async move {
+            let wish: Wish = serde_json::from_str(&question).ok()?;
+            let connections = this.upgrade()?.connections.clone();
+            let answer = match connections.find(&Id::of(room)).await {
+                Some(connection) => wish.fulfil(&connection),
+                None => Err(Answer::not_found()),
+            };
+            let answer = answer.unwrap_or_else(|refused| refused);
+            let relayed = Relayed {
+                status: answer.status.as_u16(),
+                body: answer.json(),
+            };
+            Some(serde_json::to_string(&relayed).expect("strings and numbers always serialize"))
+        })
     });
 }

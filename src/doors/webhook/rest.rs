@@ -148,6 +148,10 @@ async fn find(door: &Webhook, id: &str) -> Result<(Id, Option<Arc<Connection>>),
 
 /// Publishes in the connection's own room.
 async fn publish(door: &Webhook, id: &Id, payload: &Payload) -> Result<(), Answer> {
+    elsewhere::patiently(door, || publish_once(door, id, payload)).await
+}
+
+async fn publish_once(door: &Webhook, id: &Id, payload: &Payload) -> Result<(), Error> {
     let (tell, told) = oneshot::channel();
     let from = Outside {
         publisher: Publisher::Http,
@@ -164,12 +168,7 @@ async fn publish(door: &Webhook, id: &Id, payload: &Payload) -> Result<(), Answe
     door.hub
         .publish(from, Box::new(|done| drop(tell.send(done))));
     // The broker has dropped it: it is stopping.
-    match told.await.unwrap_or(Err(Error::Closing)) {
-        Ok(_) => Ok(()),
-        // It is on no node.
-        Err(Error::NotCreated(_)) => Err(Answer::not_found()),
-        Err(error) => Err(error.into()),
-    }
+    told.await.unwrap_or(Err(Error::Closing)).map(drop)
 }
 
 impl IntoResponse for Answer {

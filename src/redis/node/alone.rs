@@ -37,6 +37,10 @@ impl Waiting {
         self.jobs.push_back(job);
     }
 
+    pub(super) fn extend(&mut self, jobs: impl IntoIterator<Item = Job>) {
+        self.jobs.extend(jobs);
+    }
+
     pub(super) fn put_back(&mut self, job: Job) {
         self.count(&job);
         self.jobs.push_front(job);

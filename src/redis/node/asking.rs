@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::Running;
@@ -13,6 +14,9 @@ use crate::redis::job::{Job, Tell};
 
 /// How long another node has for an answer: it only looks at what it has in memory.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+/// How many questions are being answered at once; who asks more waits in vain.
+const ANSWERING_MOST: usize = 1_024;
 
 /// What other nodes were asked, and have not answered yet.
 #[derive(Default)]
@@ -72,10 +76,16 @@ impl Running {
         else {
             return;
         };
-        if let Some(answer) = self.hub.answer(room, question) {
-            let node = node.to_owned();
-            self.jobs
-                .push(Job::Answer(node, format!("{number} {answer}")));
+        if self.answering.len() >= ANSWERING_MOST {
+            return;
+        }
+        if let Some(answer) = self.hub.answer(room, question.to_owned()) {
+            let (node, number) = (node.to_owned(), number.to_owned());
+            let answer = answer.map(move |answer| {
+                let answer = format!("{number} {}", answer?);
+                Some(Job::Answer(node, answer))
+            });
+            self.answering.push(answer.boxed());
         }
     }
 
