@@ -308,7 +308,7 @@ impl Area {
         }
     }
 
-    fn published_in(&self, room: &Arc<Room>) {
+    pub(super) fn published_in(&self, room: &Arc<Room>) {
         if room.is_empty() {
             self.emptied(room);
         }

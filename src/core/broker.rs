@@ -37,10 +37,16 @@ pub trait Broker: Send + Sync + 'static {
 }
 
 /// What the rooms of many nodes have in common: where they are, who is in them, and
-/// which there are. No call blocks; what comes of it the hub is told.
+/// which there are. No call blocks; what comes of it the hub is told, later and from
+/// another task: whoever calls may hold a client's lock.
+///
+/// An event of a client of another node comes with no origin: keys are a node's own.
 pub trait Cluster: Send + Sync {
     /// The room is there on this node from now on: [`Hub::load`] gets what it has,
-    /// then [`Hub::deliver`] what comes behind that.
+    /// then [`Hub::deliver`] what comes behind that, in its order and once.
+    ///
+    /// Called again for the next room of that name; that one was given up nobody says:
+    /// [`Hub::is_open`] does.
     fn follow(&self, room: RoomId);
 
     /// A client of this node comes into a room; [`Hub::entered`] is told how that ended.

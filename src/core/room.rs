@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::client::ClientKey;
 use super::durable::{Keeping, Snapshot};
 use super::error::Error;
-use super::event::{Epoch, Event, Offset, Order, Publication, To};
+use super::event::{Epoch, Event, Kind, Offset, Order, Publication, To};
 use super::kept::{Budget, Kept};
 use super::name::{NamespaceName, Nickname, RoomName};
 use super::namespace::{Namespace, Protocol};
@@ -282,7 +282,9 @@ impl Room {
         if !self.is_meant(&publication) {
             return Err((Refused::Another, publication.into()));
         }
-        if self.lobby.is_some() && is_here && !state.has_sender(&publication) {
+        let is_about_sender = matches!(publication.kind, Kind::Joined | Kind::Left);
+        let needs_sender = self.lobby.is_some() && is_here && !is_about_sender;
+        if needs_sender && !state.has_sender(&publication) {
             return Err((Refused::Nobody, publication.into()));
         }
         if publication.to != To::Everybody {

@@ -78,7 +78,11 @@ impl Hub {
     /// room of its name, since the one that is here was deleted.
     pub fn load(&self, id: &RoomId, loaded: Loaded) -> bool {
         match self.found(id) {
-            Some((area, room)) => room.load(loaded, &area.spec, &self.tasks),
+            Some((area, room)) => {
+                let is_same = room.load(loaded, &area.spec, &self.tasks);
+                area.published_in(&room);
+                is_same
+            }
             None => true,
         }
     }

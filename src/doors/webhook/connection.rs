@@ -114,7 +114,7 @@ pub(super) async fn serve(mut accepted: Accepted, stream: Upgraded, wire: Wire) 
         Ok(client) => {
             let connection = Connection::new(&door.hub, way.clone(), accepted.peer.address);
             let connection = Arc::new(connection);
-            greet(&connection, &accepted, welcome, &way);
+            greet(&connection, &accepted, welcome, &way).await;
             accepted.place.open(connection.clone());
             let unread = exchange(&door, &accepted, &client, &connection, stream, way).await;
             door.hub.disconnect(&client);
@@ -144,7 +144,7 @@ async fn settle(
 }
 
 /// What the backend has said in its answer is done.
-fn greet(connection: &Connection, accepted: &Accepted, welcome: Welcome, way: &Way) {
+async fn greet(connection: &Connection, accepted: &Accepted, welcome: Welcome, way: &Way) {
     for why in welcome.wrong {
         warn!(connection = accepted.place.id.short(), %why, "a part of the backend's answer is left out");
     }
@@ -155,7 +155,7 @@ fn greet(connection: &Connection, accepted: &Accepted, welcome: Welcome, way: &W
         }
     }
     for (namespace, room) in welcome.rooms {
-        if let Err(why) = connection.join(&namespace, &room) {
+        if let Err(why) = connection.join(&namespace, &room).await {
             let id = &accepted.place.id;
             warn!(connection = id.short(), %namespace, %room, %why, "a room can't be joined");
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
 use ring::rand::{SystemRandom, generate};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::outlet::{RoomsOutlet, Way};
 use super::protocol::About;
@@ -17,6 +17,7 @@ use crate::core::error::Error;
 use crate::core::hub::Hub;
 use crate::core::name::{NamespaceName, RoomName};
 use crate::core::namespace::{Namespace, Protocol};
+use crate::core::room::Joined;
 
 /// Which connection: 128 bits from the operating system, in hexadecimal. Who knows
 /// it on the REST side may write to the client.
@@ -159,7 +160,27 @@ impl Connection {
     }
 
     /// Lets it hear a room as well.
-    pub(super) fn join(&self, namespace: &NamespaceName, room: &RoomName) -> Result<(), Error> {
+    pub(super) async fn join(
+        &self,
+        namespace: &NamespaceName,
+        room: &RoomName,
+    ) -> Result<(), Error> {
+        let joined = self.begin_to_join(namespace, room)?;
+        // Nobody answers once the server has stopped.
+        let joined = joined.await.unwrap_or(Err(Error::Closing));
+        if joined.is_err()
+            && let Some(clients) = self.clients().as_mut()
+        {
+            self.has_not(clients, namespace, room);
+        }
+        joined
+    }
+
+    fn begin_to_join(
+        &self,
+        namespace: &NamespaceName,
+        room: &RoomName,
+    ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
         let is_other = |n: &Namespace| n.name == *namespace && n.protocol != Protocol::Room;
         if self.hub.namespaces().any(is_other) {
             return Err(Error::NotAllowed {
@@ -176,12 +197,23 @@ impl Connection {
         }
         let (client, rooms) = clients.get_mut(namespace).expect("it was just put there");
         let name = client.id().guest_name();
-        let joined = self.hub.join(client, room, Some(name), None, |_| ());
+        let (tell, told) = oneshot::channel();
+        // Whoever waits for it may have gone.
+        let welcome = move |joined: Result<Joined, Error>| drop(tell.send(joined.map(drop)));
+        let joined = self.hub.join(client, room, Some(name), None, welcome);
         if joined.is_ok() && !rooms.contains(room) {
             rooms.push(room.clone());
         }
         self.tidy(clients, namespace);
-        joined
+        joined.map(|()| told)
+    }
+
+    /// It is not in a room after all.
+    fn has_not(&self, clients: &mut Clients, namespace: &NamespaceName, room: &RoomName) {
+        if let Some((_, rooms)) = clients.get_mut(namespace) {
+            rooms.retain(|known| known != room);
+        }
+        self.tidy(clients, namespace);
     }
 
     /// Lets it hear a room no more.
@@ -189,10 +221,9 @@ impl Connection {
         let mut clients = self.clients();
         let clients = clients.as_mut().ok_or(Error::Closing)?;
         let not_in = || Error::NotInRoom(room.to_string());
-        let (client, rooms) = clients.get_mut(namespace).ok_or_else(not_in)?;
+        let (client, _) = clients.get(namespace).ok_or_else(not_in)?;
         self.hub.leave(client, room, || ())?;
-        rooms.retain(|known| known != room);
-        self.tidy(clients, namespace);
+        self.has_not(clients, namespace, room);
         Ok(())
     }
 

@@ -44,12 +44,12 @@ struct Relayed {
 
 impl Wish {
     /// Does it.
-    pub(super) fn fulfil(&self, connection: &Connection) -> Result<Answer, Answer> {
+    pub(super) async fn fulfil(&self, connection: &Connection) -> Result<Answer, Answer> {
         match self {
             Self::About => return Ok(Answer::about(connection.about())),
             Self::Join { namespace, room } => {
                 let (namespace, room) = parse(namespace, room)?;
-                connection.join(&namespace, &room)?;
+                connection.join(&namespace, &room).await?;
             }
             Self::Leave { namespace, room } => {
                 let (namespace, room) = parse(namespace, room)?;
@@ -105,7 +105,7 @@ pub(super) fn answer_others(door: &Arc<Webhook>) {
             let wish: Wish = serde_json::from_str(&question).ok()?;
             let connections = this.upgrade()?.connections.clone();
             let answer = match connections.find(&Id::of(room)).await {
-                Some(connection) => wish.fulfil(&connection),
+                Some(connection) => wish.fulfil(&connection).await,
                 None => Err(Answer::not_found()),
             };
             let answer = answer.unwrap_or_else(|refused| refused);

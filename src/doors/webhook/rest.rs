@@ -125,7 +125,7 @@ async fn leave(
 async fn fulfil(door: &Webhook, id: &str, wish: &Wish) -> Result<Response, Answer> {
     let (id, connection) = find(door, id).await?;
     match connection {
-        Some(connection) => Ok(wish.fulfil(&connection)?.into_response()),
+        Some(connection) => Ok(wish.fulfil(&connection).await?.into_response()),
         None => elsewhere::ask(door, &id, wish).await,
     }
 }
