@@ -43,6 +43,7 @@ pub struct Client {
     transport: Transport,
     stage: Stage,
     name: usize,
+    room: String,
     speech: Speech,
     /// The floor puts a client into the room as it comes.
     floor: bool,
@@ -54,11 +55,12 @@ pub struct Client {
 
 impl Client {
     /// A client on a connection that is only just begun.
-    pub fn new(transport: Transport, name: usize, server: &Server) -> Self {
+    pub fn new(transport: Transport, name: usize, room: String, server: &Server) -> Self {
         Self {
             transport,
             stage: Stage::Connecting,
             name,
+            room,
             speech: server.speech(),
             floor: server.is_floor(),
             held: Vec::new(),
@@ -169,7 +171,7 @@ impl Client {
             Stage::Joining if self.floor => {
                 self.join(joined_behind(std::str::from_utf8(packet)?)?, heard);
             }
-            Stage::Joining => match self.speech.step(packet, self.name)? {
+            Stage::Joining => match self.speech.step(packet, &self.room, self.name)? {
                 Step::Say(words) => self.say(&words)?,
                 Step::Joined(last) => self.join(last, heard),
             },

@@ -1,6 +1,9 @@
 //! The load: many clients and one publisher, in one thread. Everything that
 //! arrives is checked; what is missing, or out of order, is an error.
 
+mod coming;
+mod patience;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -10,29 +13,25 @@ use super::client::{Client, Heard};
 use super::events::Events;
 use super::publisher::Publisher;
 use super::server::Server;
+use super::speech::ROOM;
 use super::transport::Transport;
+use patience::Patience;
 
-/// The publisher's token; those of the clients count from 0.
+/// The first publisher's token; those of the clients count from 0.
 const PUBLISHER: Token = Token(usize::MAX / 2);
-
-/// Clients that are let in at a time, where it is not a storm.
-const AT_A_TIME: usize = 128;
-
-/// Connections that a storm begins before it looks what has come back.
-const GUST: usize = 256;
-
-/// The longest wait for anything; a server that needs more has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long the poll waits when nothing else is due.
 const IDLE: Duration = Duration::from_millis(50);
 
-/// Many clients of one server.
+/// Many clients, spread over servers that are one.
 pub struct Load<'a> {
-    server: &'a Server,
+    servers: &'a [Server],
+    rooms: usize,
     poll: Poll,
     clients: Vec<Client>,
-    publisher: Option<Publisher>,
+    publishers: Vec<Publisher>,
+    /// At how many of the servers each event is published.
+    published_at: usize,
     events: Events,
     /// Clients that are in the room.
     joined: usize,
@@ -40,64 +39,42 @@ pub struct Load<'a> {
     abreast: usize,
     /// Events that have been delivered, and found right.
     pub delivered: usize,
-    ages: Vec<Duration>,
+    /// How long deliveries took, by the server.
+    ages: Vec<Vec<Duration>>,
     scratch: Vec<u8>,
 }
 
 impl<'a> Load<'a> {
-    /// No client yet.
-    pub fn new(server: &'a Server) -> anyhow::Result<Self> {
+    /// No client yet; all of them will be in one room.
+    pub fn new(servers: &'a [Server]) -> anyhow::Result<Self> {
+        Self::in_rooms(servers, 1)
+    }
+
+    /// No client yet; each will be in the next of these rooms in turn.
+    pub fn in_rooms(servers: &'a [Server], rooms: usize) -> anyhow::Result<Self> {
+        let first = servers.first().context("no server")?;
         Ok(Self {
-            server,
+            servers,
+            rooms,
             poll: Poll::new()?,
             clients: Vec::new(),
-            publisher: None,
-            events: Events::new(server.speech()),
+            publishers: Vec::new(),
+            published_at: 1,
+            events: Events::new(first.speech()),
             joined: 0,
             abreast: 0,
             delivered: 0,
-            ages: Vec::new(),
+            ages: vec![Vec::new(); servers.len()],
             scratch: vec![0; 64 * 1024],
         })
     }
 
-    /// Lets this many clients into the room, some at a time.
-    pub fn connect(&mut self, clients: usize) -> anyhow::Result<()> {
-        let patience = Patience::new("all to have joined");
-        while self.joined < clients {
-            while self.clients.len() < clients && self.clients.len() - self.joined < AT_A_TIME {
-                self.begin()?;
-            }
-            self.turn(IDLE)?;
-            patience.check(self.joined, clients)?;
+    /// The servers know nothing of each other: each is told of every event.
+    pub fn apart(self) -> Self {
+        Self {
+            published_at: self.servers.len(),
+            ..self
         }
-        Ok(())
-    }
-
-    /// Lets this many clients connect and join all at once while events flow;
-    /// returns how long it took until the last was in the room. Then each must
-    /// have every event since it joined.
-    pub fn storm(&mut self, clients: usize, per_second: f64) -> anyhow::Result<Duration> {
-        self.call_publisher()?;
-        let patience = Patience::new("all to have joined");
-        let began = Instant::now();
-        let mut published = 0;
-        while self.joined < clients {
-            for _ in self.clients.len()..clients.min(self.clients.len() + GUST) {
-                self.begin()?;
-            }
-            let due = began.elapsed().as_secs_f64() * per_second >= f64::from(published);
-            if due && self.answered() {
-                self.publish()?;
-                published += 1;
-            }
-            let all_begun = self.clients.len() == clients;
-            self.turn(if all_begun { IDLE / 10 } else { Duration::ZERO })?;
-            patience.check(self.joined, clients)?;
-        }
-        let took = began.elapsed();
-        self.publish_to_all()?;
-        Ok(took)
     }
 
     /// Publishes this many events, each as soon as everybody has the one before.
@@ -109,11 +86,25 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
-    /// Publishes this many events at a steady rate; returns how long each took
-    /// to each client, sorted.
-    pub fn paced(&mut self, per_second: f64, events: u32) -> anyhow::Result<Vec<Duration>> {
+    /// Publishes an event in each room, one after the other, and waits until everybody
+    /// has that of theirs.
+    pub fn publish_everywhere(&mut self) -> anyhow::Result<()> {
         self.call_publisher()?;
-        self.ages.clear();
+        let message = self.events.next().to_owned();
+        self.abreast = 0;
+        for room in 0..self.rooms {
+            self.wait_for(Self::answered)?;
+            let request = self.servers[0].publish(&self.room(room), &message);
+            self.publishers[0].publish(&request)?;
+        }
+        self.wait_for(Self::all_have_all)
+    }
+
+    /// Publishes this many events at a steady rate; returns how long each took
+    /// to each client, sorted, by the server that it is at.
+    pub fn paced(&mut self, per_second: f64, events: u32) -> anyhow::Result<Vec<Vec<Duration>>> {
+        self.call_publisher()?;
+        self.ages.iter_mut().for_each(Vec::clear);
         let began = Instant::now();
         for number in 0..events {
             let at = began + Duration::from_secs_f64(f64::from(number) / per_second);
@@ -124,13 +115,14 @@ impl<'a> Load<'a> {
             self.publish()?;
         }
         self.wait_for(Self::all_have_all)?;
-        let mut ages = std::mem::take(&mut self.ages);
-        ages.sort_unstable();
-        Ok(ages)
+        self.ages.iter_mut().for_each(|ages| ages.sort_unstable());
+        Ok(self.ages.clone())
     }
 
     /// Lets time pass; pings are answered meanwhile.
     pub fn rest(&mut self, time: Duration) -> anyhow::Result<()> {
+        // Servers close their connections meanwhile.
+        self.publishers.clear();
         let until = Instant::now() + time;
         while Instant::now() < until {
             self.turn(until.saturating_duration_since(Instant::now()))?;
@@ -138,23 +130,37 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
+    /// The room of this client.
+    fn room(&self, index: usize) -> String {
+        match self.rooms {
+            1 => ROOM.to_owned(),
+            rooms => format!("{ROOM}{}", index % rooms),
+        }
+    }
+
     fn begin(&mut self) -> anyhow::Result<()> {
         let index = self.clients.len();
-        let (peer, registry) = (&self.server.clients, self.poll.registry());
-        let transport = Transport::connect(peer, index, registry, Token(index))?;
-        let client = Client::new(transport, index, self.server);
+        let server = &self.servers[index % self.servers.len()];
+        let registry = self.poll.registry();
+        let transport = Transport::connect(&server.clients, index, registry, Token(index))?;
+        let room = self.room(index);
+        let client = Client::new(transport, index, room, server);
         self.clients.push(client);
         Ok(())
     }
 
-    /// A connection to publish over: a new one, since servers close those that
-    /// were idle for long.
+    /// Connections to publish over: new ones, since servers close those that were idle
+    /// for long.
     fn call_publisher(&mut self) -> anyhow::Result<()> {
-        let (peer, registry) = (&self.server.publishers, self.poll.registry());
-        let transport = Transport::connect(peer, 0, registry, PUBLISHER)?;
-        self.publisher = Some(Publisher::new(transport));
+        self.publishers.clear();
+        for (at, server) in self.servers[..self.published_at].iter().enumerate() {
+            let token = Token(PUBLISHER.0 + at);
+            let registry = self.poll.registry();
+            let transport = Transport::connect(&server.publishers, 0, registry, token)?;
+            self.publishers.push(Publisher::new(transport));
+        }
         let patience = Patience::new("the publisher to be connected");
-        while !self.publisher.as_ref().is_some_and(Publisher::connected) {
+        while !self.publishers.iter().all(Publisher::connected) {
             self.turn(IDLE)?;
             patience.check(0, 1)?;
         }
@@ -162,7 +168,7 @@ impl<'a> Load<'a> {
     }
 
     fn answered(&self) -> bool {
-        self.publisher.as_ref().is_some_and(|p| p.answered)
+        self.publishers.iter().all(|publisher| publisher.answered)
     }
 
     fn all_have_all(&self) -> bool {
@@ -170,9 +176,12 @@ impl<'a> Load<'a> {
     }
 
     fn publish(&mut self) -> anyhow::Result<()> {
-        let publisher = self.publisher.as_mut().context("no publisher")?;
         self.abreast = 0;
-        publisher.publish(&self.server.publish(self.events.next()))
+        let message = self.events.next();
+        for (publisher, server) in self.publishers.iter_mut().zip(self.servers) {
+            publisher.publish(&server.publish(ROOM, message))?;
+        }
+        Ok(())
     }
 
     /// Publishes, and waits until everybody has it, and all before it.
@@ -199,8 +208,9 @@ impl<'a> Load<'a> {
         }
         let mut heard = Heard::default();
         for socket in &ready {
-            if socket.token() == PUBLISHER {
-                if let Some(publisher) = &mut self.publisher {
+            let publisher = socket.token().0.checked_sub(PUBLISHER.0);
+            if let Some(at) = publisher {
+                if let Some(publisher) = self.publishers.get_mut(at) {
                     publisher.readable(&mut self.scratch)?;
                 }
                 continue;
@@ -216,27 +226,9 @@ impl<'a> Load<'a> {
             self.abreast += usize::from(!had_all && client.has(self.events.latest()));
             self.joined += usize::from(std::mem::take(&mut heard.joined));
             self.delivered += heard.ages.len();
-            self.ages.append(&mut heard.ages);
+            let server = socket.token().0 % self.servers.len();
+            self.ages[server].append(&mut heard.ages);
         }
-        Ok(())
-    }
-}
-
-/// A wait that ends.
-struct Patience(Instant, &'static str);
-
-impl Patience {
-    fn new(what: &'static str) -> Self {
-        Self(Instant::now() + PATIENCE, what)
-    }
-
-    fn check(&self, done: usize, of: usize) -> anyhow::Result<()> {
-        let Self(until, what) = self;
-        ensure!(
-            Instant::now() < *until,
-            "waited {} s for {what}: {done} of {of}",
-            PATIENCE.as_secs()
-        );
         Ok(())
     }
 }

@@ -9,12 +9,17 @@ mod floor;
 mod frame;
 mod load;
 mod node;
+mod nodes;
+mod process;
 mod publisher;
+mod redis;
 mod report;
+mod rooms;
 mod server;
 mod speech;
 mod transport;
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -51,6 +56,15 @@ struct Arguments {
     /// Measure the push door, and the raw one beside it, instead of Socket.IO.
     #[arg(long)]
     push: bool,
+    /// Measure nodes that a redis-server joins: none (0), and from 1 up to this many.
+    #[arg(long, value_name = "MOST")]
+    nodes: Option<usize>,
+    /// With --nodes: so many clients at each of them, instead of in all.
+    #[arg(long, requires = "nodes")]
+    each: bool,
+    /// Measure one node, with Redis and without, whose clients are in so many rooms.
+    #[arg(long, value_name = "COUNT", conflicts_with = "nodes")]
+    rooms: Option<usize>,
     /// Cargo says so to every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -82,6 +96,12 @@ fn main() -> anyhow::Result<()> {
         arguments.rounds > 0 && arguments.events > 0,
         "nothing to do"
     );
+    if let Some(most) = arguments.nodes {
+        return nodes::run(&arguments, most);
+    }
+    if let Some(rooms) = arguments.rooms {
+        return rooms::run(&arguments, rooms);
+    }
     let clients = affordable(arguments.clients)?;
 
     let (kinds, not_run) = kinds(arguments.push);
@@ -131,7 +151,7 @@ fn kinds(push: bool) -> (Vec<Kind>, Option<String>) {
     let mut kinds = vec![floor, Kind::Roomcast, Kind::RoomcastTls];
     match node::find() {
         Ok(script) => {
-            kinds.push(Kind::Node(script));
+            kinds.push(Kind::NodeJs(script));
             (kinds, None)
         }
         Err(why) => (kinds, Some(why)),
@@ -163,7 +183,7 @@ impl Run<'_> {
     /// once they are known.
     fn measure(&mut self, floor: Option<f64>) -> anyhow::Result<Figures> {
         let server = Server::start(self.kind)?;
-        let mut load = Load::new(&server)?;
+        let mut load = Load::new(from_ref(&server))?;
         let empty = server.resident()?;
         load.connect(self.clients)?;
         load.rest(SETTLE)?;
@@ -176,8 +196,8 @@ impl Run<'_> {
         let used = server.cpu()?.saturating_sub(before);
         let cpu = used.as_secs_f64() * 1e6 / (load.delivered - delivered) as f64;
 
-        let one = Latency::of(&load.paced(1.0, 5)?);
-        let ten = Latency::of(&load.paced(10.0, 30)?);
+        let one = Latency::of(&load.paced(1.0, 5)?[0]);
+        let ten = Latency::of(&load.paced(10.0, 30)?[0]);
         *self.delivered += load.delivered;
         drop(load);
         drop(server);
@@ -199,7 +219,7 @@ impl Run<'_> {
     /// Joins per second of clients that all come at once to a new server.
     fn storm(&mut self) -> anyhow::Result<f64> {
         let server = Server::start(self.kind)?;
-        let mut load = Load::new(&server)?;
+        let mut load = Load::new(from_ref(&server))?;
         let took = load.storm(self.clients, STORM_RATE)?;
         *self.delivered += load.delivered;
         Ok(self.clients as f64 / took.as_secs_f64())

@@ -72,7 +72,7 @@ impl fmt::Display for Line<'_> {
 }
 
 /// The one in the middle; of two, the lower.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<_> = values.collect();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len().saturating_sub(1) / 2;

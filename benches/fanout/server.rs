@@ -1,7 +1,5 @@
-//! The servers that are measured, each a child process on free ports, and what
-//! the kernel says of them.
+//! The servers that are measured, each a child process on free ports.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,6 +14,7 @@ use roomcast::net::tls::CERT_FILE;
 use tempfile::TempDir;
 
 use super::channel;
+use super::process;
 use super::speech::Speech;
 use super::transport::{Peer, trusting};
 
@@ -32,6 +31,8 @@ pub enum Kind {
     Floor(Speech),
     /// This crate's server over HTTP.
     Roomcast,
+    /// The same as one of the nodes that meet at this Redis.
+    Node(SocketAddr),
     /// The same over TLS.
     RoomcastTls,
     /// Its push door: a channel, and `POST /push`.
@@ -39,7 +40,7 @@ pub enum Kind {
     /// Its door for raw WebSockets.
     Raw,
     /// Socket.IO on Node: the script.
-    Node(PathBuf),
+    NodeJs(PathBuf),
 }
 
 impl Kind {
@@ -52,8 +53,9 @@ impl Kind {
             Self::Push => "push door",
             Self::Raw => "raw door",
             Self::Roomcast => "roomcast",
+            Self::Node(_) => "roomcast, a node",
             Self::RoomcastTls => "roomcast, TLS",
-            Self::Node(_) => "socket.io on Node",
+            Self::NodeJs(_) => "socket.io on Node",
         }
     }
 
@@ -68,7 +70,9 @@ impl Kind {
             Self::Floor(speech) => *speech,
             Self::Push => Speech::Push,
             Self::Raw => Speech::Raw,
-            Self::Roomcast | Self::RoomcastTls | Self::Node(_) => Speech::SocketIo,
+            Self::Roomcast | Self::Node(_) | Self::RoomcastTls | Self::NodeJs(_) => {
+                Speech::SocketIo
+            }
         }
     }
 
@@ -88,12 +92,12 @@ impl Kind {
                 command.args([FLOOR, speech.get_name()]);
                 command
             }
-            Self::Node(script) => {
+            Self::NodeJs(script) => {
                 let mut command = Command::new("node");
                 command.arg(script);
                 command
             }
-            Self::Roomcast | Self::RoomcastTls | Self::Push | Self::Raw => {
+            Self::Roomcast | Self::Node(_) | Self::RoomcastTls | Self::Push | Self::Raw => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
                 command.env_clear().args([
                     "--host=127.0.0.1",
@@ -103,6 +107,9 @@ impl Kind {
                     // What the system allows is less, or the same.
                     "--max-connections=1000000",
                 ]);
+                if let Self::Node(redis) = self {
+                    command.arg(format!("--redis={redis}"));
+                }
                 if *self == Self::RoomcastTls {
                     command.arg("--https");
                 }
@@ -144,8 +151,10 @@ impl Server {
         let mut said = Said::by(&mut child)?;
         let (clients, publishers) = match kind {
             Kind::Floor(_) => (said.address("clients: ")?, said.address("publish: ")?),
-            Kind::Node(_) => [said.address("clients: ")?; 2].into(),
-            Kind::Roomcast | Kind::Raw => [said.address("Socket.IO: http://")?; 2].into(),
+            Kind::NodeJs(_) => [said.address("clients: ")?; 2].into(),
+            Kind::Roomcast | Kind::Node(_) | Kind::Raw => {
+                [said.address("Socket.IO: http://")?; 2].into()
+            }
             Kind::RoomcastTls => [said.address("Socket.IO: https://")?; 2].into(),
             Kind::Push => {
                 let publishers = said.address("push http: http://")?;
@@ -182,29 +191,19 @@ impl Server {
         self.kind.speech()
     }
 
-    /// The request that publishes this message here.
-    pub fn publish(&self, message: &str) -> String {
-        channel::publish(self.token.as_deref(), message)
+    /// The request that publishes this message here, in this room.
+    pub fn publish(&self, room: &str, message: &str) -> String {
+        channel::publish(self.token.as_deref(), room, message)
     }
 
-    /// The CPU time that its threads have used, those of the kernel's work for
-    /// them as well.
+    /// The CPU time that it has used.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
-        let mut nanoseconds = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let times = fs::read_to_string(task?.path().join("schedstat"))?;
-            let on_cpu = times.split(' ').next().context("no times")?;
-            nanoseconds += on_cpu.parse::<u64>()?;
-        }
-        Ok(Duration::from_nanos(nanoseconds))
+        process::cpu(self.child.id())
     }
 
     /// The memory that it has resident, in KiB.
     pub fn resident(&self) -> anyhow::Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
-        let number = line.and_then(|l| l.split_whitespace().next());
-        Ok(number.context("no VmRSS")?.parse()?)
+        process::resident(self.child.id())
     }
 }
 

@@ -6,6 +6,9 @@ use clap::ValueEnum;
 use serde::Deserialize;
 use serde_json::Value;
 
+/// The room, or what the names of all of them begin with.
+pub const ROOM: &str = "r";
+
 /// What stands before a push's receiver.
 const PUSH: &str =
     r#"{"messageType":"CLIENT_PUSH","code":200,"message":"Push Message","data":{"uuid":""#;
@@ -66,13 +69,13 @@ impl Speech {
     ///
     /// # Errors
     /// It is none of those that come there.
-    pub fn step(self, packet: &[u8], name: usize) -> anyhow::Result<Step> {
+    pub fn step(self, packet: &[u8], room: &str, name: usize) -> anyhow::Result<Step> {
         let said = std::str::from_utf8(packet)?;
         let is_open = said.starts_with("0{") || said.ends_with(r#""subscribedChannels":[]}}"#);
         Ok(match self {
             Self::SocketIo if is_open => Step::Say("40/bus,".to_owned()),
             Self::SocketIo if said.starts_with("40/bus,") => Step::Say(format!(
-                r#"42/bus,0["JOIN",{{"room":"r","name":"n{name}"}}]"#
+                r#"42/bus,0["JOIN",{{"room":"{room}","name":"n{name}"}}]"#
             )),
             Self::SocketIo => Step::Joined(joined_behind(said)?),
             Self::Push if is_open => Step::Say(
