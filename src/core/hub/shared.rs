@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::{Clients, Hub};
 use crate::core::area::Area;
 use crate::core::broker::{Cluster, Presence};
@@ -73,6 +75,14 @@ impl Hub {
     pub fn load(&self, id: &RoomId, loaded: Loaded) {
         if let Some((area, room)) = self.found(id) {
             room.load(loaded, &area.spec, &self.tasks);
+        }
+    }
+
+    /// The clients of this node that are in a room have heard the publication of this
+    /// id, which will be delivered again.
+    pub fn has_heard(&self, id: &RoomId, publication: Uuid) {
+        if let Some((_, room)) = self.found(id) {
+            room.knows_again(publication);
         }
     }
 

@@ -91,6 +91,10 @@ impl Room {
             state.kept.restore(contents, keeps);
         }
         let first = std::mem::take(&mut state.loading);
+        if self.lobby.is_none() {
+            // Its members are not told who else comes and goes.
+            return;
+        }
         let before = std::mem::replace(&mut state.elsewhere, loaded.elsewhere);
         if first {
             return;
@@ -127,6 +131,13 @@ impl Room {
         let publication = announcement(id.clone(), kind, who, None);
         let event = Event::new(publication, state.offsets.last(), Utc::now());
         self.queue(event, 0, tasks);
+    }
+
+    /// All who are members by now have heard the publication.
+    pub(in crate::core) fn knows_again(&self, publication: Uuid) {
+        let mut state = self.lock();
+        let joins = state.joins;
+        state.heard.add(publication, joins);
     }
 
     /// How many of those who came first have heard the publication before.
