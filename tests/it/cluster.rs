@@ -11,6 +11,7 @@ mod metadata;
 mod nodes;
 mod outage;
 mod peers;
+mod presence;
 mod recovery;
 mod redis;
 mod slow;
