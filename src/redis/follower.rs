@@ -3,6 +3,9 @@
 
 use std::collections::VecDeque;
 
+use chrono::{DateTime, Utc};
+
+use crate::core::durable::Contents;
 use crate::core::event::{Epoch, Offset};
 
 /// How many events of a room wait for one that is missing; beyond it they are asked for
@@ -42,6 +45,11 @@ pub(super) struct Follower {
     pub(super) at: Option<Offset>,
     /// Whether something was delivered here that has no place among the others' yet.
     pub(super) has_own: bool,
+    /// What the room had before that; none where nothing was, or it had nothing.
+    pub(super) shared: Option<Contents>,
+    /// Since when clients here are without the others, in a room of which this node knew
+    /// nothing.
+    pub(super) alone_since: Option<DateTime<Utc>>,
     /// What came early, in the order in which it came: the order in which it was
     /// published.
     held: VecDeque<(Offset, String)>,
@@ -56,6 +64,8 @@ impl Follower {
             state,
             at: None,
             has_own: false,
+            shared: None,
+            alone_since: None,
             held: VecDeque::new(),
             held_bytes: 0,
             has_missed: false,

@@ -164,6 +164,15 @@ impl Job {
         }))
     }
 
+    /// A publication that the clients of this node have heard.
+    pub(super) fn heard(publication: Publication) -> Self {
+        Self::Publish(Box::new(Outgoing {
+            publication,
+            is_heard: true,
+            done: None,
+        }))
+    }
+
     pub(super) fn exit(room: RoomId, who: Presence) -> Self {
         Self::Exit(Box::new(Leaving {
             room,
@@ -189,6 +198,15 @@ impl Job {
     /// Whether somebody can be told that it is not done now.
     pub(super) fn can_be_refused(&self) -> bool {
         !matches!(self, Self::Follow(_) | Self::Exit(_))
+    }
+
+    /// By what the event is known again that all nodes are to hear of.
+    pub(super) fn event(&self) -> Option<Uuid> {
+        match self {
+            Self::Publish(outgoing) => outgoing.publication.id,
+            Self::Exit(leaving) => Some(leaving.id),
+            _ => None,
+        }
     }
 
     /// The room that it is about, if it is about one.
@@ -250,7 +268,12 @@ impl Job {
         rules: &Rules,
         context: &Context<'_>,
     ) -> Option<Asked> {
-        let epoch = Epoch::random().to_string();
+        // Who knows of events begins no epoch: Redis may have forgotten them.
+        let known = context.at.filter(|at| at.number > 0);
+        let epoch = match (self, known) {
+            (Self::Seed(..) | Self::Sync(..), _) | (_, None) => Epoch::random().to_string(),
+            (_, Some(at)) => format!("={}", at.epoch),
+        };
         let node = context.node.as_str();
         let may_bury = u8::from(context.may_bury);
         let is_lobby = u8::from(rules.is_lobby);
@@ -319,7 +342,9 @@ impl Job {
                 let (known, number) = at.unwrap_or_default();
                 let mut command = call(Script::Sync);
                 command.arg(rules.need_to_enter()).arg(lasts(rules));
-                command.arg(known).arg(number).arg(u8::from(*all)).arg(node);
+                command.arg(known).arg(number).arg(u8::from(*all));
+                command.arg(if rules.is_lobby { node } else { "" });
+                command.arg(rules.cap());
                 command
             }
             Self::Seed(_, at, contents) => {

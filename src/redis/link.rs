@@ -70,16 +70,13 @@ pub(super) enum Link {
 impl Link {
     /// Connects, and loads the scripts.
     pub(super) async fn open(settings: &Redis, number: u64, pushes: Pushes) -> RedisResult<Self> {
-        let mut link = if settings.cluster {
+        let link = if settings.cluster {
             Self::open_cluster(settings, number, pushes).await?
         } else {
             Self::open_one(settings, number, pushes).await?
         };
-        for script in Script::ALL {
-            let mut load = ::redis::cmd("SCRIPT");
-            load.arg("LOAD").arg(script.text());
-            link.command(&load).await?;
-        }
+        // All at once: over a slow link each would take its time.
+        try_join_all(Script::ALL.map(|script| link.clone().load(script))).await?;
         Ok(link)
     }
 
@@ -156,10 +153,12 @@ impl Link {
         }
     }
 
-    async fn command(&mut self, command: &Cmd) -> RedisResult<Value> {
-        let answer = match self {
-            Self::One(connection) => connection.req_packed_command(command).await,
-            Self::Many(connection) => connection.req_packed_command(command).await,
+    async fn load(mut self, script: Script) -> RedisResult<Value> {
+        let mut load = ::redis::cmd("SCRIPT");
+        load.arg("LOAD").arg(script.text());
+        let answer = match &mut self {
+            Self::One(connection) => connection.req_packed_command(&load).await,
+            Self::Many(connection) => connection.req_packed_command(&load).await,
         };
         answer?.extract_error()
     }

@@ -22,8 +22,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
+use uuid::Uuid;
 
-use super::follower::{Follower, Turn};
+use super::follower::{Follower, State, Turn};
 use super::frame::{self, NodeId};
 use super::job::{Context, Job, LEASE};
 use super::keys::Prefix;
@@ -32,10 +33,11 @@ use super::rules::Rules;
 use super::{Node, Shared};
 use crate::config::Redis;
 use crate::core::error::Error;
-use crate::core::event::Order;
+use crate::core::event::{Offset, Order};
 use crate::core::hub::Hub;
 use crate::core::name::{NamespaceName, RoomId};
 use alone::Waiting;
+use answers::Outcome;
 use asking::Asked;
 
 /// After how long without an answer a node goes on alone: longer than Redis takes for
@@ -96,6 +98,8 @@ pub(super) struct Running {
     urgent: VecDeque<Job>,
     jobs: Waiting,
     flying: Option<Flying>,
+    /// What the batch under way publishes, and where it was delivered already.
+    came: HashMap<Uuid, Option<Offset>>,
     followers: HashMap<RoomId, Follower>,
     /// Which rooms were not heard of since the connection is there.
     unknown: HashSet<RoomId>,
@@ -155,6 +159,7 @@ impl Running {
             urgent: VecDeque::new(),
             jobs: Waiting::default(),
             flying: None,
+            came: HashMap::new(),
             followers: HashMap::new(),
             unknown: HashSet::new(),
             ticks: every(RENEW_EVERY),
@@ -264,7 +269,11 @@ impl Running {
         let mut jobs = Vec::new();
         let (mut syncs, mut bytes) = (0, 0);
         while jobs.len() < BATCH_MOST && bytes < BATCH_BYTES {
-            let Some(job) = self.urgent.pop_front().or_else(|| self.jobs.pop()) else {
+            let mut job = self.urgent.pop_front();
+            if job.is_none() && self.unknown.is_empty() {
+                job = self.jobs.pop();
+            }
+            let Some(job) = job else {
                 break;
             };
             let is_long = matches!(job, Job::Sync(..) | Job::Seed(..) | Job::Refresh(..));
@@ -293,6 +302,8 @@ impl Running {
             .into_iter()
             .filter_map(|job| ask(&job).map(|ask| (job, ask)))
             .unzip();
+        let events = jobs.iter().filter_map(Job::event);
+        self.came = events.map(|id| (id, None)).collect();
         let limit = if syncs > 0 { SYNC_LIMIT } else { ANSWER_LIMIT };
         let limit = Instant::now() + limit;
         let link = link.clone();
@@ -315,22 +326,43 @@ impl Running {
             Ok(answers) => answers,
             Err(error) => return self.fail(flying.jobs, &error),
         };
+        let mut again = Vec::new();
         let mut jobs = VecDeque::from(flying.jobs);
         for answer in answers {
             let Some(job) = jobs.pop_front() else {
-                return;
+                break;
             };
-            if let Some((job, error)) = self.answered(job, answer) {
-                jobs.push_front(job);
-                return self.fail(jobs.into(), &error);
+            match self.answered(job, answer) {
+                Outcome::Done => {}
+                Outcome::Forgotten(job) => again.push(job),
+                Outcome::Failed(job, error) => {
+                    jobs.push_front(job);
+                    let all = again.into_iter().chain(jobs);
+                    return self.fail(all.collect(), &error);
+                }
             }
+        }
+        let rooms: HashSet<_> = again.iter().filter_map(Job::room).collect();
+        for room in rooms {
+            // Nothing else is done before that, so that all keeps its order.
+            self.unknown.insert(room.clone());
+            self.seed(&room);
+        }
+        for job in again.into_iter().rev() {
+            self.jobs.put_back(job);
         }
     }
 
     /// Redis does not answer these any more: the connection is given up.
     fn fail(&mut self, unanswered: Vec<Job>, error: &RedisError) {
+        self.take_what_came();
         for job in unanswered.into_iter().rev() {
-            self.jobs.put_back(job);
+            let came = job.event().and_then(|id| self.came.remove(&id)).flatten();
+            match (job, came) {
+                (Job::Publish(mut outgoing), Some(place)) => outgoing.succeed(place),
+                (Job::Exit(_), Some(_)) => {}
+                (job, _) => self.jobs.put_back(job),
+            }
         }
         if let LinkState::Open { .. } = self.link {
             warn!(redis = %self.settings, %error, "Redis does not answer: this node goes on alone");
@@ -366,6 +398,19 @@ impl Running {
             taken += 1;
             let has_more = taken < AT_ONCE;
             next = has_more.then(|| self.pushed.try_recv().ok()).flatten();
+        }
+    }
+
+    /// Looks at all that has come on a connection that is given up: it has its place, and
+    /// a Redis that comes back may not know of it any more.
+    fn take_what_came(&mut self) {
+        while let Ok((connection, push)) = self.pushed.try_recv() {
+            self.pushes.waiting.fetch_sub(1, Ordering::Relaxed);
+            if let (true, Push::Message { channel, message }) =
+                (connection == self.connection, push)
+            {
+                self.message(&channel, message);
+            }
         }
     }
 
@@ -445,14 +490,14 @@ impl Running {
         }
     }
 
-    fn has_delivered(&mut self, room: &RoomId, place: crate::core::event::Offset) {
+    fn has_delivered(&mut self, room: &RoomId, place: Offset) {
         if let Some(follower) = self.followers.get_mut(room) {
             follower.at = Some(place);
         }
     }
 
     /// Gives to the hub what another node, or this one, has published.
-    fn deliver(&self, room: &RoomId, text: &str) -> Result<(), Error> {
+    fn deliver(&mut self, room: &RoomId, text: &str) -> Result<(), Error> {
         let read = match frame::read(text, room, &self.node) {
             Ok(read) => read,
             Err(error) => {
@@ -461,8 +506,14 @@ impl Running {
             }
         };
         let order = Order::Given(read.offset, read.time);
+        let id = read.publication.id;
         match self.hub.deliver(read.publication, order) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                if let Some(came) = id.and_then(|id| self.came.get_mut(&id)) {
+                    *came = Some(read.offset);
+                }
+                Ok(())
+            }
             Err(error @ Error::Busy) => Err(error),
             Err(error) => {
                 warn!(%room, %error, "an event can't be delivered here");
@@ -504,6 +555,11 @@ impl Running {
                 self.urgent.push_back(Job::Unsubscribe(room));
                 continue;
             }
+            let follower = self.followers.get(&room);
+            if follower.is_some_and(|follower| follower.state == State::Asking) {
+                // It may have been refused.
+                self.urgent.push_back(Job::Sync(room.clone(), true));
+            }
             let is_lobby = self.rules(&room).is_some_and(|rules| rules.is_lobby);
             if completes {
                 // What was under way when the connection broke may have been done late.
@@ -533,6 +589,12 @@ impl Running {
             }
             while let Ok(job) = self.wanted.try_recv() {
                 self.jobs.push(job);
+            }
+            // Those whose end nobody has noticed yet.
+            for room in self.followers.keys() {
+                for who in self.hub.present(room) {
+                    self.jobs.push(Job::exit(room.clone(), who));
+                }
             }
             loop {
                 let mut asks = Vec::new();

@@ -1,6 +1,7 @@
 //! The lobby protocol, for clients of Engine.IO v3 and v4 in one lobby.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -23,10 +24,15 @@ pub struct Peer {
 impl Peer {
     /// Comes as the SDKs do: one of v3 says the query behind the namespace.
     pub async fn come(server: &TestServer, eio: u8, lobby: &str) -> Self {
+        Self::come_at(server.address, eio, lobby).await
+    }
+
+    /// The same at any server.
+    pub async fn come_at(server: SocketAddr, eio: u8, lobby: &str) -> Self {
         let query = format!("lobbyId={lobby}");
         let mut client = match eio {
-            3 => Client::websocket(server.address, "EIO=3").await,
-            _ => Client::websocket(server.address, &format!("EIO=4&{query}")).await,
+            3 => Client::websocket(server, "EIO=3").await,
+            _ => Client::websocket(server, &format!("EIO=4&{query}")).await,
         };
         let hello = client.packet().await.unwrap();
         client.set_namespace("/lobby");
@@ -52,6 +58,13 @@ impl Peer {
     pub async fn hears(&mut self, name: &str, argument: impl Into<Value>) {
         let heard = event(&mut self.client).await;
         assert_eq!(heard, [name.into(), argument.into()]);
+    }
+
+    /// Hears next that a peer has come or gone, of whom it is told so; its id.
+    pub async fn hears_of_one(&mut self, name: &str) -> String {
+        let [heard, id] = event(&mut self.client).await;
+        assert_eq!(heard, name, "{id}");
+        id.as_str().unwrap().to_owned()
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::{Clients, Hub};
 use crate::core::area::Area;
 use crate::core::broker::{Cluster, Presence};
@@ -84,6 +86,14 @@ impl Hub {
                 is_same
             }
             None => true,
+        }
+    }
+
+    /// The clients of this node that are in a room have heard the publication of this
+    /// id, which will be delivered again.
+    pub fn has_heard(&self, id: &RoomId, publication: Uuid) {
+        if let Some((_, room)) = self.found(id) {
+            room.knows_again(publication);
         }
     }
 

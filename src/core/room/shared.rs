@@ -59,6 +59,11 @@ impl Heard {
         self.order.push_back(id);
     }
 
+    /// All who have joined until now have heard all of it.
+    fn by_all(&mut self, joins: u64) {
+        self.by_id.values_mut().for_each(|heard| *heard = joins);
+    }
+
     fn take(&mut self, id: Uuid) -> Option<u64> {
         let joins = self.by_id.remove(&id)?;
         if self.by_id.is_empty() {
@@ -96,8 +101,15 @@ impl Room {
             let keeps = Keeps::of(self.terms.get(), spec);
             state.kept.clear();
             state.kept.restore(contents, keeps);
+            // What it kept until now, they had in their backlogs.
+            let joins = state.joins;
+            state.heard.by_all(joins);
         }
         let first = std::mem::take(&mut state.loading);
+        if self.lobby.is_none() {
+            // Its members are not told who else comes and goes.
+            return true;
+        }
         let before = std::mem::replace(&mut state.elsewhere, loaded.elsewhere);
         if first {
             return true;
@@ -135,6 +147,13 @@ impl Room {
         let publication = announcement(id.clone(), kind, who, None);
         let event = Event::new(publication, state.offsets.last(), Utc::now());
         self.queue(event, 0, tasks);
+    }
+
+    /// All who are members by now have heard the publication.
+    pub(in crate::core) fn knows_again(&self, publication: Uuid) {
+        let mut state = self.lock();
+        let joins = state.joins;
+        state.heard.add(publication, joins);
     }
 
     /// How many of those who came first have heard the publication before.

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use chrono::Utc;
 use tracing::warn;
 
 use super::Running;
@@ -53,6 +54,20 @@ impl Waiting {
             self.heard_bytes -= bytes;
         }
         Some(job)
+    }
+
+    /// Takes out all that is about this room.
+    pub(super) fn take_of(&mut self, room: &RoomId) -> Vec<Job> {
+        let (of_room, others) = std::mem::take(&mut self.jobs)
+            .into_iter()
+            .partition(|job| job.room().as_ref() == Some(room));
+        self.jobs = others;
+        let of_room: VecDeque<_> = of_room;
+        for bytes in of_room.iter().filter_map(heard_bytes) {
+            self.heard -= 1;
+            self.heard_bytes -= bytes;
+        }
+        of_room.into()
     }
 
     /// How many events the other nodes have not heard yet.
@@ -147,6 +162,7 @@ impl Running {
         let is_created = is_created.is_some_and(|rules| rules.need == Need::Created);
         // Whether there is such a room at all, nobody can say.
         if follower.at.is_none() && !is_created {
+            follower.alone_since.get_or_insert_with(Utc::now);
             let at = Offset {
                 epoch: Epoch::random(),
                 number: 0,
@@ -202,11 +218,9 @@ impl Running {
             return outgoing.fail(Error::Alone);
         }
         let to_one = matches!(outgoing.publication.to, To::Peer(_));
+        self.has_own(&room);
         match self.hub.deliver(outgoing.publication.clone(), Order::Here) {
             Ok(offset) => {
-                if let Some(follower) = self.followers.get_mut(&room) {
-                    follower.has_own = true;
-                }
                 outgoing.succeed(offset);
                 outgoing.is_heard = true;
                 if !to_one {
@@ -223,15 +237,13 @@ impl Running {
         let rules = self.rules.get(&room.namespace);
         let is_lobby = rules.is_some_and(|rules| rules.is_lobby);
         let is_created = rules.is_some_and(|rules| rules.need == Need::Created);
-        let follower = self.followers.get_mut(&room);
-        if is_created && follower.as_ref().is_none_or(|f| f.at.is_none()) {
+        let follower = self.followers.get(&room);
+        if is_created && follower.is_none_or(|follower| follower.at.is_none()) {
             let refused = Entered::Refused(Error::Alone);
             return self.hub.entered(&room, who.key, refused);
         }
         if is_lobby {
-            if let Some(follower) = follower {
-                follower.has_own = true;
-            }
+            self.has_own(&room);
             let joined = announcement(&room, Kind::Joined, &who, None);
             if let Err(error) = self.hub.deliver(joined, Order::Here) {
                 return self.hub.entered(&room, who.key, Entered::Refused(error));
@@ -249,14 +261,24 @@ impl Running {
         }
         if !leaving.is_heard {
             leaving.is_heard = true;
+            self.has_own(&leaving.room);
             if let Err(error) = self.hub.deliver(leaving.announcement(), Order::Here) {
                 let room = &leaving.room;
                 warn!(%room, %error, "peers do not hear that one of them has left");
             }
-            if let Some(follower) = self.followers.get_mut(&leaving.room) {
-                follower.has_own = true;
-            }
         }
         self.jobs.keep(Job::Exit(leaving));
+    }
+
+    /// Something is delivered in a room that has no place among the others' yet: what all
+    /// nodes have is kept aside, since it may be that Redis has to be told.
+    fn has_own(&mut self, room: &RoomId) {
+        let Some(follower) = self.followers.get_mut(room) else {
+            return;
+        };
+        if !follower.has_own {
+            follower.shared = self.hub.contents(room).map(|(_, contents)| contents);
+            follower.has_own = true;
+        }
     }
 }

@@ -14,17 +14,29 @@ use crate::redis::frame;
 use crate::redis::job::{Job, name_of};
 use crate::redis::rules::Rules;
 
+/// What has become of a job.
+pub(super) enum Outcome {
+    /// It is done, or refused, as was said to whoever wanted it.
+    Done,
+    /// It is not: Redis has forgotten what this node knows of the room.
+    Forgotten(Job),
+    /// It is not: something is wrong with Redis, and not with the job.
+    Failed(Job, RedisError),
+}
+
 impl Running {
-    /// Takes the answer to a job. Gives it back, with what is wrong, where it was not
-    /// done since something is wrong with Redis, and not with the job.
-    pub(super) fn answered(&mut self, job: Job, answer: Value) -> Option<(Job, RedisError)> {
+    /// Takes the answer to a job.
+    pub(super) fn answered(&mut self, job: Job, answer: Value) -> Outcome {
         if let Value::ServerError(refusal) = answer {
-            return match why(refusal.code(), job.room()) {
-                Some(error) => {
-                    self.refused(job, error);
-                    None
-                }
-                None => Some((job, refusal.into())),
+            return match (refusal.code(), job.room()) {
+                ("BEHIND", Some(_)) => Outcome::Forgotten(job),
+                (code, room) => match why(code, room) {
+                    Some(error) => {
+                        self.refused(job, error);
+                        Outcome::Done
+                    }
+                    None => Outcome::Failed(job, refusal.into()),
+                },
             };
         }
         match job {
@@ -69,10 +81,10 @@ impl Running {
             | Job::Listen
             | Job::Ping => {}
         }
-        None
+        Outcome::Done
     }
 
-    fn refused(&mut self, job: Job, error: Error) {
+    pub(super) fn refused(&mut self, job: Job, error: Error) {
         match job {
             Job::Question(_, number, _) => self.not_asked(number, error),
             Job::Publish(outgoing) => {
@@ -87,6 +99,13 @@ impl Running {
             Job::Terms(_, tell) => drop(tell.send(Err(error))),
             Job::Create(_, _, tell) | Job::Delete(_, _, tell) => drop(tell.send(Err(error))),
             Job::Sync(room, _) if matches!(error, Error::NotCreated(_)) => self.ended(&room),
+            Job::Sync(room, _) | Job::Seed(room, ..) => {
+                warn!(%room, %error, "Redis does not take a room; it is asked again later");
+                for job in self.jobs.take_of(&room) {
+                    self.refused(job, error.clone());
+                }
+                self.is_known(&room);
+            }
             _ => warn!(%error, "Redis has refused something"),
         }
     }
@@ -94,13 +113,23 @@ impl Running {
     /// Tells Redis of a room what it has forgotten.
     pub(super) fn seed(&mut self, room: &RoomId) {
         let at = self.followers.get(room).and_then(|follower| follower.at);
-        let contents = self.hub.contents(room);
         if let Some(at) = at {
-            let contents = contents.map_or_else(Contents::default, |(_, contents)| contents);
+            let contents = self.shared(room);
             warn!(%room, "Redis knows less of a room than this node: it goes on in a new epoch");
             let seed = Job::Seed(room.clone(), at, contents);
             self.urgent.push_front(seed);
         }
+    }
+}
+
+impl Running {
+    /// What this node knows of what all nodes have in a room.
+    pub(super) fn shared(&self, room: &RoomId) -> Contents {
+        let follower = self.followers.get(room);
+        let before = follower.and_then(|follower| follower.shared.clone());
+        before
+            .or_else(|| Some(self.hub.contents(room)?.1))
+            .unwrap_or_default()
     }
 }
 

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ::redis::Value;
+use chrono::{DateTime, Utc};
 use tracing::{info, warn};
 
 use super::Running;
 use super::answers::{names, read, terms};
 use crate::core::durable::Contents;
+use crate::core::error::Error;
 use crate::core::event::{Event, Offset};
 use crate::core::name::RoomId;
 use crate::core::room::Loaded;
@@ -28,12 +30,24 @@ type Answer = (
     Value,
     Vec<(String, f64)>,
     u8,
+    (Option<String>, Option<u64>),
 );
 
 /// An event as its stream has it, and where.
 struct Placed {
     at: Offset,
+    time: DateTime<Utc>,
     text: String,
+}
+
+impl Placed {
+    /// The place before it.
+    fn before(&self) -> Offset {
+        Offset {
+            number: self.at.number.saturating_sub(1),
+            ..self.at
+        }
+    }
 }
 
 impl Running {
@@ -74,6 +88,11 @@ impl Running {
     /// Forgets a room that is not there any more.
     pub(super) fn forget(&mut self, room: &RoomId) {
         self.followers.remove(room);
+        self.is_known(room);
+    }
+
+    /// Nothing has to wait for this room any more.
+    pub(super) fn is_known(&mut self, room: &RoomId) {
         if self.unknown.remove(room) {
             self.is_whole();
         }
@@ -125,8 +144,17 @@ impl Running {
         let before = follower.at;
         // Of another epoch there is all.
         let has_all = all || before.is_none_or(|before| before.epoch != now.epoch);
+        let alone_since = follower.alone_since.take();
+        let is_other = |before| is_another_life(&events, before, now);
+        let is_other = before.is_some_and(is_other);
+        let goes_on = goes_on_behind(answer.8, before, now);
         let new_from = match before {
-            None => Some(events.len()),
+            Some(_) if let Some(place) = goes_on => since(&events, place, now),
+            // Who came before that has heard nothing of the others.
+            None => Some(alone_since.map_or(events.len(), |since| {
+                events.partition_point(|event| event.time < since)
+            })),
+            Some(_) if is_other => Some(0),
             Some(before) => new_from(&events, before, now),
         };
         if new_from.is_none() && !has_all {
@@ -134,13 +162,27 @@ impl Running {
         }
         let is_lost = new_from.is_none();
         let (known, new) = events.split_at(new_from.unwrap_or(events.len()));
-        let replaces = all && (follower.has_own || before.is_none() || is_lost);
-        follower.has_own &= !replaces;
+        let knows_more = goes_on.filter(|place| Some(*place) != before);
+        let replaces = is_other
+            || knows_more.is_some()
+            || all && (follower.has_own || before.is_none() || is_lost);
+        if let (Some(place), Some(before)) = (knows_more, before) {
+            self.publish_again(room, place, before);
+        }
+        let Some(follower) = self.followers.get_mut(room) else {
+            return;
+        };
+        if replaces {
+            follower.has_own = false;
+            follower.shared = None;
+        }
         let from = match (before, is_lost) {
-            (Some(before), false) => before,
+            (Some(before), false) if !is_other => before,
+            // Of this epoch, as all that is new.
+            _ if !new.is_empty() => new[0].before(),
             _ => now,
         };
-        let contents = replaces.then(|| self.contents(room, known, answer.4, now));
+        let contents = replaces.then(|| self.contents(room, known, answer.4, from));
         let rules = self.rules(room);
         let loaded = Loaded {
             at: from,
@@ -159,7 +201,7 @@ impl Running {
             self.hub.let_down(room);
         }
         for event in new {
-            if self.deliver(room, &event.text).is_err() {
+            if let Err(Error::Busy) = self.deliver(room, &event.text) {
                 // It is asked for again, from there.
                 return self.stop_at(room, event, before);
             }
@@ -184,10 +226,26 @@ impl Running {
                 return self.ask_again(room, false);
             }
         }
-        if self.unknown.remove(room) {
-            self.is_whole();
-        }
+        self.is_known(room);
         self.go_on(room);
+    }
+
+    /// Redis goes on in a room behind a place that is before the one that this node has
+    /// come to: it is told the events in between, and the others hear them.
+    fn publish_again(&mut self, room: &RoomId, behind: Offset, to: Offset) {
+        let is_missing = |event: &&Arc<Event>| {
+            let Offset { epoch, number } = event.offset;
+            epoch == behind.epoch && number > behind.number && number <= to.number
+        };
+        let history = self.shared(room).history;
+        let events: Vec<_> = history.iter().filter(is_missing).collect();
+        let publications = events.iter().map(|event| event.publication.clone());
+        for publication in publications.rev() {
+            if let Some(id) = publication.id {
+                self.hub.has_heard(room, id);
+                self.jobs.put_back(Job::heard(publication));
+            }
+        }
     }
 
     fn ask_again(&mut self, room: &RoomId, all: bool) {
@@ -252,7 +310,7 @@ impl Running {
 
 fn placed(room: &RoomId, texts: Vec<String>) -> Vec<Placed> {
     let place = |text: String| match frame::read_place(&text) {
-        Ok((at, ..)) => Some(Placed { at, text }),
+        Ok((at, time, _)) => Some(Placed { at, time, text }),
         Err(error) => {
             warn!(%room, %error, "an event is left out");
             None
@@ -267,6 +325,9 @@ fn placed(room: &RoomId, texts: Vec<String>) -> Vec<Placed> {
 /// The numbers of a room go on in a new epoch, but where Redis had forgotten some: then
 /// those are given once more.
 fn new_from(events: &[Placed], before: Offset, now: Offset) -> Option<usize> {
+    if before.epoch == now.epoch {
+        return since(events, before, now);
+    }
     let is_known =
         |event: &Placed| event.at.epoch == before.epoch && event.at.number <= before.number;
     if let Some(last) = events.iter().rposition(is_known) {
@@ -276,6 +337,45 @@ fn new_from(events: &[Placed], before: Offset, now: Offset) -> Option<usize> {
         Some(first) => (first.at.number == before.number + 1).then_some(0),
         None => (now.number == before.number).then_some(0),
     }
+}
+
+/// Behind which place the epoch of a room began, if this node knows that place: another
+/// node has told Redis what it had forgotten.
+fn goes_on_behind(
+    (epoch, number): (Option<String>, Option<u64>),
+    before: Option<Offset>,
+    now: Offset,
+) -> Option<Offset> {
+    let epoch = epoch?.parse().ok()?;
+    let place = Offset {
+        epoch,
+        number: number?,
+    };
+    let before = before.filter(|before| before.epoch == epoch && before.epoch != now.epoch)?;
+    (place.number <= before.number).then_some(place)
+}
+
+/// Where the events of the last epoch begin that went on behind this place, or is its
+/// epoch; none where the first of them are there no more.
+fn since(events: &[Placed], place: Offset, now: Offset) -> Option<usize> {
+    let first = events
+        .iter()
+        .position(|event| event.at.epoch == now.epoch && event.at.number > place.number)
+        .unwrap_or(events.len());
+    let next = events
+        .get(first)
+        .map_or(now.number + 1, |event| event.at.number);
+    (next == place.number + 1).then_some(first)
+}
+
+/// Whether the room was forgotten, and then begun anew by a node that did not know it:
+/// all that there is since is new to one that has come to this place.
+fn is_another_life(events: &[Placed], before: Offset, now: Offset) -> bool {
+    let is_whole = match events.first() {
+        Some(first) => first.at.number == 1 && first.at.epoch == now.epoch,
+        None => now.number == 0,
+    };
+    is_whole && before.epoch != now.epoch && before.number > 0
 }
 
 #[cfg(test)]
@@ -289,7 +389,9 @@ mod tests {
 
     #[test]
     fn what_is_new_is_behind_what_was_delivered() {
-        let cases: [(&[&str], &str, &str, Option<usize>); 9] = [
+        let cases: [(&[&str], &str, &str, Option<usize>); 10] = [
+            // Nothing came since another node has told Redis what it had forgotten.
+            (&["a4", "a5"], "b5", "b5", Some(2)),
             (&["a6", "a7"], "a5", "a7", Some(0)),
             (&["a4", "a5", "a6"], "a5", "a6", Some(2)),
             (&[], "a5", "a5", Some(0)),
@@ -307,6 +409,7 @@ mod tests {
                 .iter()
                 .map(|place| Placed {
                     at: at(place),
+                    time: Utc::now(),
                     text: String::new(),
                 })
                 .collect();

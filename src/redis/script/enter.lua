@@ -12,7 +12,7 @@ if not is_known and most > 0 and all >= most then
   return redis.error_reply('CROWDED the lobby is full')
 end
 redis.call('SADD', nodes, node)
-redis.call('SET', lease_of(node), 1, 'PX', ARGV[4])
+lives(node, ARGV[4])
 if is_known then return { all, 1 } end
 redis.call('ZADD', members_of(node), redis.call('HINCRBY', meta, 'j', 1), member)
 if most > 0 then append(ARGV[1], ARGV[8], cap) end

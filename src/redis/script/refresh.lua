@@ -25,7 +25,7 @@ if not is_lobby or ARGV[7] == '1' then
 end
 if redis.call('ZCARD', members_of(node)) > 0 then
   redis.call('SADD', nodes, node)
-  redis.call('SET', lease_of(node), 1, 'PX', ARGV[3])
+  lives(node, ARGV[3])
 end
 lasts(ARGV[4])
 if ARGV[4] ~= '0' then redis.call('PEXPIRE', members_of(node), ARGV[4]) end

@@ -5,7 +5,7 @@ local node = ARGV[2]
 local is_known = redis.call('SISMEMBER', nodes, node) == 1
   and redis.call('EXISTS', members_of(node)) == 1
 if not is_known then return 0 end
-redis.call('SET', lease_of(node), 1, 'PX', ARGV[3])
+lives(node, ARGV[3])
 if ARGV[7] == '1' then bury(ARGV[5] == '1', ARGV[1], ARGV[6]) end
 lasts(ARGV[4])
 if ARGV[4] ~= '0' then redis.call('PEXPIRE', members_of(node), ARGV[4]) end

@@ -11,13 +11,25 @@ local function now()
   return time[1] .. string.format('%03d', math.floor(tonumber(time[2]) / 1000))
 end
 
+-- The epoch of the room; where there is none, it is the new one. Who knows events of
+-- the room names their epoch instead, behind `=`: if the room has another one, or none,
+-- it is first to be said what was forgotten, and asked what there is.
 local function epoch_or(new)
   local epoch = redis.call('HGET', meta, 'e')
+  if string.sub(new, 1, 1) == '=' and new ~= '=' .. (epoch or '') then
+    error(redis.error_reply('BEHIND the room has another epoch'))
+  end
   if not epoch then
     epoch = new
     redis.call('HSET', meta, 'e', epoch, 'h', 0)
   end
   return epoch
+end
+
+-- Whether nothing was published in a room, as in one that is not there: one who comes
+-- late may have begun it anew. What was created is another room than before.
+local function is_unused(epoch, number)
+  return not epoch or (tonumber(number) == 0 and redis.call('HEXISTS', meta, 't') == 0)
 end
 
 -- A room that nobody uses is forgotten after so many milliseconds; 0: it never is.
@@ -29,15 +41,41 @@ local function lasts(ttl)
   end
 end
 
+-- So many events more than its cap a stream may have, and for so many milliseconds:
+-- what nodes append that could not for a while, others that come back later still find.
+local SPARE_MOST, SPARE_FOR = 2048, 60000
+
+local function trim(cap, at)
+  local length = redis.call('XLEN', stream)
+  if length <= cap then return end
+  if length <= cap + SPARE_MOST then
+    local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1][2][2]
+    local since = tonumber(string.match(oldest, '^%S+ %S+ (%d+)'))
+    if tonumber(at) - since < SPARE_FOR then return end
+  end
+  -- More than one comes, so that it gets shorter.
+  redis.call('XTRIM', stream, 'MAXLEN', math.max(cap, length - 2))
+end
+
 -- Gives the next offset, and tells every node.
 local function append(new_epoch, payload, cap)
   local epoch = epoch_or(new_epoch)
   local number = redis.call('HINCRBY', meta, 'h', 1)
-  local head = epoch .. ' ' .. number .. ' ' .. now()
+  local at = now()
+  local head = epoch .. ' ' .. number .. ' ' .. at
   local frame = head .. ' ' .. payload
-  redis.call('XADD', stream, 'MAXLEN', cap, number .. '-0', 'd', frame)
+  redis.call('XADD', stream, number .. '-0', 'd', frame)
+  trim(tonumber(cap), at)
   redis.call('SPUBLISH', channel, 'e' .. frame)
   return head, frame
+end
+
+-- A node is there for so many milliseconds more; that it goes on has to fit into a
+-- memory that is full.
+local function lives(node, lease)
+  if redis.call('PEXPIRE', lease_of(node), lease) == 0 then
+    redis.call('SET', lease_of(node), 1, 'PX', lease)
+  end
 end
 
 local function is_alive(node) return redis.call('EXISTS', lease_of(node)) == 1 end

@@ -1,11 +1,13 @@
 -- Redis has forgotten what this node knows: the room goes on behind that, in a new epoch.
--- ARGV: the new epoch, how long the room lasts, the epoch and the number that the node
--- has come to, cap, how many events follow; of each its number and its frame; then retain
--- keys and frames. Does nothing where another node was faster.
+-- Where that was stays known, for nodes that have come further. Does nothing where
+-- another node was faster. ARGV: the new epoch, how long the room lasts, the epoch and the
+-- number that the node has come to, cap, how many events follow; of each its number and
+-- its frame; then retain keys and frames.
 local epoch, number = unpack(redis.call('HMGET', meta, 'e', 'h'))
 local its_epoch, its_number = ARGV[3], tonumber(ARGV[4])
-if epoch and (epoch ~= its_epoch or tonumber(number) >= its_number) then return 0 end
-redis.call('HSET', meta, 'e', ARGV[1], 'h', ARGV[4])
+if epoch == its_epoch and tonumber(number) >= its_number then return 0 end
+if epoch ~= its_epoch and not is_unused(epoch, number) then return 0 end
+redis.call('HSET', meta, 'e', ARGV[1], 'h', ARGV[4], 'pe', its_epoch, 'ph', ARGV[4])
 local known = tonumber(number or 0)
 local at = 7
 for _ = 1, tonumber(ARGV[6]) do

@@ -63,6 +63,17 @@ impl Nodes {
     }
 }
 
+/// One more node of those that this Redis joins, for clients and their backends.
+pub async fn node_at(redis: &str) -> TestServer {
+    node_with(redis, &[]).await
+}
+
+/// The same, with more to its settings.
+pub async fn node_with(redis: &str, options: &[&str]) -> TestServer {
+    let options = [&["--redis", redis], options].concat();
+    TestServer::start_as(with_tokens(config(&options))).await
+}
+
 impl Stage<'_> {
     /// The nodes as ways from one to the other.
     pub fn both_ways(&self) -> [(&TestServer, &TestServer); 2] {
