@@ -1,0 +1,162 @@
+//! What Redis publishes: delivered strictly in its order. Knows rooms, not how they are
+//! asked for.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::{AT_ONCE, Running};
+use crate::core::error::Error;
+use crate::core::event::{Offset, Order};
+use crate::core::name::RoomId;
+use crate::redis::follower::{Follower, Turn};
+use crate::redis::frame;
+use crate::redis::job::Job;
+use crate::redis::link::Push;
+
+/// How long it takes until a room that had too much to deliver is tried again.
+const STALLED_FOR: Duration = Duration::from_millis(10);
+
+impl Running {
+    pub(super) fn take_pushes(&mut self, first: (u64, Push)) {
+        let mut next = Some(first);
+        let mut taken = 0;
+        while let Some((connection, push)) = next {
+            self.pushes.waiting.fetch_sub(1, Ordering::Relaxed);
+            if connection == self.connection {
+                match push {
+                    Push::Message { channel, message } => self.message(&channel, message),
+                    Push::Lost => self.lose(),
+                }
+            }
+            taken += 1;
+            let has_more = taken < AT_ONCE;
+            next = has_more.then(|| self.pushed.try_recv().ok()).flatten();
+        }
+    }
+
+    /// Looks at all that has come on a connection that is given up: it has its place, and
+    /// a Redis that comes back may not know of it any more.
+    pub(super) fn take_what_came(&mut self) {
+        while let Ok((connection, push)) = self.pushed.try_recv() {
+            self.pushes.waiting.fetch_sub(1, Ordering::Relaxed);
+            if let (true, Push::Message { channel, message }) =
+                (connection == self.connection, push)
+            {
+                self.message(&channel, message);
+            }
+        }
+    }
+
+    /// Something was published in a room: `e` an event, `t` what is for some only, `x`
+    /// the end of the room, `q` a question to who has it to himself.
+    pub(super) fn message(&mut self, channel: &[u8], message: Vec<u8>) {
+        let Some(room) = self.prefix.room(channel) else {
+            // There is one other channel that it listens to.
+            return self.answer_came(&message);
+        };
+        let Ok(mut message) = String::from_utf8(message) else {
+            return;
+        };
+        if message.is_empty() {
+            return;
+        }
+        let rest = message.split_off(1);
+        match message.as_str() {
+            "e" => self.event(&room, rest),
+            "t" => drop(self.deliver(&room, &rest)),
+            "x" => self.ended(&room),
+            "q" => self.question(&room, &rest),
+            _ => {}
+        }
+    }
+
+    /// Delivers an event in its turn.
+    pub(super) fn event(&mut self, room: &RoomId, text: String) {
+        let Ok((place, _, _)) = frame::read_place(&text) else {
+            return warn!(%room, "what came from another node is no event");
+        };
+        let Some(follower) = self.followers.get_mut(room) else {
+            return;
+        };
+        match follower.turn(place) {
+            Turn::Known => {}
+            Turn::Early => follower.hold(place, text),
+            Turn::Next => match self.deliver(room, &text) {
+                Ok(()) => self.has_delivered(room, place),
+                Err(Error::Busy) => {
+                    if let Some(follower) = self.followers.get_mut(room) {
+                        follower.hold(place, text);
+                    }
+                    self.retry_at = Some(Instant::now() + STALLED_FOR);
+                }
+                Err(_) => self.has_delivered(room, place),
+            },
+        }
+        self.go_on(room);
+    }
+
+    /// Delivers what was held and has its turn now; asks for what is missing.
+    pub(super) fn go_on(&mut self, room: &RoomId) {
+        while let Some((place, text)) = self.followers.get_mut(room).and_then(Follower::next_held) {
+            if let Err(Error::Busy) = self.deliver(room, &text) {
+                if let Some(follower) = self.followers.get_mut(room) {
+                    follower.put_back(place, text);
+                }
+                self.retry_at = Some(Instant::now() + STALLED_FOR);
+                return;
+            }
+            self.has_delivered(room, place);
+        }
+        if let Some(follower) = self.followers.get_mut(room)
+            && follower.is_to_ask()
+        {
+            metrics::counter!("roomcast_broker_gaps_total").increment(1);
+            self.urgent.push_back(Job::Sync(room.clone(), false));
+        }
+    }
+
+    pub(super) fn has_delivered(&mut self, room: &RoomId, place: Offset) {
+        if let Some(follower) = self.followers.get_mut(room) {
+            follower.at = Some(place);
+        }
+    }
+
+    /// Gives to the hub what another node, or this one, has published.
+    pub(super) fn deliver(&mut self, room: &RoomId, text: &str) -> Result<(), Error> {
+        let read = match frame::read(text, room, &self.node) {
+            Ok(read) => read,
+            Err(error) => {
+                warn!(%room, %error, "an event is left out");
+                return Ok(());
+            }
+        };
+        let order = Order::Given(read.offset, read.time);
+        let id = read.publication.id;
+        match self.hub.deliver(read.publication, order) {
+            Ok(_) => {
+                if let Some(came) = id.and_then(|id| self.came.get_mut(&id)) {
+                    *came = Some(read.offset);
+                }
+                Ok(())
+            }
+            Err(error @ Error::Busy) => Err(error),
+            Err(error) => {
+                warn!(%room, %error, "an event can't be delivered here");
+                Err(error)
+            }
+        }
+    }
+
+    /// Tries again what rooms were too busy for.
+    pub(super) fn retry(&mut self) {
+        self.retry_at = None;
+        let stalled = self.followers.iter().filter(|(_, f)| f.is_stalled());
+        let stalled: Vec<_> = stalled.map(|(room, _)| room.clone()).collect();
+        for room in stalled {
+            self.go_on(&room);
+        }
+    }
+}
