@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ::redis::Value;
-use chrono::{DateTime, Utc};
 use tracing::{info, warn};
 
 use super::Running;
