@@ -1,12 +1,15 @@
 //! Many nodes as one set of rooms: what joins them and how that breaks, and one
 //! scenario for all doors, on one node and on more.
 
+mod access;
 mod bus;
 mod channel;
 mod doors;
 mod ears;
+mod feeds;
 mod flow;
 mod lives;
+mod masters;
 mod metadata;
 mod nodes;
 mod outage;
@@ -15,3 +18,4 @@ mod presence;
 mod recovery;
 mod redis;
 mod slow;
+mod spare;

@@ -67,6 +67,13 @@ async fn create_as(server: &TestServer, channel: &str, terms: &str) -> String {
     token_in(&expected, &answer.body).to_owned()
 }
 
+/// What somebody is answered who asks for this channel.
+pub async fn answer_for(server: &TestServer, channel: &str) -> String {
+    let mut subscriber = Subscriber::connect(server).await;
+    subscriber.asks("SUBSCRIBE", channel).await;
+    subscriber.hears().await
+}
+
 /// Deletes a channel, which is to succeed.
 pub async fn delete(server: &TestServer, channel: &str, token: &str) {
     let data = format!(r#"{{"channel":"{channel}","channelToken":"{token}"}}"#);

@@ -135,7 +135,7 @@ impl Client {
     }
 
     /// The code that it is closed with.
-    async fn closed(&mut self) -> u16 {
+    pub async fn closed(&mut self) -> u16 {
         loop {
             match self.next().await {
                 Message::Close(Some(CloseFrame { code, .. })) => return code.into(),

@@ -168,8 +168,11 @@ pub async fn a_backend_writes_to_one(stage: Stage<'_>) {
         .iter()
         .find(|call| call.method == Method::POST);
     let (_, side) = stage.publish_at.webhook.unwrap();
+    let id = &came.unwrap().id;
+    // The backend has let it in; the other nodes hear of it a moment later.
+    are_in(stage.listen_at, "/webhook", id, 1).await;
     for text in [r#""one""#, r#""two""#] {
-        let target = format!("/{}", came.unwrap().id);
+        let target = format!("/{id}");
         let answer = rest(side, "PUT", &target, "", text).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         let expected = serde_json::from_str(text).unwrap();

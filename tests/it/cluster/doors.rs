@@ -2,7 +2,7 @@
 //! and no broker.
 
 use super::nodes::{Nodes, Stage};
-use super::{bus, channel, metadata, peers, recovery};
+use super::{bus, channel, masters, metadata, peers, recovery};
 use crate::server::TestServer;
 use crate::webhook::backend::Backend;
 
@@ -33,4 +33,13 @@ async fn all_doors_are_one_set_of_rooms() {
         scenario(at(publish_at), at(listen_at), &nodes.backend).await;
         nodes.stop().await;
     }
+}
+
+/// Rooms are in the slots of different masters.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_doors_are_one_set_of_rooms_over_a_cluster() {
+    let (redis, at) = masters::joined().await;
+    let nodes = Nodes::over(redis, Some(at), 2).await;
+    scenario(&nodes.servers[0], &nodes.servers[1], &nodes.backend).await;
+    nodes.stop().await;
 }

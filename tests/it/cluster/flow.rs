@@ -1,6 +1,8 @@
 //! Events that flow at several nodes while something is done to what joins them, and
 //! what everybody at every door has to hear of them. Knows no way to disturb it.
 
+use std::net::SocketAddr;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -89,9 +91,14 @@ async fn hears(ears: &mut Ears<'_>, publishers: usize) {
 
 /// Waits until a node says of itself that it is one with the others, or alone.
 pub async fn is_joined(node: &TestServer, joined: bool) {
+    says(node.address, joined).await;
+}
+
+/// The same of any server.
+pub async fn says(server: SocketAddr, joined: bool) {
     let said = async {
         loop {
-            let health = get(node.address, "/health", "").await;
+            let health = get(server, "/health", "").await;
             let health: Value = serde_json::from_str(&health.body).unwrap();
             assert_eq!(health["broker"]["kind"], "redis", "{health}");
             if health["broker"]["connected"] == joined {

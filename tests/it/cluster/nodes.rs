@@ -17,7 +17,7 @@ pub struct Nodes {
     pub backend: Backend,
     pub servers: Vec<TestServer>,
     /// What joins them.
-    _redis: Option<Redis>,
+    _redis: Vec<Redis>,
 }
 
 /// Where it is published, and where it is listened: maybe the same.
@@ -31,12 +31,17 @@ pub struct Stage<'a> {
 
 impl Nodes {
     pub async fn start(many: usize) -> Self {
+        if many <= 1 {
+            return Self::over(Vec::new(), None, many).await;
+        }
+        let redis = Redis::start(Keeps::Nothing).await;
+        let at = redis.address().to_string();
+        Self::over(vec![redis], Some(at), many).await
+    }
+
+    /// Joined by what is there, if anything is.
+    pub async fn over(redis: Vec<Redis>, at: Option<String>, many: usize) -> Self {
         let backend = Backend::start().await;
-        let redis = match many {
-            0 | 1 => None,
-            _ => Some(Redis::start(Keeps::Nothing).await),
-        };
-        let at = redis.as_ref().map(|redis| redis.address().to_string());
         let target = backend.target();
         let mut options = vec!["--push", "--target-address", &target];
         options.extend(["--webhook-ws", "127.0.0.1:0"]);

@@ -35,6 +35,8 @@ pub struct Redis {
     keeps: Keeps,
     address: SocketAddr,
     folder: TempDir,
+    /// Further options of its command line.
+    options: Vec<String>,
 }
 
 /// What it answers.
@@ -50,14 +52,21 @@ pub enum Reply {
 impl Redis {
     /// Starts one on a free port, and waits until it answers.
     pub async fn start(keeps: Keeps) -> Self {
+        Self::start_with(keeps, async || Vec::new()).await
+    }
+
+    /// The same with these options, made anew where a port was taken meanwhile.
+    pub async fn start_with(keeps: Keeps, options: impl AsyncFn() -> Vec<String>) -> Self {
         let mut folder = tempfile::tempdir().unwrap();
         loop {
             let address = free().await;
+            let options = options().await;
             let mut redis = Self {
-                child: spawn(&folder, address, keeps),
+                child: spawn(&folder, address, keeps, &options),
                 keeps,
                 address,
                 folder,
+                options,
             };
             if redis.answers().await {
                 return redis;
@@ -79,7 +88,7 @@ impl Redis {
 
     /// Starts it again where it was, with what it has kept.
     pub async fn restart(&mut self) {
-        self.child = spawn(&self.folder, self.address, self.keeps);
+        self.child = spawn(&self.folder, self.address, self.keeps, &self.options);
         assert!(self.answers().await, "the port was taken meanwhile");
     }
 
@@ -125,12 +134,12 @@ impl Redis {
 }
 
 /// A port of this machine that nobody has.
-async fn free() -> SocketAddr {
+pub async fn free() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
 }
 
-fn spawn(folder: &TempDir, address: SocketAddr, keeps: Keeps) -> Child {
+fn spawn(folder: &TempDir, address: SocketAddr, keeps: Keeps, options: &[String]) -> Child {
     let keeps = match keeps {
         Keeps::Nothing => "no",
         Keeps::Everything => "yes",
@@ -140,6 +149,7 @@ fn spawn(folder: &TempDir, address: SocketAddr, keeps: Keeps) -> Child {
     command
         .args(["--bind", &host, "--port", &port])
         .args(["--save", "", "--appendonly", keeps])
+        .args(options)
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
