@@ -33,7 +33,7 @@ use crate::config::Redis;
 use crate::core::broker::{Broker, BrokerStatus, Cluster, Done, Presence, Told};
 use crate::core::error::Error;
 use crate::core::event::Publication;
-use crate::core::hub::{Entered, Hub};
+use crate::core::hub::Hub;
 use crate::core::name::RoomId;
 use crate::core::terms::Terms;
 use crate::core::token::TokenHash;
@@ -41,10 +41,14 @@ use crate::core::token::TokenHash;
 use job::Job;
 use node::Running;
 
-/// How much the hub may want done that the node has not looked at yet: beyond it
-/// publishers and who joins are told `busy`. Twice what a node's clients send at once
-/// when all of them come back.
+/// How much the hub may want done that is not done yet: beyond it publishers and who
+/// joins are told `busy`. Twice what a node's clients send at once when all of them come
+/// back.
 const WANTED_MOST: usize = 65_536;
+
+/// The same in bytes to be published: what a modest line takes in a second, so that
+/// nobody waits for much longer.
+const WANTED_BYTES_MOST: usize = 8 << 20;
 
 /// How long a client that waits for the first answer of Redis at a start has to wait: a
 /// healthy one takes some milliseconds, and one that is not there keeps nobody waiting.
@@ -70,8 +74,20 @@ struct Shared {
     connected: AtomicBool,
     /// How much is wanted that was not looked at yet.
     waiting: AtomicUsize,
+    /// How much was looked at, and is not done yet; and how many bytes are to be
+    /// published of it.
+    undone: AtomicUsize,
+    undone_bytes: AtomicUsize,
     /// Whether Redis has answered, or could not be reached.
     tried: CancellationToken,
+}
+
+impl Shared {
+    /// Whether whoever can be refused is.
+    fn is_full(&self) -> bool {
+        let wanted = self.waiting.load(Ordering::Relaxed) + self.undone.load(Ordering::Relaxed);
+        wanted >= WANTED_MOST || self.undone_bytes.load(Ordering::Relaxed) >= WANTED_BYTES_MOST
+    }
 }
 
 impl RedisBroker {
@@ -90,7 +106,7 @@ impl RedisBroker {
     /// Has the node do this, unless it has too much to do, or has ended; gives back then
     /// what was not taken.
     fn want(&self, job: Job) -> Result<(), Job> {
-        if job.can_be_refused() && self.shared.waiting.load(Ordering::Relaxed) >= WANTED_MOST {
+        if job.can_be_refused() && self.shared.is_full() {
             return Err(job);
         }
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);
@@ -143,10 +159,13 @@ impl Cluster for RedisBroker {
         drop(self.want(Job::Follow(room)));
     }
 
-    fn enter(&self, hub: &Hub, room: RoomId, who: Presence) {
-        if let Err(Job::Enter(room, who)) = self.want(Job::Enter(room, who)) {
-            hub.entered(&room, who.key, Entered::Refused(Error::Busy));
-        }
+    fn is_busy(&self) -> bool {
+        self.shared.is_full() || self.wanted.is_closed()
+    }
+
+    fn enter(&self, room: RoomId, who: Presence) {
+        // Nobody comes into anything once the node has ended.
+        drop(self.want(Job::Enter(room, who)));
     }
 
     fn exit(&self, room: RoomId, who: Presence) {
@@ -155,8 +174,8 @@ impl Cluster for RedisBroker {
     }
 
     fn clients(&self, room: RoomId, told: Told) {
-        if let Err(Job::Clients(_, told)) = self.want(Job::Clients(room, told)) {
-            told(Err(Error::Busy));
+        if let Err(Job::Clients(_, told)) = self.want(Job::Clients(room, vec![told])) {
+            told.into_iter().for_each(|told| told(Err(Error::Busy)));
         }
     }
 

@@ -49,8 +49,11 @@ pub trait Cluster: Send + Sync {
     /// [`Hub::is_open`] does.
     fn follow(&self, room: RoomId);
 
+    /// Whether so much is to be done that nobody can come into a room now.
+    fn is_busy(&self) -> bool;
+
     /// A client of this node comes into a room; [`Hub::entered`] is told how that ended.
-    fn enter(&self, hub: &Hub, room: RoomId, who: Presence);
+    fn enter(&self, room: RoomId, who: Presence);
 
     /// A client of this node has left a room.
     fn exit(&self, room: RoomId, who: Presence);

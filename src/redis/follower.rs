@@ -101,7 +101,7 @@ impl Follower {
         loop {
             let at = self.at.filter(|_| self.state == State::Live)?;
             let (place, _) = self.held.front()?;
-            let is_next = place.epoch == at.epoch && place.number == at.number + 1;
+            let is_next = place.epoch == at.epoch && place.number == at.number.saturating_add(1);
             let is_known = place.epoch == at.epoch && place.number <= at.number;
             if !is_next && !is_known {
                 return None;
@@ -139,7 +139,7 @@ impl Follower {
         if self.state != State::Live {
             return false;
         }
-        let next = self.at.map_or(0, |at| at.number + 1);
+        let next = self.at.map_or(0, |at| at.number.saturating_add(1));
         let has_gap = self.held.front().is_some_and(|(place, _)| {
             Some(place.epoch) != self.at.map(|at| at.epoch) || place.number > next
         });
@@ -149,6 +149,11 @@ impl Follower {
             self.state = State::Asking;
         }
         asks
+    }
+
+    /// Whether nothing is missing, and nothing waits.
+    pub(super) fn is_up_to_date(&self) -> bool {
+        self.state == State::Live && self.held.is_empty()
     }
 
     /// Whether something waits that is next.

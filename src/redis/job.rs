@@ -26,7 +26,7 @@ pub(super) enum Job {
     Publish(Box<Outgoing>),
     Enter(RoomId, Presence),
     Exit(Box<Leaving>),
-    Clients(RoomId, Told),
+    Clients(RoomId, Vec<Told>),
     Terms(RoomId, Tell<Option<Terms>>),
     Create(RoomId, Terms, Tell<()>),
     Delete(RoomId, TokenHash, Tell<()>),
@@ -41,7 +41,7 @@ pub(super) enum Job {
     Seed(RoomId, Offset, Contents),
     Renew(RoomId),
     /// Says who of this node is in the room, and whether nobody else is on the way.
-    Refresh(RoomId, Vec<Presence>, bool),
+    Refresh(RoomId, bool),
     /// Asks whether there is an answer.
     Ping,
     /// What the hub wants to know of whoever has a room to itself.
@@ -174,14 +174,24 @@ impl Job {
                 let history = contents.history.iter();
                 history.map(|event| event.weight()).sum()
             }
-            Self::Refresh(_, present, _) => present.len() * size_of::<Presence>(),
+            // A thousand names.
+            Self::Clients(..) => 64 << 10,
             _ => size_of::<Self>(),
+        }
+    }
+
+    /// What is to be published of it, in bytes.
+    pub(super) fn published_bytes(&self) -> usize {
+        match self {
+            Self::Publish(outgoing) => outgoing.weight(),
+            _ => 0,
         }
     }
 
     /// Whether somebody can be told that it is not done now.
     pub(super) fn can_be_refused(&self) -> bool {
-        !matches!(self, Self::Follow(_) | Self::Exit(_))
+        // Whether somebody can come in is asked before he does.
+        !matches!(self, Self::Follow(_) | Self::Enter(..) | Self::Exit(_))
     }
 
     /// By what the event is known again that all nodes are to hear of.

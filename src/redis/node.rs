@@ -79,6 +79,8 @@ pub(super) struct Running {
     /// What is needed to know the rooms again; asked before all else.
     urgent: VecDeque<Job>,
     jobs: Waiting,
+    /// What is done time and again, a part of each batch.
+    chores: VecDeque<Job>,
     flying: Option<Flying>,
     /// What the batch under way publishes, and where it was delivered already.
     came: HashMap<Uuid, Option<Offset>>,
@@ -91,15 +93,20 @@ pub(super) struct Running {
     asked: Asked,
     /// What this node is about to answer others.
     answering: FuturesUnordered<BoxFuture<'static, Option<Job>>>,
-    /// When something that could not be delivered is tried again.
+    /// What is for some only, and could not be delivered yet.
+    tells: VecDeque<(RoomId, String)>,
+    /// What is to be asked again in a moment.
+    later: Vec<Job>,
+    /// When something that could not be done is tried again.
     retry_at: Option<Instant>,
+    /// How many connections have failed since all rooms were as all nodes have them.
+    failures: u32,
 }
 
 enum LinkState {
-    /// Being opened, and how many attempts have failed since the last one that was there.
-    Opening(Opening, u32),
+    Opening(Opening),
     /// To be opened at this time.
-    Closed(Instant, u32),
+    Closed(Instant),
     Open {
         link: Link,
         since: Instant,
@@ -130,10 +137,11 @@ impl Running {
                 waiting: Arc::default(),
             },
             pushed,
-            link: LinkState::Closed(Instant::now(), 0),
+            link: LinkState::Closed(Instant::now()),
             connection: 0,
             urgent: VecDeque::new(),
             jobs: Waiting::default(),
+            chores: VecDeque::new(),
             flying: None,
             came: HashMap::new(),
             followers: HashMap::new(),
@@ -142,16 +150,23 @@ impl Running {
             pulse: every(PULSE_EVERY),
             asked: Asked::default(),
             answering: FuturesUnordered::new(),
+            tells: VecDeque::new(),
+            later: Vec::new(),
             retry_at: None,
+            failures: 0,
         }
     }
 
     pub(super) async fn run(mut self, shutdown: CancellationToken) {
         let mut wanted = Vec::with_capacity(AT_ONCE);
+        let _ended = Ended(self.shared.clone());
         loop {
             self.open_link();
             self.take_off();
             metrics::gauge!("roomcast_broker_waiting").set(self.jobs.heard_count() as f64);
+            let (undone, bytes) = self.jobs.undone();
+            self.shared.undone.store(undone, Ordering::Relaxed);
+            self.shared.undone_bytes.store(bytes, Ordering::Relaxed);
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 answers = answered(&mut self.flying) => self.land(answers),
@@ -175,10 +190,7 @@ impl Running {
 
     /// Whether Redis has not answered, and this node goes on without the others.
     fn is_alone(&self) -> bool {
-        matches!(
-            self.link,
-            LinkState::Closed(_, 1..) | LinkState::Opening(_, 1..)
-        )
+        self.failures > 0 && !matches!(self.link, LinkState::Open { .. })
     }
 
     fn rules(&self, room: &RoomId) -> Option<&Rules> {
@@ -187,18 +199,18 @@ impl Running {
 
     /// Begins to connect, where it is time to.
     fn open_link(&mut self) {
-        if let LinkState::Closed(when, failed) = &self.link
+        if let LinkState::Closed(when) = &self.link
             && *when <= Instant::now()
         {
             self.connection += 1;
             let (settings, number) = (self.settings.clone(), self.connection);
-            let (pushes, failed) = (self.pushes.clone(), *failed);
+            let pushes = self.pushes.clone();
             let open = async move { Link::open(&settings, number, pushes).await };
             let open = async move {
                 let opened = timeout(SYNC_LIMIT, open).await;
                 opened.unwrap_or_else(|_| Err(no_answer()))
             };
-            self.link = LinkState::Opening(Box::pin(open), failed);
+            self.link = LinkState::Opening(Box::pin(open));
         }
     }
 
@@ -213,24 +225,27 @@ impl Running {
                 self.catch_up();
             }
             Opened::Link(Err(error)) => {
-                let failed = match &self.link {
-                    LinkState::Opening(_, failed) => *failed,
-                    _ => 0,
-                };
-                if failed == 0 {
-                    warn!(redis = %self.settings, %error, "Redis can't be reached: this node goes on alone");
-                } else {
-                    debug!(redis = %self.settings, %error, failed, "Redis can't be reached");
-                }
+                self.has_failed(&error, "Redis can't be reached");
                 self.shared.tried.cancel();
-                let wait = (CONNECT_EVERY * (failed + 1)).min(CONNECT_EVERY_MOST);
-                self.link = LinkState::Closed(Instant::now() + wait, failed + 1);
-                if failed == 0 {
+                if self.failures == 1 {
                     self.go_alone();
                 }
             }
             Opened::Due => {}
         }
+    }
+
+    /// The connection is no good: another one is opened, the later the more have failed.
+    fn has_failed(&mut self, error: &RedisError, what: &'static str) {
+        let failures = self.failures;
+        if failures == 0 {
+            warn!(redis = %self.settings, %error, "{what}: this node goes on alone");
+        } else {
+            debug!(redis = %self.settings, %error, failures, "{what}");
+        }
+        let wait = (CONNECT_EVERY * failures).min(CONNECT_EVERY_MOST);
+        self.link = LinkState::Closed(Instant::now() + wait);
+        self.failures = failures.saturating_add(1);
     }
 
     /// Takes what the hub wants.
@@ -261,6 +276,8 @@ impl Running {
         };
         let completes = !*is_complete && since.elapsed() >= LEASE;
         *is_complete |= completes;
+        // Where Redis is slow, those of the time before are not done yet.
+        let is_idle = self.chores.is_empty();
         let rooms: Vec<_> = self.followers.keys().cloned().collect();
         for room in rooms {
             if !self.hub.is_open(&room) {
@@ -271,22 +288,29 @@ impl Running {
             let follower = self.followers.get(&room);
             if follower.is_some_and(|follower| follower.state == State::Asking) {
                 // It may have been refused.
-                self.urgent.push_back(Job::Sync(room.clone(), true));
+                self.chores.push_back(Job::Sync(room.clone(), true));
             }
             let is_lobby = self.rules(&room).is_some_and(|rules| rules.is_lobby);
             if completes {
                 // What was under way when the connection broke may have been done late.
-                let present = self.hub.present(&room);
-                let refresh = Job::Refresh(room.clone(), present, true);
-                self.urgent.push_back(refresh);
+                self.chores.push_back(Job::Refresh(room.clone(), true));
             }
             if completes && is_lobby {
-                self.urgent.push_back(Job::Sync(room.clone(), false));
+                self.chores.push_back(Job::Sync(room.clone(), false));
             }
-            if self.hub.is_in_use(&room) {
-                self.jobs.push(Job::Renew(room));
+            if is_idle && self.hub.is_in_use(&room) {
+                self.chores.push_back(Job::Renew(room));
             }
         }
+    }
+}
+
+/// Says that there is nobody any more who joins the nodes, however that came.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.connected.store(false, Ordering::Relaxed);
     }
 }
 
@@ -298,8 +322,8 @@ enum Opened {
 
 async fn opened(link: &mut LinkState) -> Opened {
     match link {
-        LinkState::Opening(opening, _) => Opened::Link(opening.await),
-        LinkState::Closed(when, _) => {
+        LinkState::Opening(opening) => Opened::Link(opening.await),
+        LinkState::Closed(when) => {
             sleep_until(*when).await;
             Opened::Due
         }

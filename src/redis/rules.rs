@@ -14,8 +14,9 @@ use crate::core::room::PEERS_MOST;
 pub(super) const STREAM_LEAST: usize = 256;
 
 /// How long a room is remembered that nobody uses any more, where it does not outlive
-/// its users: as long as a client may be away and still go on where it was.
-const ROOM_LASTS: Duration = Duration::from_secs(24 * 60 * 60);
+/// its users: as long as a client may be away and still go on where it was. Who comes and
+/// goes in ever new rooms fills Redis for no longer.
+const ROOM_LASTS: Duration = Duration::from_secs(60 * 60);
 
 /// What the scripts are told of a namespace.
 #[derive(Clone, Debug)]

@@ -64,7 +64,13 @@ impl Hub {
         }
     }
 
-    /// All clients of this node that are in a room.
+    /// Whether a client of this node is in a room, or on the way into it.
+    pub fn is_there(&self, id: &RoomId, key: ClientKey) -> bool {
+        let found = self.found(id);
+        found.is_some_and(|(_, room)| room.name_of(key).is_some())
+    }
+
+    /// All clients of this node that are in a room, or on the way into it.
     pub fn present(&self, id: &RoomId) -> Vec<Presence> {
         let found = self.found(id);
         found.map_or_else(Vec::new, |(_, room)| room.present())
@@ -149,6 +155,9 @@ impl Hub {
         room: &Arc<Room>,
         welcome: Welcome,
     ) -> Result<(), (Refused, Welcome)> {
+        if cluster.is_busy() {
+            return Err((Refused::Busy, welcome));
+        }
         let area = newcomer.client.area.clone();
         follow(cluster, &area, room);
         let arriving = room.arrive(newcomer, welcome, &self.tasks)?;
@@ -156,7 +165,7 @@ impl Hub {
             cluster.exit(area.id(&room.name), before);
         }
         if let Some(who) = arriving.enters {
-            cluster.enter(self, area.id(&room.name), who);
+            cluster.enter(area.id(&room.name), who);
         }
         Ok(())
     }

@@ -223,14 +223,16 @@ impl Room {
         Arrived::default()
     }
 
-    /// Who of this node is in the room.
+    /// Who of this node is in the room, or on the way into it.
     pub(in crate::core) fn present(&self) -> Vec<Presence> {
         let state = self.lock();
-        let members = state.members.iter().map(|(key, member)| Presence {
-            key: *key,
-            name: member.name.clone(),
-        });
-        members.collect()
+        let members = state.members.iter();
+        let members = members.map(|(key, member)| (*key, member.name.clone()));
+        let arrivals = state.arrivals.iter();
+        let arrivals = arrivals.filter(|(key, _)| !state.members.contains_key(key));
+        let arrivals = arrivals.map(|(key, arrival)| (*key, arrival.name()));
+        let present = members.chain(arrivals);
+        present.map(|(key, name)| Presence { key, name }).collect()
     }
 
     /// What it keeps, and its last offset.

@@ -12,7 +12,7 @@ use crate::core::token::TokenHash;
 use crate::redis::frame::{self, NodeId};
 use crate::redis::keys::{self, Prefix};
 use crate::redis::link::{Ask, Asked};
-use crate::redis::rules::{Rules, STREAM_LEAST, has_place};
+use crate::redis::rules::{Need, Rules, STREAM_LEAST, has_place};
 use crate::redis::script::Script;
 
 /// How long an event is known again by its id, in milliseconds: ten minutes. A node that
@@ -27,6 +27,8 @@ pub(in crate::redis) struct Context<'a> {
     pub(in crate::redis) may_bury: bool,
     /// How far the node has come in the room.
     pub(in crate::redis) at: Option<Offset>,
+    /// Who of this node is in the room, where that is to be said.
+    pub(in crate::redis) present: Vec<Presence>,
 }
 
 impl Job {
@@ -115,6 +117,7 @@ impl Job {
                 let mut command = call(Script::Exit);
                 command.arg(node).arg(member(&leaving.who, rules));
                 command.arg(payload).arg(rules.cap());
+                command.arg(u8::from(rules.need == Need::Own));
                 command
             }
             Self::Clients(..) => {
@@ -160,12 +163,12 @@ impl Job {
                 command.arg(is_lobby).arg(rules.cap()).arg(may_bury);
                 command
             }
-            Self::Refresh(_, present, is_complete) => {
+            Self::Refresh(_, is_complete) => {
                 let mut command = call(Script::Refresh);
                 command.arg(node).arg(lease()).arg(lasts(rules));
                 command.arg(is_lobby).arg(rules.cap());
                 command.arg(u8::from(*is_complete));
-                for who in present {
+                for who in &context.present {
                     command.arg(member(who, rules));
                     command.arg(context.node.origin(who.key));
                 }

@@ -29,17 +29,25 @@ pub(super) struct Waiting {
     /// How many of them this node's clients have heard, and how many bytes these take.
     heard: usize,
     heard_bytes: usize,
+    /// How many bytes the others take.
+    unheard_bytes: usize,
     /// How many were dropped since Redis answered last.
     dropped: usize,
 }
 
 impl Waiting {
     pub(super) fn push(&mut self, job: Job) {
+        self.count(&job);
         self.jobs.push_back(job);
     }
 
     pub(super) fn extend(&mut self, jobs: impl IntoIterator<Item = Job>) {
-        self.jobs.extend(jobs);
+        jobs.into_iter().for_each(|job| self.push(job));
+    }
+
+    /// How many wait, and how many bytes of them nobody has heard yet.
+    pub(super) fn undone(&self) -> (usize, usize) {
+        (self.jobs.len(), self.unheard_bytes)
     }
 
     pub(super) fn put_back(&mut self, job: Job) {
@@ -49,10 +57,7 @@ impl Waiting {
 
     pub(super) fn pop(&mut self) -> Option<Job> {
         let job = self.jobs.pop_front()?;
-        if let Some(bytes) = heard_bytes(&job) {
-            self.heard -= 1;
-            self.heard_bytes -= bytes;
-        }
+        self.discount(&job);
         Some(job)
     }
 
@@ -63,10 +68,7 @@ impl Waiting {
             .partition(|job| job.room().as_ref() == Some(room));
         self.jobs = others;
         let of_room: VecDeque<_> = of_room;
-        for bytes in of_room.iter().filter_map(heard_bytes) {
-            self.heard -= 1;
-            self.heard_bytes -= bytes;
-        }
+        of_room.iter().for_each(|job| self.discount(job));
         of_room.into()
     }
 
@@ -100,8 +102,7 @@ impl Waiting {
             let Some(job) = oldest.and_then(|at| self.jobs.remove(at)) else {
                 return;
             };
-            self.heard -= 1;
-            self.heard_bytes -= heard_bytes(&job).unwrap_or_default();
+            self.discount(&job);
             if self.dropped == 0 {
                 warn!(
                     most = HEARD_MOST,
@@ -114,9 +115,22 @@ impl Waiting {
     }
 
     fn count(&mut self, job: &Job) {
-        if let Some(bytes) = heard_bytes(job) {
-            self.heard += 1;
-            self.heard_bytes += bytes;
+        match heard_bytes(job) {
+            Some(bytes) => {
+                self.heard += 1;
+                self.heard_bytes += bytes;
+            }
+            None => self.unheard_bytes += job.published_bytes(),
+        }
+    }
+
+    fn discount(&mut self, job: &Job) {
+        match heard_bytes(job) {
+            Some(bytes) => {
+                self.heard -= 1;
+                self.heard_bytes -= bytes;
+            }
+            None => self.unheard_bytes -= job.published_bytes(),
         }
     }
 }
@@ -138,6 +152,7 @@ impl Running {
             .store(false, std::sync::atomic::Ordering::Relaxed);
         metrics::gauge!("roomcast_broker_connected").set(0.0);
         self.urgent.clear();
+        self.chores.clear();
         self.unknown.clear();
         let rooms: Vec<_> = self.followers.keys().cloned().collect();
         for room in rooms {
@@ -184,7 +199,10 @@ impl Running {
             Job::Publish(outgoing) => self.publish_alone(outgoing),
             Job::Enter(room, who) => self.enter_alone(room, who),
             Job::Exit(leaving) => self.exit_alone(leaving),
-            Job::Clients(room, told) => told(Ok(self.hub.clients_here(&room))),
+            Job::Clients(room, told) => {
+                let here = self.hub.clients_here(&room);
+                told.into_iter().for_each(|told| told(Ok(here.clone())));
+            }
             Job::Terms(_, tell) => drop(tell.send(Err(Error::Alone))),
             Job::Ask(_, _, tell) => drop(tell.send(Err(Error::Alone))),
             Job::Question(_, number, _) => self.not_asked(number, Error::Alone),

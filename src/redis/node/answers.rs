@@ -54,11 +54,16 @@ impl Running {
                 if !is_lobby || known == 1 {
                     self.hub.entered(&room, who.key, Entered::In(Some(total)));
                 }
+                if !is_lobby && !self.hub.is_there(&room, who.key) {
+                    // It has come into the next room of that name, or has left.
+                    self.jobs.push(Job::exit(room, who));
+                }
             }
-            Job::Clients(room, told) => match self.rules(&room) {
-                Some(rules) => told(Ok(clients(answer, rules))),
-                None => told(Err(Error::Busy)),
-            },
+            Job::Clients(room, told) => {
+                let found = self.rules(&room).map(|rules| clients(answer, rules));
+                let found = found.ok_or(Error::Busy);
+                told.into_iter().for_each(|told| told(found.clone()));
+            }
             // Whoever asked may have gone.
             Job::Terms(_, tell) => drop(tell.send(Ok(terms(answer)))),
             Job::Create(_, _, tell) | Job::Delete(_, _, tell) => drop(tell.send(Ok(()))),
@@ -66,8 +71,7 @@ impl Running {
             Job::Seed(room, ..) => self.urgent.push_front(Job::Sync(room, true)),
             Job::Renew(room) => {
                 if read::<u8>(answer) == Some(0) {
-                    let present = self.hub.present(&room);
-                    self.urgent.push_back(Job::Refresh(room, present, false));
+                    self.urgent.push_back(Job::Refresh(room, false));
                 }
             }
             Job::Exit(_)
@@ -95,7 +99,7 @@ impl Running {
                 outgoing.fail(error);
             }
             Job::Enter(room, who) => self.hub.entered(&room, who.key, Entered::Refused(error)),
-            Job::Clients(_, told) => told(Err(error)),
+            Job::Clients(_, told) => told.into_iter().for_each(|told| told(Err(error.clone()))),
             Job::Terms(_, tell) => drop(tell.send(Err(error))),
             Job::Create(_, _, tell) | Job::Delete(_, _, tell) => drop(tell.send(Err(error))),
             Job::Sync(room, _) if matches!(error, Error::NotCreated(_)) => self.ended(&room),
@@ -144,6 +148,8 @@ fn why(code: &str, room: Option<RoomId>) -> Option<Error> {
         "CROWDED" => Some(Error::Crowded(crate::core::room::PEERS_MOST)),
         "NOPEER" => Some(Error::NoPeer(name)),
         "OOM" => Some(Error::Full(room.namespace.to_string())),
+        // What another program has written there harms this room alone.
+        "WRONGTYPE" => Some(Error::Busy),
         _ => None,
     }
 }

@@ -1,18 +1,18 @@
 //! What is asked of Redis, in batches, one under way at a time. Knows that there may be no
 //! answer; what is done then stands in `alone`.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::Duration;
 
-use ::redis::{RedisError, RedisResult, Value};
-use tokio::time::{Instant, timeout_at};
-use tracing::warn;
-
 use super::answers::Outcome;
 use super::{LinkState, Running, SYNC_LIMIT, no_answer};
+use crate::core::broker::Told;
+use crate::core::name::RoomId;
 use crate::redis::job::{Context, Job, LEASE};
+use ::redis::{RedisError, RedisResult, Value};
+use tokio::time::{Instant, timeout_at};
 
 /// After how long without an answer a node goes on alone: longer than Redis takes for
 /// anything, and a track that comes so late is still on time.
@@ -24,6 +24,11 @@ pub(super) const BATCH_MOST: usize = 256;
 /// How many bytes are asked in one batch, about: what a modest line takes within the
 /// limit for its answer.
 const BATCH_BYTES: usize = 1 << 20;
+
+/// How much of what is done time and again is in one batch, and how much of that which
+/// takes Redis longer: so what clients want never waits for much of it.
+const CHORES_MOST: usize = 64;
+const LONG_CHORES_MOST: usize = 4;
 
 /// How many rooms are asked for in one batch.
 const SYNCS_MOST: usize = 16;
@@ -46,8 +51,9 @@ pub(super) async fn answered(flying: &mut Option<Flying>) -> RedisResult<Vec<Val
 impl Running {
     /// Sends off the next batch.
     pub(super) fn take_off(&mut self) {
-        let LinkState::Open { link, since, .. } = &self.link else {
-            return;
+        let (link, since) = match &self.link {
+            LinkState::Open { link, since, .. } => (link.clone(), *since),
+            LinkState::Opening(_) | LinkState::Closed(_) => return,
         };
         if self.flying.is_some() {
             return;
@@ -63,14 +69,15 @@ impl Running {
             let Some(job) = job else {
                 break;
             };
-            let is_long = matches!(job, Job::Sync(..) | Job::Seed(..) | Job::Refresh(..));
-            syncs += usize::from(is_long);
+            syncs += usize::from(is_long(&job));
             bytes += job.weight();
             jobs.push(job);
             if syncs >= SYNCS_MOST {
                 break;
             }
         }
+        syncs += self.take_chores(&mut jobs);
+        let jobs = share_answers(jobs);
         if jobs.is_empty() {
             return;
         }
@@ -82,6 +89,10 @@ impl Running {
                 node: &self.node,
                 may_bury,
                 at: follower.and_then(|follower| follower.at),
+                present: match job {
+                    Job::Refresh(room, _) => self.hub.present(room),
+                    _ => Vec::new(),
+                },
             };
             job.ask(room.as_ref().and_then(|room| self.rules(room)), &context)
         };
@@ -93,7 +104,6 @@ impl Running {
         self.came = events.map(|id| (id, None)).collect();
         let limit = if syncs > 0 { SYNC_LIMIT } else { ANSWER_LIMIT };
         let limit = Instant::now() + limit;
-        let link = link.clone();
         let answers = async move {
             let answers = timeout_at(limit, link.ask(asks)).await;
             answers.unwrap_or_else(|_| Err(no_answer()))
@@ -102,6 +112,22 @@ impl Running {
             jobs,
             answers: Box::pin(answers),
         });
+    }
+
+    /// Adds some of what is done time and again; tells how much of it takes long.
+    fn take_chores(&mut self, jobs: &mut Vec<Job>) -> usize {
+        let mut long = 0;
+        for _ in 0..CHORES_MOST {
+            if long >= LONG_CHORES_MOST {
+                break;
+            }
+            let Some(job) = self.chores.pop_front() else {
+                break;
+            };
+            long += usize::from(is_long(&job));
+            jobs.push(job);
+        }
+        long
     }
 
     /// The batch has its answers, or there will be none.
@@ -152,9 +178,8 @@ impl Running {
             }
         }
         if let LinkState::Open { .. } = self.link {
-            warn!(redis = %self.settings, %error, "Redis does not answer: this node goes on alone");
             metrics::counter!("roomcast_broker_outages_total").increment(1);
-            self.link = LinkState::Closed(Instant::now(), 1);
+            self.has_failed(error, "Redis does not answer");
         }
         self.go_alone();
     }
@@ -166,4 +191,40 @@ impl Running {
             self.fail(jobs.unwrap_or_default(), &no_answer());
         }
     }
+}
+
+fn is_long(job: &Job) -> bool {
+    matches!(job, Job::Sync(..) | Job::Seed(..) | Job::Refresh(..))
+}
+
+/// Who asks for the clients of a room, gets the answer that the last one gets who asks
+/// in the same batch: it may be big.
+fn share_answers(jobs: Vec<Job>) -> Vec<Job> {
+    let mut shared: Vec<Job> = Vec::with_capacity(jobs.len());
+    let mut asking: HashMap<RoomId, Vec<Told>> = HashMap::new();
+    for job in &jobs {
+        if let Job::Clients(room, _) = job {
+            asking.entry(room.clone()).or_default();
+        }
+    }
+    for job in jobs.into_iter().rev() {
+        match job {
+            Job::Clients(room, told) => match asking.get_mut(&room) {
+                Some(all) if all.is_empty() => {
+                    all.extend(told);
+                    shared.push(Job::Clients(room, Vec::new()));
+                }
+                Some(all) => all.extend(told),
+                None => shared.push(Job::Clients(room, told)),
+            },
+            job => shared.push(job),
+        }
+    }
+    for job in &mut shared {
+        if let Job::Clients(room, told) = job {
+            told.extend(asking.remove(room).unwrap_or_default());
+        }
+    }
+    shared.reverse();
+    shared
 }

@@ -16,6 +16,10 @@ use crate::redis::frame;
 use crate::redis::job::Job;
 use crate::redis::link::Push;
 
+/// How much of what is for some only waits for the events before it, or for a room that
+/// has too much to deliver; beyond it the oldest is dropped. Some seconds of a lively lobby.
+const TELLS_MOST: usize = 1_024;
+
 /// How long it takes until a room that had too much to deliver is tried again.
 const STALLED_FOR: Duration = Duration::from_millis(10);
 
@@ -66,11 +70,50 @@ impl Running {
         let rest = message.split_off(1);
         match message.as_str() {
             "e" => self.event(&room, rest),
-            "t" => drop(self.deliver(&room, &rest)),
+            "t" => self.tell(room, rest),
             "x" => self.ended(&room),
             "q" => self.question(&room, &rest),
             _ => {}
         }
+    }
+
+    /// Delivers what is for some only, behind the events that came before it.
+    fn tell(&mut self, room: RoomId, text: String) {
+        let follower = self.followers.get(&room);
+        let waits = self.tells.iter().any(|(known, _)| *known == room)
+            || follower.is_some_and(|follower| !follower.is_up_to_date());
+        if !waits && !matches!(self.deliver(&room, &text), Err(Error::Busy)) {
+            return;
+        }
+        if self.tells.len() >= TELLS_MOST {
+            self.tells.pop_front();
+            metrics::counter!("roomcast_broker_dropped_total").increment(1);
+        }
+        self.tells.push_back((room, text));
+        self.retry_soon();
+    }
+
+    /// Tries again what was for some only; what still can't be delivered, waits on.
+    fn tell_again(&mut self) {
+        let mut stuck: Vec<RoomId> = Vec::new();
+        for (room, text) in std::mem::take(&mut self.tells) {
+            let follower = self.followers.get(&room);
+            let waits = follower.is_some_and(|follower| !follower.is_up_to_date());
+            let waits = waits || stuck.contains(&room);
+            if waits || matches!(self.deliver(&room, &text), Err(Error::Busy)) {
+                stuck.push(room.clone());
+                self.tells.push_back((room, text));
+            }
+        }
+        if !self.tells.is_empty() {
+            self.retry_soon();
+        }
+    }
+
+    /// What could not be done now is tried again in a moment.
+    pub(super) fn retry_soon(&mut self) {
+        self.retry_at
+            .get_or_insert_with(|| Instant::now() + STALLED_FOR);
     }
 
     /// Delivers an event in its turn.
@@ -90,7 +133,7 @@ impl Running {
                     if let Some(follower) = self.followers.get_mut(room) {
                         follower.hold(place, text);
                     }
-                    self.retry_at = Some(Instant::now() + STALLED_FOR);
+                    self.retry_soon();
                 }
                 Err(_) => self.has_delivered(room, place),
             },
@@ -105,7 +148,7 @@ impl Running {
                 if let Some(follower) = self.followers.get_mut(room) {
                     follower.put_back(place, text);
                 }
-                self.retry_at = Some(Instant::now() + STALLED_FOR);
+                self.retry_soon();
                 return;
             }
             self.has_delivered(room, place);
@@ -158,5 +201,7 @@ impl Running {
         for room in stalled {
             self.go_on(&room);
         }
+        self.urgent.extend(self.later.drain(..));
+        self.tell_again();
     }
 }

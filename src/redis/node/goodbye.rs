@@ -45,6 +45,7 @@ impl Running {
                         node: &self.node,
                         may_bury: false,
                         at: None,
+                        present: Vec::new(),
                     };
                     let room = job.room();
                     let rules = room.and_then(|room| self.rules.get(&room.namespace));

@@ -58,11 +58,8 @@ impl Running {
             let all = follower.has_own || follower.at.is_none();
             self.unknown.insert(room.clone());
             self.urgent.push_back(Job::Subscribe(room.clone()));
-            let present = self.hub.present(room);
-            if !present.is_empty() {
-                self.urgent
-                    .push_back(Job::Refresh(room.clone(), present, false));
-            }
+            // Also where nobody is in it any more: they may have left meanwhile.
+            self.urgent.push_back(Job::Refresh(room.clone(), false));
             self.urgent.push_back(Job::Sync(room.clone(), all));
         }
         self.is_whole();
@@ -94,6 +91,7 @@ impl Running {
             return;
         }
         self.shared.tried.cancel();
+        self.failures = 0;
         metrics::gauge!("roomcast_broker_connected").set(1.0);
         let (waiting, dropped) = (self.jobs.heard_count(), self.jobs.take_dropped());
         info!(redis = %self.settings, rooms = self.followers.len(), waiting, dropped, "one with all nodes");
@@ -106,10 +104,11 @@ impl Running {
             return self.seed(room);
         }
         let Some(answer) = read::<Answer>(answer) else {
-            return self.ask_again(room, all);
+            return self.ask_later(room, all);
         };
         let Ok(epoch) = answer.1.parse() else {
-            return self.ask_again(room, all);
+            warn!(%room, "Redis has no epoch for this room, but something else");
+            return self.ask_later(room, all);
         };
         let newest = Offset {
             epoch,
@@ -231,6 +230,12 @@ impl Running {
         }
     }
 
+    /// In a moment: what could not be read or delivered now, can't be at once.
+    fn ask_later(&mut self, room: &RoomId, all: bool) {
+        self.later.push(Job::Sync(room.clone(), all));
+        self.retry_soon();
+    }
+
     fn ask_again(&mut self, room: &RoomId, all: bool) {
         self.urgent.push_back(Job::Sync(room.clone(), all));
     }
@@ -242,7 +247,7 @@ impl Running {
             follower.has_come_to(at, before.map(|before| before.epoch));
             follower.state = State::Asking;
         }
-        self.ask_again(room, false);
+        self.ask_later(room, false);
     }
 
     /// Whether all nodes had time to say who is there.

@@ -5,6 +5,6 @@ end
 for _, node in ipairs(redis.call('SMEMBERS', nodes)) do
   redis.call('DEL', members_of(node), lease_of(node))
 end
-redis.call('DEL', meta, stream, kept, nodes, meta .. ':same')
+redis.call('DEL', meta, stream, kept, nodes)
 redis.call('SPUBLISH', channel, 'x')
 return 1

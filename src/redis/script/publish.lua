@@ -4,15 +4,13 @@
 -- may come again from now on, retain keys...
 local refused = wrong(ARGV[6], ARGV[7])
 if refused then return refused end
-local same, known_for = KEYS[6], ARGV[5]
-local repeats = meta .. ':same'
-if ARGV[8] == 'once' or ARGV[8] == 'afresh' then
-  local seen = redis.call('HGET', repeats, same)
-  if seen then return seen end
-else
-  local seen = redis.call('GET', same)
-  if seen then return seen end
+-- What may come again is another thing then: of the next generation.
+local function known_by()
+  if ARGV[8] == '' then return KEYS[6] end
+  return KEYS[6] .. ':' .. (redis.call('HGET', meta, 'g') or '0')
 end
+local seen = redis.call('GET', known_by())
+if seen then return seen end
 local cap = tonumber(ARGV[3])
 local own_cap = redis.call('HGET', meta, 'y')
 if own_cap then cap = math.max(tonumber(own_cap), tonumber(ARGV[9])) end
@@ -20,12 +18,7 @@ local head, frame = append(ARGV[1], ARGV[2], cap)
 if redis.call('HGET', meta, 'r') ~= '0' then
   for at = 10, #ARGV do redis.call('HSET', kept, ARGV[at], frame) end
 end
-if ARGV[8] == 'afresh' then redis.call('DEL', repeats) end
-if ARGV[8] == '' then
-  redis.call('SET', same, head, 'PX', known_for)
-else
-  redis.call('HSET', repeats, same, head)
-  redis.call('PEXPIRE', repeats, known_for)
-end
+if ARGV[8] == 'afresh' then redis.call('HINCRBY', meta, 'g', 1) end
+redis.call('SET', known_by(), head, 'PX', ARGV[5])
 lasts(ARGV[4])
 return head

@@ -26,6 +26,8 @@ end
 if redis.call('ZCARD', members_of(node)) > 0 then
   redis.call('SADD', nodes, node)
   lives(node, ARGV[3])
+else
+  redis.call('SREM', nodes, node)
 end
 lasts(ARGV[4])
 if ARGV[4] ~= '0' then redis.call('PEXPIRE', members_of(node), ARGV[4]) end

@@ -45,8 +45,19 @@ end
 -- what nodes append that could not for a while, others that come back later still find.
 local SPARE_MOST, SPARE_FOR = 2048, 60000
 
-local function trim(cap, at)
+-- So many bytes a stream has at most, about: what is trimmed counts as the average.
+local BYTES_MOST = 4194304
+
+local function shorten(length, most, bytes)
+  local gone = redis.call('XTRIM', stream, 'MAXLEN', most)
+  if gone > 0 then redis.call('HINCRBY', meta, 'b', -math.floor(bytes * gone / length)) end
+end
+
+local function trim(cap, at, bytes)
   local length = redis.call('XLEN', stream)
+  if bytes > BYTES_MOST and length > 1 then
+    return shorten(length, math.floor(length * 3 / 4), bytes)
+  end
   if length <= cap then return end
   if length <= cap + SPARE_MOST then
     local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1][2][2]
@@ -54,7 +65,7 @@ local function trim(cap, at)
     if tonumber(at) - since < SPARE_FOR then return end
   end
   -- More than one comes, so that it gets shorter.
-  redis.call('XTRIM', stream, 'MAXLEN', math.max(cap, length - 2))
+  shorten(length, math.max(cap, length - 2), bytes)
 end
 
 -- Gives the next offset, and tells every node.
@@ -65,7 +76,7 @@ local function append(new_epoch, payload, cap)
   local head = epoch .. ' ' .. number .. ' ' .. at
   local frame = head .. ' ' .. payload
   redis.call('XADD', stream, number .. '-0', 'd', frame)
-  trim(tonumber(cap), at)
+  trim(tonumber(cap), at, redis.call('HINCRBY', meta, 'b', #frame))
   redis.call('SPUBLISH', channel, 'e' .. frame)
   return head, frame
 end

@@ -13,6 +13,7 @@ local at = 7
 for _ = 1, tonumber(ARGV[6]) do
   if tonumber(ARGV[at]) > known then
     redis.call('XADD', stream, 'MAXLEN', ARGV[5], ARGV[at] .. '-0', 'd', ARGV[at + 1])
+    redis.call('HINCRBY', meta, 'b', #ARGV[at + 1])
   end
   at = at + 2
 end

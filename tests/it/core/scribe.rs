@@ -52,7 +52,11 @@ impl Broker for Scribe {
 impl Cluster for Scribe {
     fn follow(&self, _: RoomId) {}
 
-    fn enter(&self, _: &Hub, _: RoomId, who: Presence) {
+    fn is_busy(&self) -> bool {
+        false
+    }
+
+    fn enter(&self, _: RoomId, who: Presence) {
         self.notes(Said::Enters(who.key));
     }
 
