@@ -118,7 +118,7 @@ pub(super) fn read_place(text: &str) -> Result<(Offset, DateTime<Utc>, &str), Un
     Ok((offset, time.ok_or_else(unreadable)?, part()))
 }
 
-/// Reads what [`write`] has written, behind its place.
+/// Reads what [`write()`] has written, behind its place.
 pub(super) fn read(text: &str, room: &RoomId, node: &NodeId) -> Result<Frame, Unreadable> {
     let (offset, time, payload) = read_place(text)?;
     let unreadable = |why: &dyn ToString| Unreadable(why.to_string());
