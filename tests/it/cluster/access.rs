@@ -155,6 +155,7 @@ async fn the_figures_tell_of_the_broker() {
         let figures = get(program.address, "/metrics", "").await.body;
         figures.lines().any(|figure| figure == line)
     };
+    super::flow::says(program.address, true).await;
     assert!(figure("roomcast_broker_connected 1").await);
     let mut source = Source::open(program.address, "/events/bus/hall", "").await;
     source.told().await;
