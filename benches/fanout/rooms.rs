@@ -15,11 +15,11 @@ use super::report::{self, median};
 use super::server::{Kind, Server};
 use super::{Arguments, SETTLE, affordable};
 
-/// How long a node believes that others may not have had the time to say that they are
-/// there: its lease. What it says later costs a little more.
+/// A node's lease: as long others may not have said yet that they are there. What
+/// a node says later costs a little more.
 const LEASE: Duration = Duration::from_secs(15);
 
-/// How long the rest is looked at: three times as long as from one renewal to the next.
+/// How long the rest is looked at: three renewals.
 const AT_REST: Duration = Duration::from_secs(15);
 
 /// The longest wait for a node to have all rooms again.
@@ -125,8 +125,8 @@ fn measure(has_redis: bool, clients: usize, rooms: usize) -> anyhow::Result<Figu
     ])
 }
 
-/// Milliseconds from when a Redis that knows nothing takes connections until the node
-/// says that it is one with all nodes.
+/// Milliseconds until a node is one with all nodes again: since a Redis that knows
+/// nothing has taken connections.
 fn recovery(redis: &mut Redis, server: &Server) -> anyhow::Result<f64> {
     redis.end();
     wait_until(false, server)?;
