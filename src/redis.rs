@@ -184,7 +184,7 @@ impl Cluster for RedisBroker {
     }
 
     fn create(&self, room: RoomId, terms: Terms) -> BoxFuture<'static, Result<(), Error>> {
-        self.ask_node(|tell| Job::Create(room, terms, tell))
+        self.ask_node(|tell| Job::Count(room, terms, tell))
     }
 
     fn ask(&self, room: RoomId, question: String) -> BoxFuture<'static, Result<String, Error>> {

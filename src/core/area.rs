@@ -16,15 +16,10 @@ use super::event::{Offset, Order, Publication, To};
 use super::hub::{Clients, NAMES_MOST};
 use super::kept::Budget;
 use super::name::{RoomId, RoomName};
-use super::namespace::{Namespace, Rooms};
+use super::namespace::{Namespace, ROOMS_MOST, Rooms};
 use super::room::{PEERS_MOST, Published, Refused, Room};
 use super::terms::Terms;
 use open::{Open, Turn};
-
-/// The most rooms that a namespace holds at once.
-///
-/// An empty room is about 1 KiB; what they keep together is bounded in bytes.
-const ROOMS_MOST: usize = 10_000;
 
 /// How many empty rooms are kept, for members who lost connection: also those
 /// without events, whose offsets are good to come back with.
@@ -360,7 +355,10 @@ impl Area {
                 self.remove(room);
                 return;
             }
-            Rooms::Fixed(_) | Rooms::Created => return,
+            Rooms::Fixed(_) => return,
+            // With other nodes it is theirs as well, and comes back when it is needed.
+            Rooms::Created if self.shared => {}
+            Rooms::Created => return,
         }
         let mut open = self.lock();
         open.set_idle(room);

@@ -5,6 +5,12 @@ use super::name::{NamespaceName, Nickname, RoomName};
 use super::pace::Pace;
 use super::token::Token;
 
+/// The most rooms that a namespace holds at once; of those that backends create on all
+/// nodes together, of others on each.
+///
+/// An empty room is about 1 KiB; what they keep together is bounded in bytes.
+pub const ROOMS_MOST: usize = 10_000;
+
 /// What the clients of a namespace speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {

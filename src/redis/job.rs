@@ -28,7 +28,11 @@ pub(super) enum Job {
     Exit(Box<Leaving>),
     Clients(RoomId, Vec<Told>),
     Terms(RoomId, Tell<Option<Terms>>),
+    /// Asks how many rooms were created, for one more.
+    Count(RoomId, Terms, Tell<()>),
     Create(RoomId, Terms, Tell<()>),
+    /// Counts a room that was created, or deleted.
+    Counted(RoomId, bool),
     Delete(RoomId, TokenHash, Tell<()>),
     /// The hub has opened the room.
     Follow(RoomId),
@@ -212,7 +216,9 @@ impl Job {
             Self::Enter(room, _)
             | Self::Clients(room, _)
             | Self::Terms(room, _)
+            | Self::Count(room, ..)
             | Self::Create(room, ..)
+            | Self::Counted(room, _)
             | Self::Delete(room, ..)
             | Self::Follow(room)
             | Self::Subscribe(room)

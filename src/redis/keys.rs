@@ -19,6 +19,11 @@ impl Prefix {
         format!("{}{{{}/{}}}", self.0, room.namespace, room.room)
     }
 
+    /// The key of a namespace, where the names of rooms are that were created.
+    pub(super) fn created(&self, namespace: &NamespaceName) -> String {
+        format!("{}created:{{{namespace}}}", self.0)
+    }
+
     /// The channel of a node, where its questions are answered.
     pub(super) fn inbox(&self, node: &str) -> String {
         format!("{}node:{{{node}}}", self.0)

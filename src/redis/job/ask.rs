@@ -45,6 +45,18 @@ impl Job {
                 command.arg(&inbox).arg(answer);
                 (inbox, Asked::Command(command))
             }
+            (Self::Count(room, ..), _) => {
+                let key = context.prefix.created(&room.namespace);
+                let mut command = ::redis::cmd("SCARD");
+                command.arg(&key);
+                (key, Asked::Command(command))
+            }
+            (Self::Counted(room, is_new), _) => {
+                let key = context.prefix.created(&room.namespace);
+                let mut command = ::redis::cmd(if *is_new { "SADD" } else { "SREM" });
+                command.arg(&key).arg(room.room.as_str());
+                (key, Asked::Command(command))
+            }
             (Self::Ping, _) => {
                 let inbox = context.prefix.inbox(context.node.as_str());
                 let mut command = ::redis::cmd("EXISTS");
@@ -90,9 +102,13 @@ impl Job {
             Self::Subscribe(_) => return Some(Asked::Subscribe),
             Self::Unsubscribe(_) => return Some(Asked::Unsubscribe),
             // The first two are asked as others, once the node has seen them.
-            Self::Follow(_) | Self::Ask(..) | Self::Answer(..) | Self::Listen | Self::Ping => {
-                return None;
-            }
+            Self::Follow(_)
+            | Self::Ask(..)
+            | Self::Answer(..)
+            | Self::Listen
+            | Self::Count(..)
+            | Self::Counted(..)
+            | Self::Ping => return None,
             Self::Question(_, _, question) => {
                 let mut command = Script::Ask.call(channel, &[]);
                 command.arg(rules.need.as_str()).arg(question);

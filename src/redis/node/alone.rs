@@ -206,7 +206,7 @@ impl Running {
             Job::Terms(_, tell) => drop(tell.send(Err(Error::Alone))),
             Job::Ask(_, _, tell) => drop(tell.send(Err(Error::Alone))),
             Job::Question(_, number, _) => self.not_asked(number, Error::Alone),
-            Job::Create(_, _, tell) | Job::Delete(_, _, tell) => {
+            Job::Count(_, _, tell) | Job::Create(_, _, tell) | Job::Delete(_, _, tell) => {
                 // Whoever asked may have gone.
                 drop(tell.send(Err(Error::Alone)));
             }
@@ -219,6 +219,7 @@ impl Running {
             | Job::Renew(_)
             | Job::Refresh(..)
             | Job::Listen
+            | Job::Counted(..)
             | Job::Ping => {}
             // Whoever waits for it waits no longer by then.
             Job::Answer(..) => {}

@@ -8,6 +8,7 @@ use crate::core::durable::Contents;
 use crate::core::error::Error;
 use crate::core::hub::{Clients, Entered, NAMES_MOST};
 use crate::core::name::{Nickname, RoomId};
+use crate::core::namespace::ROOMS_MOST;
 use crate::core::terms::Terms;
 use crate::core::token::TokenHash;
 use crate::redis::frame;
@@ -66,7 +67,20 @@ impl Running {
             }
             // Whoever asked may have gone.
             Job::Terms(_, tell) => drop(tell.send(Ok(terms(answer)))),
-            Job::Create(_, _, tell) | Job::Delete(_, _, tell) => drop(tell.send(Ok(()))),
+            Job::Count(room, terms, tell) => match read::<usize>(answer) {
+                Some(count) if count < ROOMS_MOST => {
+                    self.urgent.push_back(Job::Create(room, terms, tell));
+                }
+                _ => drop(tell.send(Err(Error::Full(room.namespace.to_string())))),
+            },
+            Job::Create(room, _, tell) => {
+                self.jobs.push(Job::Counted(room, true));
+                drop(tell.send(Ok(())));
+            }
+            Job::Delete(room, _, tell) => {
+                self.jobs.push(Job::Counted(room, false));
+                drop(tell.send(Ok(())));
+            }
             Job::Sync(room, all) => self.synced(&room, all, answer),
             Job::Seed(room, ..) => self.urgent.push_front(Job::Sync(room, true)),
             Job::Renew(room) => {
@@ -83,6 +97,7 @@ impl Running {
             | Job::Question(..)
             | Job::Answer(..)
             | Job::Listen
+            | Job::Counted(..)
             | Job::Ping => {}
         }
         Outcome::Done
@@ -101,7 +116,9 @@ impl Running {
             Job::Enter(room, who) => self.hub.entered(&room, who.key, Entered::Refused(error)),
             Job::Clients(_, told) => told.into_iter().for_each(|told| told(Err(error.clone()))),
             Job::Terms(_, tell) => drop(tell.send(Err(error))),
-            Job::Create(_, _, tell) | Job::Delete(_, _, tell) => drop(tell.send(Err(error))),
+            Job::Count(_, _, tell) | Job::Create(_, _, tell) | Job::Delete(_, _, tell) => {
+                drop(tell.send(Err(error)));
+            }
             Job::Sync(room, _) if matches!(error, Error::NotCreated(_)) => self.ended(&room),
             Job::Sync(room, _) | Job::Seed(room, ..) => {
                 warn!(%room, %error, "Redis does not take a room; it is asked again later");

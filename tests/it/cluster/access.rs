@@ -33,6 +33,63 @@ async fn are_one(nodes: &[TestServer; 2]) {
     }
 }
 
+/// The words of the line in the documentation that says what a node's user needs.
+fn documented_user() -> Vec<String> {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/scaling.md");
+    let docs = fs::read_to_string(docs).unwrap();
+    let line = docs
+        .lines()
+        .find(|line| line.starts_with("user roomcast on "));
+    let line = line.unwrap().replace("PASSWORD", "secret");
+    line.split(' ').skip(1).map(str::to_owned).collect()
+}
+
+/// All that the scripts call, as the ACL names it.
+fn called_by_scripts() -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/redis/script");
+    let mut called = Vec::new();
+    for script in fs::read_dir(folder).unwrap() {
+        let text = fs::read_to_string(script.unwrap().path()).unwrap();
+        let calls = text.split("redis.call('").skip(1);
+        called.extend(calls.map(|call| call.split('\'').next().unwrap().to_lowercase()));
+    }
+    assert!(called.len() > 50, "{} calls", called.len());
+    called
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_user_may_do_all_that_is_done() {
+    let user = documented_user();
+    for command in called_by_scripts() {
+        assert!(
+            user.contains(&format!("+{command}")),
+            "{command} is not documented"
+        );
+    }
+    let redis = Redis::start(Keeps::Nothing).await;
+    let words = ["ACL", "SETUSER"].into_iter();
+    let words: Vec<_> = words.chain(user.iter().map(String::as_str)).collect();
+    set(&redis, &words).await;
+    let url = format!("redis://roomcast:secret@{}", redis.address());
+    let nodes = [
+        node_with(&url, &["--push"]).await,
+        node_with(&url, &["--push"]).await,
+    ];
+    are_one(&nodes).await;
+    let token = crate::push::create(&nodes[0], "news").await;
+    let mut io = Client::connect(nodes[1].address, "/push").await.unwrap();
+    assert_eq!(io.join("news").await["status"], "ok");
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let answer = post_with(nodes[1].address, "/api/push/news", &bearer, "1").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(io.next().await["message"], 1);
+    let refused = redis.ask(&["ACL", "LOG"]).await;
+    assert_eq!(refused, Reply::Many(Vec::new()), "{refused:?}");
+    for node in nodes {
+        node.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_the_password_is_let_in() {
     let redis = Redis::start(Keeps::Nothing).await;
