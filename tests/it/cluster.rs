@@ -2,6 +2,7 @@
 //! scenario for all doors, on one node and on more.
 
 mod access;
+mod bounds;
 mod bus;
 mod channel;
 mod doors;

@@ -1,0 +1,125 @@
+//! What one client, one backend, or what stands in Redis already, can't do to the others.
+
+use axum::http::Method;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::bus::post;
+use super::flow::is_joined;
+use super::nodes::{are_in, node_at, node_with};
+use super::redis::{Keeps, Redis, Reply};
+use crate::api::BEARER;
+use crate::client::{Client, SOON};
+use crate::http::post_with;
+use crate::webhook::backend::Backend;
+use crate::webhook::{self, rest};
+
+/// Awaits that Redis answers this.
+async fn answers(redis: &Redis, words: &[&str], expected: Reply) {
+    let answered = async {
+        while redis.ask(words).await != expected {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, answered)
+        .await
+        .unwrap_or_else(|_| panic!("{words:?} is not {expected:?}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_program_writes_harms_one_room() {
+    let redis = Redis::start(Keeps::Nothing).await;
+    let node = node_at(&redis.address().to_string()).await;
+    is_joined(&node, true).await;
+    let foreign = ["SET", "roomcast:0:{/bus/odd}:m", "foreign"];
+    redis.ask(&foreign).await;
+    let mut client = Client::connect(node.address, "/bus").await.unwrap();
+    let refused = client.join("odd").await;
+    assert_eq!(refused["code"], "busy", "{refused}");
+    assert_eq!(client.join("hall").await["status"], "ok");
+    let posted = post_with(node.address, "/api/bus/odd", BEARER, "1").await;
+    assert_eq!(posted.status, 503, "{}", posted.body);
+    is_joined(&node, true).await;
+    redis.ask(&["DEL", foreign[1]]).await;
+    let joined = async {
+        while client.join("odd").await["status"] != "ok" {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, joined).await.expect("the room is free again");
+    drop(client);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_for_one_connection_ends_with_it() {
+    let redis = Redis::start(Keeps::Nothing).await;
+    let backend = Backend::start().await;
+    let target = backend.target();
+    let door = ["--target-address", &target, "--webhook-ws", "127.0.0.1:0"];
+    let door = [&door[..], &["--webhook-http", "127.0.0.1:0"]].concat();
+    let node = node_with(&redis.address().to_string(), &door).await;
+    let (clients, side) = node.webhook.unwrap();
+    let mut client = webhook::Client::connect(clients).await.unwrap();
+    let opened = backend.until(|calls| calls.iter().any(|call| call.method == Method::POST));
+    let id = opened.await[0].id.clone();
+    are_in(&node, "/webhook", &id, 1).await;
+    let told = rest(side, "PUT", &format!("/{id}"), "", r#""secret""#).await;
+    assert_eq!(
+        (told.status, client.text().await),
+        (200, r#""secret""#.into())
+    );
+    let stream = format!("roomcast:0:{{/webhook/{id}}}:s");
+    answers(&redis, &["EXISTS", &stream], Reply::Number(1)).await;
+    drop(client);
+    answers(&redis, &["EXISTS", &stream], Reply::Number(0)).await;
+    let left = redis.ask(&["KEYS", "roomcast:0:{/webhook/*}:[mskn]"]).await;
+    assert_eq!(left, Reply::Many(Vec::new()));
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_bounded_in_bytes() {
+    let redis = Redis::start(Keeps::Nothing).await;
+    let node = node_at(&redis.address().to_string()).await;
+    let message = json!("x".repeat(60_000));
+    for _ in 0..120 {
+        post(&node, "/api/bus/hall", &message).await;
+    }
+    let Reply::Number(kept) = redis.ask(&["XLEN", "roomcast:0:{/bus/hall}:s"]).await else {
+        panic!("a length is a number");
+    };
+    assert!((16..=71).contains(&kept), "{kept} of 60 KB each");
+    node.stop().await;
+}
+
+/// Names of 64 characters: the answers are as big as they get.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_may_ask_at_once_who_is_there() {
+    let redis = Redis::start(Keeps::Nothing).await;
+    let node = node_at(&redis.address().to_string()).await;
+    let name = |number: usize| format!("{}{number:04}", "\u{1F600}".repeat(60));
+    let joins = (0..200).map(|number| {
+        let (address, name) = (node.address, name(number));
+        async move {
+            let mut client = Client::connect(address, "/bus").await.unwrap();
+            let joined = client
+                .ask("JOIN", json!({"room": "hall", "name": name}))
+                .await;
+            assert_eq!(joined["status"], "ok", "{joined}");
+            client
+        }
+    });
+    let mut clients = join_all(joins).await;
+    let asked: Vec<Value> = vec![json!({"room": "hall"})];
+    let answers = clients
+        .iter_mut()
+        .map(|client| client.ask_all("CLIENTS", &asked));
+    for answer in join_all(answers).await {
+        assert_eq!(answer["total"], 200, "{answer}");
+    }
+    is_joined(&node, true).await;
+    drop(clients);
+    node.stop().await;
+}
