@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use chrono::Utc;
 use roomcast::core::broker::Memory;
-use roomcast::core::hub::Hub;
+use roomcast::core::event::To;
+use roomcast::core::hub::{Granted, Hub, Outside};
+use roomcast::core::name::{NamespaceName, Nickname, RoomName};
+use roomcast::core::namespace::Publisher;
 use roomcast::ingest::programme::Programme;
 use roomcast::ingest::rooms::Rooms;
 use roomcast::namespaces;
@@ -260,5 +263,62 @@ async fn a_new_song_is_not_taken_back_for_the_one_before() {
         let shown = rooms.current().unwrap();
         let shown = shown.publication.message.get();
         assert!(shown.contains("Two"), "round {round}: {shown}");
+    }
+}
+
+/// The feed of another node has put something on, which this node hears as its rooms do.
+fn another_node_plays(server: &TestServer, title: &str) {
+    let item = Item {
+        id: "elsewhere".to_owned(),
+        kind: Item::SONG.to_owned(),
+        title: title.to_owned(),
+        length: 347_900.0,
+        start: Utc::now(),
+        ..Item::default()
+    };
+    let station = Station {
+        timezone: chrono_tz::America::Chicago,
+        text: "radio".to_owned(),
+    };
+    let from = Outside {
+        publisher: Publisher::Feed,
+        namespace: &NamespaceName::parse("/metadata").unwrap(),
+        room: RoomName::parse("now-playing").unwrap(),
+        sender: Nickname::feed(),
+        to: To::Everybody,
+        message: item.message(&station),
+        retain: &["song", "current"],
+        granted: Granted::default(),
+        same: None,
+    };
+    let published = |done: Result<_, _>| assert!(done.is_ok());
+    server.hub.publish(from, Box::new(published));
+}
+
+/// A node takes back what another node's feed has put on in its own time, not when
+/// what its own feed had told before has run out.
+#[tokio::test]
+async fn what_another_node_has_put_on_counts_from_then() {
+    for (seconds, then) in [
+        (720, "Two"),
+        (720 + 1020, "You are listening to college radio"),
+    ] {
+        let server = TestServer::start().await;
+        let mut source = Source::open(server.address, EVENTS, "").await;
+        feed(server.zetta, &song(1, "One")).await;
+        assert_eq!(heard(&mut source).await["track"], "One");
+        pass(300).await;
+        another_node_plays(&server, "Elsewhere");
+        assert_eq!(heard(&mut source).await["track"], "Elsewhere");
+        pass(720).await;
+        assert_eq!(now_playing(&server).await["stale"], false);
+        if seconds > 720 {
+            pass(seconds - 720).await;
+        } else {
+            feed(server.zetta, &song(3_000, "Two")).await;
+        }
+        assert_eq!(heard(&mut source).await["track"], then);
+        drop(source);
+        server.stop().await;
     }
 }
