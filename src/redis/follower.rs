@@ -46,7 +46,7 @@ pub(super) struct Follower {
     /// Whether something was delivered here that has no place among the others' yet.
     pub(super) has_own: bool,
     /// What the room had before that; none where nothing was, or it had nothing.
-    pub(super) shared: Option<Contents>,
+    pub(super) common: Option<Contents>,
     /// Since when clients here are without the others, in a room of which this node knew
     /// nothing.
     pub(super) alone_since: Option<DateTime<Utc>>,
@@ -64,7 +64,7 @@ impl Follower {
             state,
             at: None,
             has_own: false,
-            shared: None,
+            common: None,
             alone_since: None,
             held: VecDeque::new(),
             held_bytes: 0,

@@ -296,7 +296,7 @@ impl Running {
             return;
         };
         if !follower.has_own {
-            follower.shared = self.hub.contents(room).map(|(_, contents)| contents);
+            follower.common = self.hub.contents(room).map(|(_, contents)| contents);
             follower.has_own = true;
         }
     }

@@ -135,7 +135,7 @@ impl Running {
     pub(super) fn seed(&mut self, room: &RoomId) {
         let at = self.followers.get(room).and_then(|follower| follower.at);
         if let Some(at) = at {
-            let contents = self.shared(room);
+            let contents = self.common(room);
             warn!(%room, "Redis knows less of a room than this node: it goes on in a new epoch");
             let seed = Job::Seed(room.clone(), at, contents);
             self.urgent.push_front(seed);
@@ -145,9 +145,9 @@ impl Running {
 
 impl Running {
     /// What this node knows of what all nodes have in a room.
-    pub(super) fn shared(&self, room: &RoomId) -> Contents {
+    pub(super) fn common(&self, room: &RoomId) -> Contents {
         let follower = self.followers.get(room);
-        let before = follower.and_then(|follower| follower.shared.clone());
+        let before = follower.and_then(|follower| follower.common.clone());
         before
             .or_else(|| Some(self.hub.contents(room)?.1))
             .unwrap_or_default()

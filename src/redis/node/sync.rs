@@ -156,7 +156,7 @@ impl Running {
         };
         if replaces {
             follower.has_own = false;
-            follower.shared = None;
+            follower.common = None;
         }
         let from = match (before, is_lost) {
             (Some(before), false) if !is_other => before,
@@ -219,7 +219,7 @@ impl Running {
             let Offset { epoch, number } = event.offset;
             epoch == behind.epoch && number > behind.number && number <= to.number
         };
-        let history = self.shared(room).history;
+        let history = self.common(room).history;
         let events: Vec<_> = history.iter().filter(is_missing).collect();
         let publications = events.iter().map(|event| event.publication.clone());
         for publication in publications.rev() {
