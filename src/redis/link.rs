@@ -81,16 +81,7 @@ impl Link {
     }
 
     async fn open_one(settings: &Redis, number: u64, pushes: Pushes) -> RedisResult<Self> {
-        let (host, port) = settings.servers.first().ok_or_else(nowhere)?.clone();
-        let address = match settings.tls {
-            false => ConnectionAddr::Tcp(host, port),
-            true => ConnectionAddr::TcpTls {
-                host,
-                port,
-                insecure: false,
-                tls_params: None,
-            },
-        };
+        let address = addresses(settings).next().ok_or_else(nowhere)?;
         let mut user = RedisConnectionInfo::default()
             .set_protocol(ProtocolVersion::RESP3)
             .set_db(settings.database.into());
@@ -115,19 +106,7 @@ impl Link {
     }
 
     async fn open_cluster(settings: &Redis, number: u64, pushes: Pushes) -> RedisResult<Self> {
-        let servers = settings.servers.iter().map(|(host, port)| {
-            let (host, port) = (host.clone(), *port);
-            match settings.tls {
-                false => ConnectionAddr::Tcp(host, port),
-                true => ConnectionAddr::TcpTls {
-                    host,
-                    port,
-                    insecure: false,
-                    tls_params: None,
-                },
-            }
-        });
-        let mut builder = ClusterClientBuilder::new(servers)
+        let mut builder = ClusterClientBuilder::new(addresses(settings))
             .use_protocol(ProtocolVersion::RESP3)
             .connection_timeout(CONNECT_LIMIT)
             .push_sender(move |push| pushes.take(number, push));
@@ -250,6 +229,21 @@ impl Pushes {
         };
         self.sender.send((number, push)).map_err(drop)
     }
+}
+
+fn addresses(settings: &Redis) -> impl Iterator<Item = ConnectionAddr> {
+    settings.servers.iter().map(|(host, port)| {
+        let (host, port) = (host.clone(), *port);
+        match settings.tls {
+            false => ConnectionAddr::Tcp(host, port),
+            true => ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: false,
+                tls_params: None,
+            },
+        }
+    })
 }
 
 fn certificates(settings: &Redis) -> RedisResult<Option<TlsCertificates>> {
