@@ -83,7 +83,14 @@ pub fn check(config: &Config) -> anyhow::Result<String> {
     if let Some(ca) = config.webhook.as_ref().and_then(|door| door.ca.as_ref()) {
         doors::webhook::check_ca(ca).context("--target-ca")?;
     }
+    check_redis(config)?;
     opening::check(config)
+}
+
+fn check_redis(config: &Config) -> anyhow::Result<()> {
+    let ca = config.redis.as_ref().and_then(|redis| redis.ca.as_ref());
+    ca.map_or(Ok(()), |ca| redis::check_ca(ca))
+        .context("--redis-ca")
 }
 
 impl Server {
@@ -93,6 +100,7 @@ impl Server {
     /// Something can't be loaded or opened; the text says what and where.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let connections_most = opening::connections_most(config.max_connections);
+        check_redis(&config)?;
         let mut namespaces = opening::namespaces(&config)?;
         if let Some(webhook) = &config.webhook {
             doors::webhook::fit(&mut namespaces, webhook.message_most);
@@ -214,7 +222,7 @@ impl Server {
             });
         lines.push(("Zetta", zetta));
         if let Some(redis) = &self.config.redis {
-            lines.push(("nodes", format!("joined by {redis}")));
+            lines.push(("Redis", redis.to_string()));
         }
         lines
     }

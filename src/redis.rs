@@ -16,6 +16,7 @@ mod node;
 mod rules;
 mod script;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -193,6 +194,18 @@ impl Cluster for RedisBroker {
 
     fn delete(&self, room: RoomId, token: TokenHash) -> BoxFuture<'static, Result<(), Error>> {
         self.ask_node(|tell| Job::Delete(room, token, tell))
+    }
+}
+
+/// Whether the file holds authorities that Redis may have its certificate from.
+///
+/// # Errors
+/// It can't be read, or holds none.
+pub fn check_ca(path: &Path) -> std::io::Result<()> {
+    let text = std::fs::read_to_string(path)?;
+    match text.contains("-----BEGIN CERTIFICATE-----") {
+        true => Ok(()),
+        false => Err(std::io::Error::other("it holds no certificate in PEM")),
     }
 }
 

@@ -77,6 +77,11 @@ impl Area {
         }
     }
 
+    /// Whether its rooms outlive the process by what this node writes.
+    pub(super) fn is_kept_here(&self) -> bool {
+        self.keeping.is_some()
+    }
+
     /// The rooms that outlive the process.
     pub(super) fn durable_rooms(&self) -> Vec<RoomName> {
         match self.keeping {

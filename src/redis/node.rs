@@ -99,8 +99,10 @@ pub(super) struct Running {
     later: Vec<Job>,
     /// When something that could not be done is tried again.
     retry_at: Option<Instant>,
-    /// How many connections have failed since all rooms were as all nodes have them.
+    /// How many connections have failed since one was good for a while.
     failures: u32,
+    /// Of how many rooms Redis knew less than this node, since they were all known.
+    forgotten: usize,
 }
 
 enum LinkState {
@@ -154,6 +156,7 @@ impl Running {
             later: Vec::new(),
             retry_at: None,
             failures: 0,
+            forgotten: 0,
         }
     }
 
@@ -225,7 +228,11 @@ impl Running {
                 self.catch_up();
             }
             Opened::Link(Err(error)) => {
-                self.has_failed(&error, "Redis can't be reached");
+                let what = match error.code() {
+                    Some("WRONGPASS" | "NOAUTH" | "NOPERM") => "Redis does not let this node in",
+                    _ => "Redis can't be reached",
+                };
+                self.has_failed(&error, what);
                 self.shared.tried.cancel();
                 if self.failures == 1 {
                     self.go_alone();
@@ -274,6 +281,9 @@ impl Running {
         else {
             return;
         };
+        if since.elapsed() >= RENEW_EVERY {
+            self.failures = 0;
+        }
         let completes = !*is_complete && since.elapsed() >= LEASE;
         *is_complete |= completes;
         // Where Redis is slow, those of the time before are not done yet.

@@ -5,6 +5,7 @@ mod access;
 mod bounds;
 mod bus;
 mod channel;
+mod disk;
 mod doors;
 mod ears;
 mod feeds;

@@ -47,6 +47,9 @@ pub(super) fn parse(text: &str) -> Result<Address, String> {
                 .to_owned(),
         );
     }
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("a port needs its host, as 127.0.0.1:6379".to_owned());
+    }
     let (scheme, rest) = text.split_once("://").unwrap_or(("redis", text));
     let (_, cluster, tls) = SCHEMES
         .into_iter()

@@ -14,16 +14,16 @@ impl Hub {
     pub fn restore(&self, stored: Vec<Snapshot>) {
         for snapshot in stored {
             let area = self.areas.get(&snapshot.namespace);
-            if let Some(area) = area.filter(|area| area.spec.durable) {
+            if let Some(area) = area.filter(|area| area.is_kept_here()) {
                 area.restore(snapshot);
             }
         }
     }
 
-    /// Whether the rooms of a namespace outlive the process.
+    /// Whether the rooms of a namespace outlive the process by what this node writes.
     pub fn is_durable(&self, namespace: &NamespaceName) -> bool {
         let area = self.areas.get(namespace);
-        area.is_some_and(|area| area.spec.durable)
+        area.is_some_and(|area| area.is_kept_here())
     }
 
     /// The rooms that outlive the process.

@@ -1,7 +1,7 @@
 //! What becomes of Redis' answers. Knows what was asked; no connection.
 
 use ::redis::{FromRedisValue, RedisError, Value, from_redis_value};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::Running;
 use crate::core::durable::Contents;
@@ -136,7 +136,8 @@ impl Running {
         let at = self.followers.get(room).and_then(|follower| follower.at);
         if let Some(at) = at {
             let contents = self.common(room);
-            warn!(%room, "Redis knows less of a room than this node: it goes on in a new epoch");
+            debug!(%room, "Redis knows less of a room than this node: it goes on in a new epoch");
+            self.forgotten += 1;
             let seed = Job::Seed(room.clone(), at, contents);
             self.urgent.push_front(seed);
         }

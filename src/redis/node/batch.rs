@@ -157,9 +157,12 @@ impl Running {
         }
         let rooms: HashSet<_> = again.iter().filter_map(Job::room).collect();
         for room in rooms {
-            // Nothing else is done before that, so that all keeps its order.
-            self.unknown.insert(room.clone());
-            self.seed(&room);
+            // It may have been ended since, or given up.
+            if self.followers.contains_key(&room) {
+                // Nothing else is done before that, so that all keeps its order.
+                self.unknown.insert(room.clone());
+                self.seed(&room);
+            }
         }
         for job in again.into_iter().rev() {
             self.jobs.put_back(job);

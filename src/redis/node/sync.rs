@@ -91,9 +91,15 @@ impl Running {
             return;
         }
         self.shared.tried.cancel();
-        self.failures = 0;
         metrics::gauge!("roomcast_broker_connected").set(1.0);
         let (waiting, dropped) = (self.jobs.heard_count(), self.jobs.take_dropped());
+        let forgotten = std::mem::take(&mut self.forgotten);
+        if forgotten > 0 {
+            warn!(
+                forgotten,
+                "Redis knew less of rooms than the nodes: these go on in new epochs"
+            );
+        }
         info!(redis = %self.settings, rooms = self.followers.len(), waiting, dropped, "one with all nodes");
     }
 

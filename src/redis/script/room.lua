@@ -71,11 +71,13 @@ end
 -- Gives the next offset, and tells every node.
 local function append(new_epoch, payload, cap)
   local epoch = epoch_or(new_epoch)
-  local number = redis.call('HINCRBY', meta, 'h', 1)
+  -- Where the stream can't be written, nothing has happened.
+  local number = string.format('%.0f', tonumber(redis.call('HGET', meta, 'h')) + 1)
   local at = now()
   local head = epoch .. ' ' .. number .. ' ' .. at
   local frame = head .. ' ' .. payload
   redis.call('XADD', stream, number .. '-0', 'd', frame)
+  redis.call('HSET', meta, 'h', number)
   trim(tonumber(cap), at, redis.call('HINCRBY', meta, 'b', #frame))
   redis.call('SPUBLISH', channel, 'e' .. frame)
   return head, frame
