@@ -12,6 +12,7 @@ use super::redis::{Keeps, Redis, Reply};
 use crate::api::BEARER;
 use crate::client::{Client, SOON};
 use crate::http::post_with;
+use crate::push::create;
 use crate::webhook::backend::Backend;
 use crate::webhook::{self, rest};
 
@@ -121,5 +122,26 @@ async fn all_may_ask_at_once_who_is_there() {
     }
     is_joined(&node, true).await;
     drop(clients);
+    node.stop().await;
+}
+
+/// It is gone with its token, and whoever was in it learns that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_redis_has_forgotten_holds_nobody_up() {
+    let mut redis = Redis::start(Keeps::Nothing).await;
+    let node = node_with(&redis.address().to_string(), &["--push"]).await;
+    let token = create(&node, "news").await;
+    let mut client = Client::connect(node.address, "/push").await.unwrap();
+    assert_eq!(client.join("news").await["status"], "ok");
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let pushed = post_with(node.address, "/api/push/news", &bearer, "1").await;
+    assert_eq!(pushed.status, 200, "{}", pushed.body);
+    redis.kill().await;
+    is_joined(&node, false).await;
+    redis.restart().await;
+    is_joined(&node, true).await;
+    post(&node, "/api/bus/hall", &json!(1)).await;
+    assert_eq!(client.join("news").await["code"], "unknown_room");
+    drop(client);
     node.stop().await;
 }
