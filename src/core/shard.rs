@@ -162,7 +162,7 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
                 }
             }
             Item::Late(event, heard_by) => {
-                for member in members.list.iter().filter(|m| m.number > heard_by) {
+                for member in members.behind(heard_by) {
                     if event.publication.origin != Some(member.key) {
                         member.deliver(&event);
                     }
@@ -188,11 +188,11 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
                 number,
             } => {
                 welcome();
-                let member = Member::new(client, number);
+                let member = Member::new(client);
                 for event in &backlog {
                     member.deliver(event);
                 }
-                members.add(member);
+                members.add(member, number);
                 pace.has_done(1 + backlog.len()).await;
             }
             Item::Reply(reply) => {
@@ -241,17 +241,14 @@ struct Member {
     key: ClientKey,
     outlet: Arc<dyn Outlet>,
     client: Arc<Client>,
-    /// How many had ever come when it had.
-    number: u64,
 }
 
 impl Member {
-    fn new(client: Arc<Client>, number: u64) -> Self {
+    fn new(client: Arc<Client>) -> Self {
         Self {
             key: client.key(),
             outlet: client.outlet().clone(),
             client,
-            number,
         }
     }
 
@@ -265,14 +262,24 @@ impl Member {
 #[derive(Default)]
 struct Members {
     list: Vec<Member>,
+    /// How many had ever come when each of them had: beside the list, where no event
+    /// has to pass it.
+    numbers: Vec<u64>,
     /// Where in the list each one is.
     index: HashMap<ClientKey, usize>,
 }
 
 impl Members {
-    fn add(&mut self, member: Member) {
+    fn add(&mut self, member: Member, number: u64) {
         self.index.insert(member.key, self.list.len());
         self.list.push(member);
+        self.numbers.push(number);
+    }
+
+    /// Those that came behind so many others.
+    fn behind(&self, others: u64) -> impl Iterator<Item = &Member> {
+        let numbered = self.list.iter().zip(&self.numbers);
+        numbered.filter_map(move |(member, number)| (*number > others).then_some(member))
     }
 
     fn get(&self, key: ClientKey) -> Option<&Member> {
@@ -284,6 +291,7 @@ impl Members {
             return;
         };
         self.list.swap_remove(at);
+        self.numbers.swap_remove(at);
         if let Some(moved) = self.list.get(at) {
             self.index.insert(moved.key, at);
         }
