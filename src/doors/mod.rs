@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 
 use self::body::{Unread, read_body};
 use self::etag::{etag, is_known};
-use self::socket::{Asked, Ended, Reader, Silence, open_socket};
+use self::socket::{Asked, Reader, Silence, open_socket};
 use crate::core::error::Error;
 
 /// Why a request is refused: problem details (RFC 9457), with the stable code as

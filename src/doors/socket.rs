@@ -1,27 +1,19 @@
 //! A WebSocket that a door reads itself: how it is opened, pinged, and read one
 //! message after the other. What is sent on it goes by its wire. Knows no message.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::OnUpgrade;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tracing::debug;
 
-use crate::net::frame::ping_frame;
-use crate::net::{ConnectionHandle, Upgraded, Wire, upgraded};
+use crate::net::frame::{close_frame, ping_frame};
+use crate::net::{ConnectionHandle, Message, ProtocolError, ReadError, Upgraded, Wire, upgraded};
 
 /// How often the server asks whether a peer is there. Under the minute after
 /// which proxies close what is silent; the same as Socket.IO's here.
@@ -29,12 +21,6 @@ const PING_EVERY: Duration = Duration::from_secs(25);
 
 /// How many pings in a row may stay without a word of the peer.
 const PINGS_UNANSWERED: u32 = 2;
-
-/// How long a peer may take to take a close frame: it has just sent one itself.
-const GOODBYE: Duration = Duration::from_secs(1);
-
-/// How much is read at once: a ping, a pong, a close frame, or a short message.
-const READ_BYTES: usize = 256;
 
 /// A request for a WebSocket, to be answered.
 pub(super) struct Asked {
@@ -104,8 +90,9 @@ where
 
 /// The inbound half of a WebSocket.
 pub(super) struct Reader {
-    socket: WebSocketStream<Heard>,
+    stream: Upgraded,
     wire: Wire,
+    message_most: usize,
     ping: Interval,
     unanswered: u32,
     unanswered_most: u32,
@@ -129,78 +116,50 @@ impl Default for Silence {
     }
 }
 
-/// Why nothing more is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// The peer has closed it, is gone, or does not speak the protocol.
-    Gone,
-    /// It has sent more in one message than is read.
-    TooBig,
-}
-
 impl Reader {
     /// Reads messages of at most so many bytes.
-    pub(super) async fn new(
-        stream: Upgraded,
-        wire: Wire,
-        message_most: usize,
-        silence: Silence,
-    ) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BYTES)
-            .write_buffer_size(0)
-            .max_message_size(Some(message_most))
-            .max_frame_size(Some(message_most));
+    pub(super) fn new(stream: Upgraded, wire: Wire, message_most: usize, silence: Silence) -> Self {
         let every = silence.ping_every;
-        let heard = Heard {
-            stream,
-            anything: false,
-        };
         let mut ping = interval_at(Instant::now() + every, every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            socket: WebSocketStream::from_raw_socket(heard, Role::Server, Some(config)).await,
+            stream,
             wire,
+            message_most,
             ping,
             unanswered: 0,
             unanswered_most: silence.unanswered,
         }
     }
 
-    /// The next message: text, bytes, a ping or a pong. To be asked for as long as
-    /// the connection lives, since it is pinged meanwhile. May be dropped.
+    /// The next message: text, bytes or a pong. To be asked for as long as the connection
+    /// lives, since it is pinged meanwhile. May be dropped.
     ///
     /// # Errors
-    /// There is none any more.
-    pub(super) async fn next(&mut self) -> Result<Message, Ended> {
+    /// There is none any more. A client that breaks the protocol is closed, but for one
+    /// whose message is too big: the transport says so in its own words.
+    pub(super) async fn next(&mut self) -> Result<Message, ReadError> {
         loop {
             tokio::select! {
-                // What is there already comes first: who was not read for a while may
-                // have answered long ago.
+                // Messages that are here already come first: a peer that was not read for
+                // a while may have answered long ago.
                 biased;
-                read = self.socket.next() => return match read {
-                    Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => {
-                        Err(Ended::TooBig)
+                read = self.stream.message(self.message_most) => {
+                    self.unanswered = 0;
+                    if let Err(ReadError::Protocol(error)) = &read {
+                        self.refuse(error);
                     }
-                    Some(Ok(Message::Close(_))) => {
-                        self.say_goodbye().await;
-                        Err(Ended::Gone)
-                    }
-                    Some(Err(_)) | None => Err(Ended::Gone),
-                    Some(Ok(message)) => {
-                        self.unanswered = 0;
-                        Ok(message)
-                    }
-                },
+                    return read;
+                }
                 _ = self.ping.tick() => {
-                    // A long message that is under way is a word too.
-                    if std::mem::take(&mut self.socket.get_mut().anything) {
+                    // A part of a long message shows that the peer is there, too.
+                    if self.stream.has_received() {
                         self.unanswered = 0;
                     }
                     let is_silent = self.unanswered == self.unanswered_most;
                     if is_silent || self.wire.send(&ping_frame()).is_err() {
                         self.wire.kill();
-                        return Err(Ended::Gone);
+                        return Err(ReadError::Gone);
                     }
                     self.unanswered += 1;
                 }
@@ -208,47 +167,11 @@ impl Reader {
         }
     }
 
-    /// Answers the peer's close frame (RFC 6455, section 5.5.1), which the engine has
-    /// ready; else a browser takes the end for an accident.
-    async fn say_goodbye(&mut self) {
-        // Who does not take it is gone anyway.
-        let _ = timeout(GOODBYE, self.socket.flush()).await;
-    }
-}
-
-/// A stream that notes whether anything came.
-struct Heard {
-    stream: Upgraded,
-    anything: bool,
-}
-
-impl AsyncRead for Heard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.anything |= buf.filled().len() > before;
-        read
-    }
-}
-
-impl AsyncWrite for Heard {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn refuse(&self, error: &ProtocolError) {
+        debug!(%error, "a client breaks the WebSocket protocol");
+        if !matches!(error, ProtocolError::TooBig { .. }) {
+            let close = close_frame(error.close_code(), &error.to_string());
+            self.wire.close(close);
+        }
     }
 }

@@ -77,6 +77,16 @@ impl Backlog {
             && self.own_bytes + frame.own.len() <= OWN_BYTES_MOST
     }
 
+    /// Whether so much waits that the peer is not read meanwhile: what it sends may call
+    /// for an answer, and each answer waits here too. Half of what may wait at most, so
+    /// that answers to what is read already fit.
+    pub(super) fn is_congested(&self) -> bool {
+        self.engine_bytes > ENGINE_BYTES_MOST / 2
+            || self.frames > FRAMES_MOST / 2
+            || self.frame_bytes > FRAME_BYTES_MOST / 2
+            || self.own_bytes > OWN_BYTES_MOST / 2
+    }
+
     /// How many bytes more of the engine may wait.
     pub(super) fn engine_room(&self) -> usize {
         ENGINE_BYTES_MOST.saturating_sub(self.engine_bytes)

@@ -28,24 +28,30 @@ pub fn text_frame_before<P: AsRef<[u8]>>(parts: &[P], more: usize) -> Bytes {
 
 fn data_frame<P: AsRef<[u8]>>(first: u8, parts: &[P], more: usize) -> Bytes {
     let here: usize = parts.iter().map(|part| part.as_ref().len()).sum();
-    let length = here + more;
-    let mut frame = Vec::with_capacity(here + 10);
-    frame.push(first);
-    match (u8::try_from(length), u16::try_from(length)) {
-        (Ok(short @ 0..126), _) => frame.push(short),
-        (_, Ok(medium)) => {
-            frame.push(126);
-            frame.extend(medium.to_be_bytes());
-        }
-        _ => {
-            frame.push(127);
-            frame.extend((length as u64).to_be_bytes());
-        }
-    }
+    let mut frame = header(first, 0, here + more, here);
     for part in parts {
         frame.extend(part.as_ref());
     }
     frame.into()
+}
+
+/// A frame's header for a payload of this length, with room for `behind` bytes more;
+/// `mask` is the bit that says whether the payload is masked.
+pub(super) fn header(first: u8, mask: u8, length: usize, behind: usize) -> Vec<u8> {
+    let mut header = Vec::with_capacity(10 + behind);
+    header.push(first);
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short @ 0..126), _) => header.push(mask | short),
+        (_, Ok(medium)) => {
+            header.push(mask | 126);
+            header.extend(medium.to_be_bytes());
+        }
+        _ => {
+            header.push(mask | 127);
+            header.extend((length as u64).to_be_bytes());
+        }
+    }
+    header
 }
 
 /// A server's close frame (RFC 6455, section 5.5.1); a long reason is cut.
@@ -61,6 +67,14 @@ pub fn close_frame(code: u16, reason: &str) -> Bytes {
     frame.into()
 }
 
+/// A pong frame with the payload of the ping that it answers (RFC 6455, section 5.5.3).
+#[must_use]
+pub fn pong_frame(payload: &[u8]) -> Bytes {
+    let mut frame = vec![0x80 | 10, payload.len() as u8];
+    frame.extend(payload);
+    frame.into()
+}
+
 /// A server's ping, empty (RFC 6455, section 5.5.2).
 #[must_use]
 pub fn ping_frame() -> Bytes {
@@ -69,6 +83,9 @@ pub fn ping_frame() -> Bytes {
 
 /// A close frame's opcode (RFC 6455, section 5.2).
 pub(super) const CLOSE: u8 = 8;
+
+/// A continuation frame's opcode, likewise.
+pub(super) const CONTINUATION: u8 = 0;
 
 /// The longest reason of a close frame (RFC 6455, section 5.5: 125 bytes, two
 /// of them the code).
@@ -82,6 +99,8 @@ const HEADER_MAX: usize = 14;
 pub struct Header {
     /// The message ends with this frame.
     pub fin: bool,
+    /// A reserved bit is set; no extension of ours uses one.
+    pub reserved: bool,
     /// 0 continuation, 1 text, 2 binary, 8 close, 9 ping, 10 pong.
     pub opcode: u8,
     /// Length of the payload in bytes, as declared.
@@ -227,6 +246,7 @@ impl Default for Starts {
             follower: Follower::default(),
             header: Header {
                 fin: true,
+                reserved: false,
                 opcode: 0,
                 len: 0,
                 mask: None,
@@ -264,12 +284,6 @@ impl Starts {
                 Step::End => return (used, Seen::End),
             }
         }
-    }
-
-    /// The header of a frame that is not told of yet.
-    #[must_use]
-    pub fn untold(&self) -> Option<Header> {
-        (!self.told).then_some(self.header)
     }
 
     /// The frame that was last told of by [`Seen::Start`] or [`Seen::End`].
@@ -319,6 +333,7 @@ fn parse(bytes: &[u8]) -> Option<Header> {
     };
     Some(Header {
         fin: first & 0x80 != 0,
+        reserved: first & 0x70 != 0,
         opcode: first & 0x0f,
         len,
         mask,

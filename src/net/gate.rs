@@ -1,32 +1,29 @@
-//! The read gate: decides how far a connection's bytes may be read, and follows
-//! what is written. It knows HTTP heads and WebSocket frames; what a frame means
-//! is a door's rule.
+//! The read gate: decides how far a connection's bytes are read, and follows what is
+//! written. It knows HTTP heads and WebSocket messages; the meaning of a message is a
+//! transport's [`MessageRule`].
 
-use super::frame::{Follower, Frame, Header, Seen, Starts, Step};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::frame::{Frame, Seen, Starts};
 use super::head::{Requests, Switching};
+use super::message::{Assembler, Message, ProtocolError, Received};
+use crate::core::pace::{Bucket, Pace};
 
-/// A door's rule about the frames of one WebSocket, called in frame order.
+/// A transport's rule about the messages of one WebSocket, called in their order.
 ///
 /// Set with [`ConnectionHandle::set_rule`](super::ConnectionHandle::set_rule).
 /// Must not block.
-pub trait FrameRule: Send + 'static {
-    /// A frame of the client is about to be read.
-    fn inbound(&mut self, frame: Frame<'_>) -> Next;
+pub trait MessageRule: Send + 'static {
+    /// The longest message that is read, in bytes.
+    fn message_most(&self) -> usize;
 
-    /// Whether a frame of the client is read whatever is in it; one that is not
-    /// is told of by [`inbound`](Self::inbound) before any of its payload is here.
-    fn reads(&self, _header: Header) -> bool {
-        true
-    }
+    /// Decides about a message of the client before anybody reads it.
+    fn inbound(&mut self, message: Message) -> Verdict;
 
-    /// Whether [`payload`](Self::payload) is to be called.
-    fn rewrites(&self) -> bool {
-        false
-    }
-
-    /// A part of a frame of the client, from this place in it on, is about to be
-    /// read; it may be changed, but stays as long as it is.
-    fn payload(&mut self, _header: Header, _at: u64, _part: &mut [u8]) {}
+    /// The client has broken the WebSocket protocol, and is not read any further.
+    fn violated(&mut self, error: &ProtocolError);
 
     /// A frame of the server has been written up to its start.
     ///
@@ -34,17 +31,36 @@ pub trait FrameRule: Send + 'static {
     fn outbound(&mut self, frame: Frame<'_>) -> Next;
 }
 
+/// What becomes of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is handed on, as it is here.
+    Pass(Message, Next),
+    /// It is dropped; the client is read on.
+    Skip,
+    /// It is dropped with everything behind it: the connection is closing, and a peer
+    /// that is still writing would not see the reason.
+    Discard,
+}
+
 /// Whether the client may be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Read on.
     Read,
-    /// Read nothing behind the message this frame belongs to.
+    /// Read nothing behind this message.
     Wait,
-    /// Throw this frame away, and whatever comes behind it: the connection is
-    /// closing, and a peer that is still writing would not hear why.
-    Discard,
 }
+
+/// How many frames that carry nothing (pings, pongs, empty messages and fragments) are
+/// read per second: SDKs send one in ten seconds. Beyond, the client is read later.
+const IDLE_FRAMES: Pace = Pace {
+    per_second: 20,
+    burst: 64,
+};
+
+/// How long a client is not read that sends more of them: one more is due then.
+const IDLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// The gate of one connection.
 pub(super) enum Gate {
@@ -52,37 +68,33 @@ pub(super) enum Gate {
     Http(Requests),
     /// An upgrade has been read: nothing more until its answer is written.
     Answer(Switching),
-    /// A WebSocket with a rule.
-    Frames(Box<Frames>),
-    /// Everything passes unseen.
-    Open,
+    /// A WebSocket.
+    WebSocket(Box<WebSocket>),
 }
 
-/// Follows both directions of a WebSocket for a rule.
-pub(super) struct Frames {
-    rule: Box<dyn FrameRule>,
-    inbound: Starts,
+/// The messages of a WebSocket, and its transport's rule if it has one.
+pub(super) struct WebSocket {
+    assembler: Assembler,
+    ruled: Option<Ruled>,
+    reading: Reading,
+    idle_frames: Bucket,
+}
+
+struct Ruled {
+    rule: Box<dyn MessageRule>,
+    /// Follows the server's frames.
     outbound: Starts,
-    hold: Hold,
-    rewriter: Option<Box<Rewriter>>,
 }
 
-/// Follows what the rule may change.
-#[derive(Default)]
-struct Rewriter {
-    follower: Follower,
-    header: Option<Header>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Hold {
-    Off,
-    /// From the end of the message's last frame on.
-    AfterMessage,
-    /// From the end of this frame on.
-    AfterFrame,
+/// Whether the client is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
     On,
-    /// Nothing is handed on any more.
+    /// Not before the rule says so, or the hold is over.
+    Held,
+    /// Not before this moment.
+    Paused(Instant),
+    /// To the peer's end, for nothing.
     Discard,
 }
 
@@ -97,54 +109,44 @@ pub(super) enum Written {
     Upgraded(usize),
 }
 
+/// What a client's bytes come to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Inbound {
+    /// More bytes are needed, or the reader has to wait.
+    Nothing,
+    /// A message for whoever reads.
+    Message(Message),
+    /// A ping, to be answered.
+    Ping(bytes::Bytes),
+    /// Nothing more is read: the reason, unless the rule has dealt with it.
+    Discard(Option<ProtocolError>),
+}
+
 impl Gate {
     pub(super) const fn new() -> Self {
         Self::Http(Requests::new())
     }
 
-    pub(super) fn with_rule(rule: Box<dyn FrameRule>) -> Self {
-        let rewriter = rule.rewrites().then(Box::default);
-        Self::Frames(Box::new(Frames {
-            rewriter,
-            rule,
-            inbound: Starts::default(),
-            outbound: Starts::default(),
-            hold: Hold::Off,
+    pub(super) fn websocket(rule: Option<Box<dyn MessageRule>>) -> Self {
+        Self::WebSocket(Box::new(WebSocket {
+            assembler: Assembler::default(),
+            ruled: rule.map(|rule| Ruled {
+                rule,
+                outbound: Starts::default(),
+            }),
+            reading: Reading::On,
+            idle_frames: Bucket::full(IDLE_FRAMES),
         }))
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        matches!(self, Self::Open)
-    }
-
-    /// Whether nothing may be read now.
-    pub(super) fn holds(&self) -> bool {
-        match self {
-            Self::Answer(_) => true,
-            Self::Frames(frames) => frames.hold == Hold::On,
-            Self::Http(_) | Self::Open => false,
+    /// Follows a request; returns how much of it may pass.
+    pub(super) fn request(&mut self, input: &[u8]) -> usize {
+        let Self::Http(requests) = self else { return 0 };
+        let (used, upgrade) = requests.follow(input);
+        if upgrade {
+            *self = Self::Answer(Switching::new());
         }
-    }
-
-    /// Whether what is read goes nowhere.
-    pub(super) fn discards(&self) -> bool {
-        matches!(self, Self::Frames(frames) if frames.hold == Hold::Discard)
-    }
-
-    /// Follows what was read; returns how much of it may pass.
-    pub(super) fn inbound(&mut self, input: &mut [u8]) -> usize {
-        match self {
-            Self::Http(requests) => {
-                let (used, upgrade) = requests.follow(input);
-                if upgrade {
-                    *self = Self::Answer(Switching::new());
-                }
-                used
-            }
-            Self::Frames(frames) => frames.inbound(input),
-            Self::Answer(_) => 0,
-            Self::Open => input.len(),
-        }
+        used
     }
 
     /// Follows what was written.
@@ -154,16 +156,8 @@ impl Gate {
                 (used, true) => Written::Upgraded(used),
                 (_, false) => Written::Nothing,
             },
-            Self::Frames(frames) => frames.outbound(output),
-            Self::Http(_) | Self::Open => Written::Nothing,
-        }
-    }
-
-    /// The wait took too long: reads on.
-    pub(super) fn give_up(&mut self) {
-        match self {
-            Self::Frames(frames) => frames.hold = Hold::Off,
-            _ => *self = Self::Open,
+            Self::WebSocket(websocket) => websocket.outbound(output),
+            Self::Http(_) => Written::Nothing,
         }
     }
 
@@ -175,92 +169,121 @@ impl Gate {
     }
 }
 
-impl Rewriter {
-    fn pass(&mut self, rule: &mut dyn FrameRule, mut bytes: &mut [u8]) {
-        loop {
-            let (used, step) = self.follower.step(bytes);
-            let (part, rest) = bytes.split_at_mut(used);
-            bytes = rest;
-            match step {
-                Step::Need => return,
-                Step::Header(header) => self.header = Some(header),
-                Step::Payload(at) => {
-                    if let Some(header) = self.header {
-                        header.mask(at, part);
-                        rule.payload(header, at, part);
-                        header.mask(at, part);
-                    }
-                }
-                Step::End => self.header = None,
-            }
+impl WebSocket {
+    /// Whether the client waits for the rule.
+    pub(super) fn is_held(&self) -> bool {
+        self.reading == Reading::Held
+    }
+
+    /// Until when the client is not read, since it has sent too many frames for nothing.
+    pub(super) fn paused_until(&self) -> Option<Instant> {
+        match self.reading {
+            Reading::Paused(until) => Some(until),
+            Reading::On | Reading::Held | Reading::Discard => None,
         }
     }
-}
 
-impl Frames {
-    fn inbound(&mut self, input: &mut [u8]) -> usize {
+    /// Whether what is read goes nowhere.
+    pub(super) fn discards(&self) -> bool {
+        self.reading == Reading::Discard
+    }
+
+    /// The wait is over, or has taken too long: reads on.
+    pub(super) fn resume(&mut self) {
+        if !self.discards() {
+            self.reading = Reading::On;
+        }
+    }
+
+    /// Reads the client's bytes up to the end of something; returns how many it used.
+    ///
+    /// `most` is the longest message where no rule says so.
+    pub(super) fn inbound(&mut self, input: &[u8], most: usize) -> (usize, Inbound) {
         let mut used = 0;
-        // Where the frame that is followed begins.
-        let mut begin = 0;
-        loop {
-            let (taken, seen) = self.inbound.follow(&input[used..]);
-            if let Some(rewriter) = &mut self.rewriter {
-                rewriter.pass(&mut *self.rule, &mut input[used..used + taken]);
-            }
+        while self.reading == Reading::On {
+            let most = self
+                .ruled
+                .as_ref()
+                .map_or(most, |ruled| ruled.rule.message_most());
+            let (taken, received) = self.assembler.feed(&input[used..], most);
             used += taken;
-            let frame = self.inbound.frame();
-            match seen {
-                Seen::Need => {
-                    let unread = self.inbound.untold().filter(|h| !self.rule.reads(*h));
-                    if unread.is_some() && self.rule.inbound(frame) == Next::Discard {
-                        self.hold = Hold::Discard;
-                        return begin;
+            match received {
+                Ok(Received::Nothing) => break,
+                Ok(Received::Empty) => self.charge(),
+                Ok(Received::Message(message)) => {
+                    if message.is_idle() {
+                        self.charge();
                     }
-                    return used;
-                }
-                Seen::Start => match self.rule.inbound(frame) {
-                    Next::Wait if frame.header.fin => self.hold = Hold::AfterFrame,
-                    Next::Wait => self.hold = Hold::AfterMessage,
-                    Next::Discard => {
-                        self.hold = Hold::Discard;
-                        return begin;
-                    }
-                    Next::Read => {}
-                },
-                Seen::End => {
-                    begin = used;
-                    let last = frame.header.opcode == CONTINUATION && frame.header.fin;
-                    if self.hold == Hold::AfterFrame || (self.hold == Hold::AfterMessage && last) {
-                        self.hold = Hold::On;
-                        return used;
+                    if let Some(inbound) = self.judge(message) {
+                        return (used, inbound);
                     }
                 }
+                Err(error) => {
+                    self.reading = Reading::Discard;
+                    if let Some(ruled) = &mut self.ruled {
+                        ruled.rule.violated(&error);
+                    }
+                    return (used, Inbound::Discard(Some(error)));
+                }
+            }
+        }
+        (used, Inbound::Nothing)
+    }
+
+    /// A frame that carries nothing costs its sender time.
+    fn charge(&mut self) {
+        if !self.idle_frames.take(IDLE_FRAMES) {
+            self.reading = Reading::Paused(Instant::now() + IDLE_PAUSE);
+        }
+    }
+
+    fn judge(&mut self, message: Message) -> Option<Inbound> {
+        let ruled = match (message, &mut self.ruled) {
+            (Message::Ping(payload), _) => return Some(Inbound::Ping(payload)),
+            (message @ (Message::Text(_) | Message::Binary(_)), Some(ruled)) => {
+                ruled.rule.inbound(message)
+            }
+            (message, _) => return Some(Inbound::Message(message)),
+        };
+        match ruled {
+            Verdict::Pass(message, next) => {
+                if next == Next::Wait {
+                    self.reading = Reading::Held;
+                }
+                Some(Inbound::Message(message))
+            }
+            Verdict::Skip => None,
+            Verdict::Discard => {
+                self.reading = Reading::Discard;
+                Some(Inbound::Discard(None))
             }
         }
     }
 
     fn outbound(&mut self, output: &[u8]) -> Written {
+        let Some(Ruled { rule, outbound }) = &mut self.ruled else {
+            return Written::Nothing;
+        };
         let mut used = 0;
         let mut written = Written::Nothing;
         loop {
-            let (taken, seen) = self.outbound.follow(&output[used..]);
+            let (taken, seen) = outbound.follow(&output[used..]);
             used += taken;
             match seen {
                 Seen::Need => return written,
-                Seen::Start
-                    if self.rule.outbound(self.outbound.frame()) == Next::Read
-                        && self.hold != Hold::Discard =>
-                {
-                    self.hold = Hold::Off;
-                    written = Written::Release;
+                Seen::Start => {
+                    if rule.outbound(outbound.frame()) == Next::Read
+                        && self.reading == Reading::Held
+                    {
+                        self.reading = Reading::On;
+                        written = Written::Release;
+                    }
                 }
-                Seen::Start | Seen::End => {}
+                Seen::End => {}
             }
         }
     }
 }
-
-const CONTINUATION: u8 = 0;
 
 #[cfg(test)]
 #[path = "gate_tests.rs"]

@@ -2,24 +2,33 @@
 
 use super::*;
 
-/// Holds behind a text frame of the client that starts with `40`, until the
-/// server answers with `40` or `44`.
+/// Holds behind a text of the client that starts with `40`, until the server answers
+/// with `40` or `44`; drops a text that starts with `-`, and ends at one with `x`.
 struct Connect;
 
-impl FrameRule for Connect {
-    fn inbound(&mut self, frame: Frame<'_>) -> Next {
-        if frame.header.opcode == 1 && frame.start.starts_with(b"40") {
-            Next::Wait
-        } else {
-            Next::Read
+impl MessageRule for Connect {
+    fn message_most(&self) -> usize {
+        100
+    }
+
+    fn inbound(&mut self, message: Message) -> Verdict {
+        let Message::Text(text) = &message else {
+            return Verdict::Pass(message, Next::Read);
+        };
+        match text.as_bytes() {
+            [b'4', b'0', ..] => Verdict::Pass(message, Next::Wait),
+            [b'-', ..] => Verdict::Skip,
+            [b'x', ..] => Verdict::Discard,
+            _ => Verdict::Pass(message, Next::Read),
         }
     }
 
+    fn violated(&mut self, _error: &ProtocolError) {}
+
     fn outbound(&mut self, frame: Frame<'_>) -> Next {
-        if frame.start.starts_with(b"40") || frame.start.starts_with(b"44") {
-            Next::Read
-        } else {
-            Next::Wait
+        match frame.start.starts_with(b"40") || frame.start.starts_with(b"44") {
+            true => Next::Read,
+            false => Next::Wait,
         }
     }
 }
@@ -39,29 +48,61 @@ fn server(payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+fn gate() -> Gate {
+    Gate::websocket(Some(Box::new(Connect)))
+}
+
+fn websocket(gate: &mut Gate) -> &mut WebSocket {
+    match gate {
+        Gate::WebSocket(websocket) => websocket,
+        _ => panic!("no WebSocket"),
+    }
+}
+
+/// What the bytes come to in these parts, and how many of them were used.
+fn read(gate: &mut Gate, parts: &[&[u8]]) -> (usize, Vec<Inbound>) {
+    let (mut used, mut seen) = (0, Vec::new());
+    for part in parts {
+        let mut rest = *part;
+        loop {
+            let (taken, inbound) = websocket(gate).inbound(rest, 0);
+            (used, rest) = (used + taken, &rest[taken..]);
+            if inbound == Inbound::Nothing {
+                break;
+            }
+            seen.push(inbound);
+        }
+        if !rest.is_empty() {
+            break;
+        }
+    }
+    (used, seen)
+}
+
+fn text(text: &str) -> Inbound {
+    Inbound::Message(Message::Text(text.to_owned()))
+}
+
 #[test]
-fn frames_behind_connect_wait_for_its_answer_at_every_cut() {
+fn messages_behind_connect_wait_for_its_answer_at_every_cut() {
     let connect = client(true, 1, b"40/metadata,");
     let before = [client(true, 1, b"3"), connect].concat();
     let all = [before.clone(), client(true, 1, b"42[\"JOIN\"]")].concat();
     let answer = server(b"40/metadata,{}");
     for cut in 0..all.len() {
-        let mut gate = Gate::with_rule(Box::new(Connect));
-        let (a, b) = all.split_at(cut);
-        let pass = gate.inbound(&mut a.to_vec());
-        assert_eq!(pass, cut.min(before.len()));
-        if pass == cut && !gate.holds() {
-            assert_eq!(gate.inbound(&mut b.to_vec()), before.len() - cut);
-        }
-        assert!(gate.holds());
+        let mut gate = gate();
+        let (used, seen) = read(&mut gate, &[&all[..cut], &all[cut..]]);
+        assert_eq!(used, before.len());
+        assert_eq!(seen, [text("3"), text("40/metadata,")]);
+        assert!(websocket(&mut gate).is_held());
         assert_eq!(gate.outbound(&server(b"42[\"EVENT\"]")), Written::Nothing);
         let cut = cut % answer.len();
         let first = gate.outbound(&answer[..cut]);
         let second = gate.outbound(&answer[cut..]);
         assert!([first, second].contains(&Written::Release));
-        assert!(!gate.holds());
-        let rest = &all[before.len()..];
-        assert_eq!(gate.inbound(&mut rest.to_vec()), rest.len());
+        assert!(!websocket(&mut gate).is_held());
+        let (_, seen) = read(&mut gate, &[&all[before.len()..]]);
+        assert_eq!(seen, [text("42[\"JOIN\"]")]);
     }
 }
 
@@ -69,16 +110,19 @@ fn frames_behind_connect_wait_for_its_answer_at_every_cut() {
 fn a_message_in_parts_is_read_to_its_end() {
     let parts = [
         client(false, 1, b"40/meta"),
-        client(true, 9, b""),
+        client(true, 9, b"hi"),
         client(true, 0, b"data,"),
     ]
     .concat();
     let all = [parts.clone(), client(true, 1, b"42[]")].concat();
-    let mut gate = Gate::with_rule(Box::new(Connect));
-    assert_eq!(gate.inbound(&mut all.clone()), parts.len());
-    assert!(gate.holds());
-    gate.give_up();
-    assert!(!gate.holds());
+    let mut gate = gate();
+    let (used, seen) = read(&mut gate, &[&all]);
+    assert_eq!(used, parts.len());
+    let ping = Inbound::Ping(bytes::Bytes::from_static(b"hi"));
+    assert_eq!(seen, [ping, text("40/metadata,")]);
+    assert!(websocket(&mut gate).is_held());
+    websocket(&mut gate).resume();
+    assert_eq!(read(&mut gate, &[&all[used..]]).1, [text("42[]")]);
 }
 
 #[test]
@@ -86,9 +130,8 @@ fn nothing_behind_an_upgrade_passes_before_the_101() {
     let head = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
     let all = [&head[..], b"frames"].concat();
     let mut gate = Gate::new();
-    assert_eq!(gate.inbound(&mut all.clone()), head.len());
-    assert!(gate.holds());
-    assert_eq!(gate.inbound(&mut b"frames".to_vec()), 0);
+    assert_eq!(gate.request(&all), head.len());
+    assert_eq!(gate.request(b"frames"), 0);
     let answer = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
     assert_eq!(gate.outbound(&answer[..20]), Written::Nothing);
     assert_eq!(
@@ -101,59 +144,56 @@ fn nothing_behind_an_upgrade_passes_before_the_101() {
 fn a_refused_upgrade_is_http_again() {
     let head = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
     let mut gate = Gate::new();
-    gate.inbound(&mut head.to_vec());
+    gate.request(head);
     gate.refused();
-    assert!(!gate.holds());
-    assert_eq!(gate.inbound(&mut head.to_vec()), head.len());
-    assert!(gate.holds(), "the next one is seen");
-}
-
-/// Turns each `a` of a text frame into `b`, and throws away what begins with `x`.
-struct Rewrites;
-
-impl FrameRule for Rewrites {
-    fn inbound(&mut self, frame: Frame<'_>) -> Next {
-        match frame.start.starts_with(b"x") {
-            true => Next::Discard,
-            false => Next::Read,
-        }
-    }
-
-    fn rewrites(&self) -> bool {
-        true
-    }
-
-    fn payload(&mut self, header: Header, at: u64, part: &mut [u8]) {
-        assert!(at + part.len() as u64 <= header.len);
-        for byte in part.iter_mut().filter(|byte| **byte == b'a') {
-            *byte = b'b';
-        }
-    }
-
-    fn outbound(&mut self, _: Frame<'_>) -> Next {
-        Next::Read
-    }
+    assert_eq!(gate.request(head), head.len());
+    assert!(matches!(gate, Gate::Answer(_)), "the next one is seen");
 }
 
 #[test]
-fn payloads_are_rewritten_and_thrown_away_at_every_cut() {
-    let good = [client(true, 1, b"banana"), client(true, 1, b"a")].concat();
-    let expected = [client(true, 1, b"bbnbnb"), client(true, 1, b"b")].concat();
-    let all = [good, client(true, 1, b"x"), client(true, 1, b"a")].concat();
-    for cut in 0..all.len() {
-        let mut gate = Gate::with_rule(Box::new(Rewrites));
-        let mut passed = Vec::new();
-        for part in [&all[..cut], &all[cut..]] {
-            if !gate.discards() {
-                let mut part = part.to_vec();
-                let pass = gate.inbound(&mut part);
-                passed.extend_from_slice(&part[..pass]);
-            }
+fn messages_are_dropped_one_by_one_or_all_that_follow() {
+    let all = [
+        client(true, 1, b"a"),
+        client(true, 1, b"-"),
+        client(true, 1, b"b"),
+        client(true, 1, b"x"),
+        client(true, 1, b"c"),
+    ]
+    .concat();
+    let mut gate = gate();
+    let (_, seen) = read(&mut gate, &[&all]);
+    assert_eq!(seen, [text("a"), text("b"), Inbound::Discard(None)]);
+    assert!(websocket(&mut gate).discards());
+    websocket(&mut gate).resume();
+    gate.outbound(&server(b"40"));
+    assert!(websocket(&mut gate).discards(), "for good");
+}
+
+/// Each costs the server a turn and its sender nothing, so they are read more slowly.
+#[tokio::test(start_paused = true)]
+async fn frames_that_carry_nothing_are_read_more_slowly() {
+    let idle = [
+        ("pings", client(true, 9, b"")),
+        ("pongs", client(true, 10, b"")),
+        ("empty texts", client(true, 1, b"")),
+        ("empty fragments", client(false, 0, b"")),
+    ];
+    for (what, frame) in idle {
+        let mut gate = gate();
+        if what == "empty fragments" {
+            read(&mut gate, &[&client(false, 1, b"4")]);
         }
-        assert!(gate.discards());
-        // Of the frame that is thrown away the header may have passed.
-        assert!(passed.starts_with(&expected) && passed.len() <= expected.len() + 6);
-        gate.outbound(&server(b"40"));
-        assert!(gate.discards(), "for good");
+        let flood = frame.repeat(10_000);
+        let (used, _) = read(&mut gate, &[&flood]);
+        let at_once = used / frame.len();
+        assert!((60..70).contains(&at_once), "{at_once} {what}");
+        let mut more = 0;
+        for _ in 0..20 {
+            let until = websocket(&mut gate).paused_until().unwrap();
+            tokio::time::advance(until - Instant::now()).await;
+            websocket(&mut gate).resume();
+            more += read(&mut gate, &[&flood]).0 / frame.len();
+        }
+        assert!((20..42).contains(&more), "{more} {what} in a second");
     }
 }

@@ -14,7 +14,7 @@ pub struct Limits {
     pub header: Duration,
     /// Longest time in which a peer takes no byte although some are waiting.
     pub write: Duration,
-    /// Longest time for which a [`FrameRule`](super::FrameRule) holds a reader
+    /// Longest time for which a [`MessageRule`](super::MessageRule) holds a reader
     /// back, and the gate one whose upgrade is not answered yet.
     pub hold: Duration,
 }

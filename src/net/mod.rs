@@ -3,7 +3,7 @@
 //!
 //! `serve` takes connections from a listener and gives their requests to a
 //! service. Each request carries its [`PeerAddr`] and a [`ConnectionHandle`],
-//! by which a door cuts the connection or sets a [`FrameRule`] on it.
+//! by which a door cuts the connection or sets a [`MessageRule`] on it.
 
 mod accept;
 mod backlog;
@@ -16,6 +16,7 @@ mod head;
 mod kernel;
 mod limits;
 mod listen;
+mod message;
 pub mod origin;
 mod out;
 pub mod peer;
@@ -31,10 +32,12 @@ mod wire;
 
 pub use accept::serve;
 pub use connections::Connections;
-pub use gate::{FrameRule, Next};
+pub use gate::{MessageRule, Next, Verdict};
 pub use limits::{Limits, raise_descriptors};
 pub use listen::{BindError, bind};
+pub use message::{Message, ProtocolError};
 pub use request::{ConnectionHandle, PeerAddr, asks_for_websocket};
 pub use socket::{Kill, TooLate};
+pub use stream::ReadError;
 pub use upgrade::{Upgraded, upgraded};
 pub use wire::{Untaken, Wire};

@@ -212,9 +212,19 @@ impl Out {
         Poll::Ready(())
     }
 
+    /// Whether our close frame is out, or on its way.
+    pub(super) fn is_taken(&self) -> bool {
+        self.mode == Mode::Taken || self.closing.is_some()
+    }
+
     /// Whether nothing more is to be said, and the peer should hang up.
     pub(super) fn has_ended(&self) -> bool {
         self.mode == Mode::Taken && !self.waits()
+    }
+
+    /// Whether the peer has to take something before more of it is read.
+    pub(super) fn is_congested(&self) -> bool {
+        self.backlog.is_congested()
     }
 
     /// One round of flushing; true once there is nothing more to flush.

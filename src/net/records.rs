@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
+use tokio::task::coop::poll_proceed;
 
 use super::socket::Socket;
 
@@ -16,6 +17,9 @@ pub(super) fn poll_read(
     buf: &mut ReadBuf<'_>,
 ) -> Poll<io::Result<()>> {
     socket.alive()?;
+    // Records that are here already are read without asking the runtime: whoever sends
+    // many small ones would never let it turn.
+    let coop = ready!(poll_proceed(cx));
     loop {
         let mut out = socket.out();
         let Some(tls) = out.tls() else {
@@ -24,6 +28,7 @@ pub(super) fn poll_read(
         match tls.reader().read(buf.initialize_unfilled()) {
             Ok(read) => {
                 buf.advance(read);
+                coop.made_progress();
                 return Poll::Ready(Ok(()));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{Extensions, HeaderName, Request, Uri};
 use hyper::upgrade::OnUpgrade;
 
-use super::gate::FrameRule;
+use super::gate::MessageRule;
 use super::socket::{Kill, TooLate};
 use super::wire::Wire;
 
@@ -45,7 +45,7 @@ impl ConnectionHandle {
     ///
     /// # Errors
     /// [`TooLate`] after the 101, or if the connection is gone.
-    pub fn set_rule(&self, rule: impl FrameRule) -> Result<(), TooLate> {
+    pub fn set_rule(&self, rule: impl MessageRule) -> Result<(), TooLate> {
         let socket = self.0.socket().ok_or(TooLate)?;
         socket.leave_rule(Box::new(rule))
     }

@@ -11,7 +11,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::connections::Admission;
-use super::gate::FrameRule;
+use super::gate::MessageRule;
 use super::out::Out;
 use super::wire::flush_all;
 
@@ -79,7 +79,7 @@ pub(super) struct Socket {
 
 #[derive(Default)]
 struct Desk {
-    rule: Option<Box<dyn FrameRule>>,
+    rule: Option<Box<dyn MessageRule>>,
     reader: Option<Waker>,
     refused: bool,
     upgraded: bool,
@@ -140,7 +140,7 @@ impl Socket {
     }
 
     /// Leaves the rule that the stream takes up with the upgrade.
-    pub(super) fn leave_rule(&self, rule: Box<dyn FrameRule>) -> Result<(), TooLate> {
+    pub(super) fn leave_rule(&self, rule: Box<dyn MessageRule>) -> Result<(), TooLate> {
         let mut desk = self.desk();
         if desk.upgraded {
             return Err(TooLate);
@@ -150,7 +150,7 @@ impl Socket {
     }
 
     /// The upgrade is done: no rule is taken after this.
-    pub(super) fn take_rule(&self) -> Option<Box<dyn FrameRule>> {
+    pub(super) fn take_rule(&self) -> Option<Box<dyn MessageRule>> {
         let mut desk = self.desk();
         desk.upgraded = true;
         desk.rule.take()

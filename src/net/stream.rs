@@ -2,34 +2,55 @@
 //! no protocol of its own.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::gate::{Gate, Written};
+use super::frame::{close_frame, pong_frame};
+use super::gate::{Gate, Inbound, Written};
+use super::message::{Message, ProtocolError};
 use super::socket::Socket;
 use super::{records, tcp};
 
-/// Bytes read at once while the gate may close: the most that is ever held.
-const HELD_MAX: usize = 8 * 1024;
+/// Bytes read at once while not all of them may be for the reader: the most that is
+/// ever held. A client's packets are some 100 bytes.
+const HELD_MAX: usize = 4 * 1024;
 
-/// Reads that are thrown away in one turn of the task.
-const DISCARDS: usize = 16;
-
-/// One connection's bytes, as hyper and then the WebSocket engine see them.
+/// One connection's bytes, as hyper and then the reader of a WebSocket see them.
 pub(super) struct Stream {
     socket: Arc<Socket>,
     tls: bool,
     gate: Gate,
-    /// Read from the peer but not to be handed out yet; at most [`HELD_MAX`].
-    held: Vec<u8>,
+    /// Read from the peer but not handed out yet; at most [`HELD_MAX`].
+    held: BytesMut,
+    /// Whether the WebSocket's reader has it: until then hyper may look for more, and
+    /// must get nothing.
+    has_reader: bool,
+    /// Whether something has come from the peer.
+    received: bool,
+    /// Whether nothing more comes from the peer: it has closed, or is gone.
+    has_ended: bool,
+    /// What is left of the message that the engine reads, as a frame.
+    frame: Bytes,
     /// Runs while the gate holds the reader back.
-    hold: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<Sleep>>>,
     hold_max: Duration,
+}
+
+/// Why no more messages are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// The peer has closed the WebSocket, or is gone.
+    Gone,
+    /// It has broken the protocol, and is to be told so by a close frame.
+    Protocol(ProtocolError),
 }
 
 impl Stream {
@@ -40,8 +61,12 @@ impl Stream {
             socket,
             tls,
             gate: Gate::new(),
-            held: Vec::new(),
-            hold: None,
+            held: BytesMut::new(),
+            has_reader: false,
+            received: false,
+            has_ended: false,
+            frame: Bytes::new(),
+            timer: None,
             hold_max,
         }
     }
@@ -50,13 +75,134 @@ impl Stream {
         &self.socket
     }
 
-    /// Takes back what hyper has read and not used: nothing, unless the gate
-    /// has given up waiting for the answer.
-    pub(super) fn put_back(&mut self, unused: &[u8]) {
-        self.held.splice(..0, unused.iter().copied());
+    /// Lets the reader of the WebSocket begin; false if the gate has seen no upgrade:
+    /// then nothing may read it as one.
+    pub(super) fn begin_reading(&mut self) -> bool {
+        self.has_reader = matches!(self.gate, Gate::WebSocket(_));
+        self.has_reader
     }
 
+    /// Whether anything has come from the peer since this was last asked.
+    pub(super) fn has_received(&mut self) -> bool {
+        std::mem::take(&mut self.received)
+    }
+
+    /// Gives a message back, to be read again as a frame.
+    pub(super) fn put_back(&mut self, message: &Message) {
+        self.frame = message.frame();
+    }
+
+    /// The next message of the client. Pings are answered here, and a close frame too.
+    ///
+    /// `most` is the longest one that is read, where no rule says so.
+    pub(super) fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        most: usize,
+    ) -> Poll<Result<Message, ReadError>> {
+        loop {
+            if self.discards() || ready!(self.poll_reading(cx)).is_err() {
+                return Poll::Ready(Err(ReadError::Gone));
+            }
+            match ready!(self.poll_inbound(cx, most)) {
+                Ok(Inbound::Nothing) => {}
+                Ok(Inbound::Ping(payload)) => self.answer(&pong_frame(&payload)),
+                Ok(Inbound::Message(Message::Close(code))) => {
+                    self.has_ended = true;
+                    let mut out = self.socket.out();
+                    out.finish(code.map_or_else(empty_close, |code| close_frame(code, "")));
+                    self.socket.flush(out);
+                    return Poll::Ready(Err(ReadError::Gone));
+                }
+                Ok(Inbound::Message(message)) => return Poll::Ready(Ok(message)),
+                Ok(Inbound::Discard(None)) => {}
+                Ok(Inbound::Discard(Some(error))) => {
+                    return Poll::Ready(Err(ReadError::Protocol(error)));
+                }
+                Err(_gone) => {
+                    self.has_ended = true;
+                    return Poll::Ready(Err(ReadError::Gone));
+                }
+            }
+        }
+    }
+
+    /// Waits until the gate lets the client be read.
+    fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let Gate::WebSocket(websocket) = &mut self.gate else {
+                return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+            };
+            let until = match websocket.paused_until() {
+                Some(until) => until,
+                None if websocket.is_held() => Instant::now() + self.hold_max,
+                None => {
+                    self.timer = None;
+                    return Poll::Ready(Ok(()));
+                }
+            };
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep_until(until)));
+            if timer.as_mut().poll(cx).is_ready() {
+                websocket.resume();
+                continue;
+            }
+            self.socket.park_reader(cx.waker())?;
+            return Poll::Pending;
+        }
+    }
+
+    /// Reads up to the end of something.
+    fn poll_inbound(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Inbound>> {
+        let mut bytes = [const { MaybeUninit::uninit() }; HELD_MAX];
+        let mut read = ReadBuf::uninit(&mut bytes);
+        let is_fresh = self.held.is_empty();
+        if is_fresh {
+            ready!(self.poll_peer(cx, &mut read))?;
+            if read.filled().is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            self.received = true;
+        }
+        let Gate::WebSocket(websocket) = &mut self.gate else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        if is_fresh {
+            let (used, inbound) = websocket.inbound(read.filled(), most);
+            self.held.extend_from_slice(&read.filled()[used..]);
+            return Poll::Ready(Ok(inbound));
+        }
+        let (used, inbound) = websocket.inbound(&self.held, most);
+        self.held.advance(used);
+        if self.held.is_empty() {
+            // Its memory is of no use while the client is silent.
+            self.held = BytesMut::new();
+        }
+        Poll::Ready(Ok(inbound))
+    }
+
+    fn discards(&self) -> bool {
+        matches!(&self.gate, Gate::WebSocket(websocket) if websocket.discards())
+    }
+
+    /// Sends a control frame, unless too much waits for the peer: it is no worse off
+    /// without.
+    fn answer(&self, frame: &Bytes) {
+        let mut out = self.socket.out();
+        let _ = out.send(self.socket.tcp(), frame);
+        self.socket.flush(out);
+    }
+
+    /// Reads from the peer, but not while so much waits for it that it should read first.
     fn poll_peer(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.socket.out().is_congested() {
+            self.socket.park_reader(cx.waker())?;
+            // It may have been flushed between the look and the parking.
+            if self.socket.out().is_congested() {
+                return Poll::Pending;
+            }
+        }
         if self.tls {
             records::poll_read(&self.socket, cx, buf)
         } else {
@@ -71,71 +217,69 @@ impl Stream {
         let written = out.poll_engine(cx, self.socket.tcp(), bufs);
         self.socket.flush(out);
         let written = ready!(written)?;
-        if !self.gate.is_open() {
-            let mut left = written;
-            for buf in bufs {
-                let part = &buf[..buf.len().min(left)];
-                left -= part.len();
-                self.written(part);
-            }
+        let mut left = written;
+        for buf in bufs {
+            let part = &buf[..buf.len().min(left)];
+            left -= part.len();
+            self.written(part);
         }
         Poll::Ready(Ok(written))
     }
 
-    /// Reads to the peer's end, for nothing.
-    fn poll_discard(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        for _ in 0..DISCARDS {
-            let mut unread = ReadBuf::new(buf.initialize_unfilled());
-            ready!(self.poll_peer(cx, &mut unread))?;
-            if unread.filled().is_empty() {
-                return Poll::Ready(Ok(()));
-            }
+    /// Reads HTTP, up to the end of an upgrade's head.
+    fn poll_http(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.held.is_empty() {
+            let room = buf.remaining().min(HELD_MAX);
+            let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
+            ready!(self.poll_peer(cx, &mut part))?;
+            let pass = self.gate.request(part.filled());
+            self.held.extend_from_slice(&part.filled()[pass..]);
+            buf.advance(pass);
+        } else {
+            let most = self.held.len().min(buf.remaining());
+            let pass = self.gate.request(&self.held[..most]);
+            buf.put_slice(&self.held[..pass]);
+            self.held.advance(pass);
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    /// Waits while the gate holds; afterwards it doesn't.
-    fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.gate.holds() {
-            if matches!(self.gate, Gate::Answer(_)) && self.socket().take_refusal() {
-                self.gate.refused();
-                break;
-            }
-            let hold = self
-                .hold
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep(self.hold_max)));
-            if hold.as_mut().poll(cx).is_ready() {
-                tracing::debug!("no answer for the held frames; reading on");
-                self.gate.give_up();
-                break;
-            }
-            self.socket().park_reader(cx.waker())?;
-            // A refusal between the look above and the parking would be missed.
-            if !(matches!(self.gate, Gate::Answer(_)) && self.socket().is_refused()) {
-                return Poll::Pending;
-            }
+        if let Gate::Answer(_) = self.gate {
+            // A refusal that is left over is not about this upgrade.
+            self.socket.take_refusal();
         }
-        self.hold = None;
         Poll::Ready(Ok(()))
     }
 
-    /// A new upgrade begins: a refusal that is left over is not about it.
-    fn forget_refusal(&self) {
-        if let Gate::Answer(_) = self.gate {
-            self.socket().take_refusal();
+    /// Waits for the answer to an upgrade, and meanwhile for the peer's end.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.socket.take_refusal() {
+                self.gate.refused();
+                return Poll::Ready(Ok(()));
+            }
+            self.socket.park_reader(cx.waker())?;
+            // A refusal between the look and the parking would be missed.
+            if self.socket.is_refused() {
+                continue;
+            }
+            let room = HELD_MAX - self.held.len();
+            if room == 0 {
+                return Poll::Pending;
+            }
+            let mut bytes = [const { MaybeUninit::uninit() }; HELD_MAX];
+            let mut early = ReadBuf::uninit(&mut bytes[..room]);
+            ready!(self.poll_peer(cx, &mut early))?;
+            if early.filled().is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            self.held.extend_from_slice(early.filled());
         }
     }
 
     fn written(&mut self, output: &[u8]) {
         match self.gate.outbound(output) {
             Written::Nothing => {}
-            Written::Release => self.socket().wake_reader(),
+            Written::Release => self.socket.wake_reader(),
             Written::Upgraded(used) => {
-                self.gate = match self.socket().take_rule() {
-                    Some(rule) => Gate::with_rule(rule),
-                    None => Gate::Open,
-                };
+                self.gate = Gate::websocket(self.socket.take_rule());
                 self.socket.out().upgraded(&output[used..]);
                 self.socket.wake_reader();
                 self.written(&output[used..]);
@@ -144,46 +288,39 @@ impl Stream {
     }
 }
 
+fn empty_close() -> Bytes {
+    Bytes::from_static(&[0x88, 0])
+}
+
 impl AsyncRead for Stream {
+    /// HTTP as it comes; of a WebSocket whole messages, each as one frame.
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.poll_gate(cx))?;
-        if this.gate.discards() {
-            this.held = Vec::new();
-            return this.poll_discard(cx, buf);
+        if let Gate::Answer(_) = this.gate {
+            ready!(this.poll_answer(cx))?;
         }
-        if !this.held.is_empty() {
-            let most = this.held.len().min(buf.remaining());
-            let offer = &mut this.held[..most];
-            let pass = this.gate.inbound(offer);
-            buf.put_slice(&offer[..pass]);
-            this.held.drain(..pass);
-            if this.gate.discards() && pass == 0 {
-                return this.poll_discard(cx, buf);
+        if let Gate::Http(_) = this.gate {
+            return this.poll_http(cx, buf);
+        }
+        if !this.has_reader {
+            return Poll::Pending;
+        }
+        while this.frame.is_empty() {
+            match ready!(this.poll_message(cx, 0)) {
+                // The engine has no use for what the gate has dealt with.
+                Ok(Message::Ping(_) | Message::Pong | Message::Close(_)) => {}
+                Ok(message) => this.put_back(&message),
+                Err(ReadError::Gone | ReadError::Protocol(_)) => {
+                    return Poll::Ready(this.socket.alive());
+                }
             }
-            if this.held.is_empty() {
-                this.held = Vec::new();
-            }
-            this.forget_refusal();
-            return Poll::Ready(Ok(()));
         }
-        if this.gate.is_open() {
-            return this.poll_peer(cx, buf);
-        }
-        let room = buf.remaining().min(HELD_MAX);
-        let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
-        ready!(this.poll_peer(cx, &mut part))?;
-        let pass = this.gate.inbound(part.filled_mut());
-        this.held.extend_from_slice(&part.filled()[pass..]);
-        buf.advance(pass);
-        if this.gate.discards() && pass == 0 {
-            return this.poll_discard(cx, buf);
-        }
-        this.forget_refusal();
+        let part = this.frame.len().min(buf.remaining());
+        buf.put_slice(&this.frame.split_to(part));
         Poll::Ready(Ok(()))
     }
 }
@@ -220,6 +357,17 @@ impl AsyncWrite for Stream {
         let ended = out.poll_end(cx, self.socket.tcp());
         self.socket.flush(out);
         ended.map(Ok)
+    }
+}
+
+/// A peer that was closed and still writes is read on, for nothing: else the kernel
+/// resets the connection, and the peer may not see why it was closed.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let is_closed = self.socket.out().is_taken();
+        if is_closed && !self.has_ended && Handle::try_current().is_ok() {
+            self.socket.spawn(tcp::linger(self.socket.clone()));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::net::socket::Kill;
-use crate::net::{Connections, FrameRule, Next, frame::Frame};
+use crate::net::{Connections, MessageRule, Next, Verdict, frame::Frame};
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(50);
@@ -91,10 +91,16 @@ async fn the_kill_switch_frees_a_blocked_writer_and_its_reader() {
 
 struct Always;
 
-impl FrameRule for Always {
-    fn inbound(&mut self, _: Frame<'_>) -> Next {
-        Next::Wait
+impl MessageRule for Always {
+    fn message_most(&self) -> usize {
+        1 << 20
     }
+
+    fn inbound(&mut self, message: Message) -> Verdict {
+        Verdict::Pass(message, Next::Wait)
+    }
+
+    fn violated(&mut self, _: &ProtocolError) {}
 
     fn outbound(&mut self, _: Frame<'_>) -> Next {
         Next::Read
@@ -115,6 +121,7 @@ async fn upgraded(connections: &Connections, hold: Duration) -> (Stream, TcpStre
     stream.socket().leave_rule(Box::new(Always)).unwrap();
     stream.write_all(ANSWER).await.unwrap();
     assert!(stream.socket().leave_rule(Box::new(Always)).is_err());
+    assert!(stream.begin_reading());
     let mut frame = [0; 1024];
     assert_eq!(stream.read(&mut frame).await.unwrap(), EMPTY_TEXT.len());
     (stream, peer)
@@ -162,12 +169,14 @@ async fn a_held_reader_is_freed_by_the_kill_switch() {
 }
 
 #[tokio::test]
-async fn small_reads_and_a_long_backlog_lose_nothing() {
+async fn small_reads_of_a_long_message_lose_nothing() {
     let connections = Connections::new();
-    let (mut stream, mut peer) = pair(&connections, LONG, LONG).await;
-    let body: Vec<u8> = (0..50_000).map(|at| at as u8).collect();
-    let mut sent = HEAD.to_vec();
-    sent.extend(&body);
+    let (mut stream, mut peer) = pair(&connections, LONG, SHORT).await;
+    let body: String = (0..50_000)
+        .map(|at| char::from(b'a' + at as u8 % 26))
+        .collect();
+    let frame = Message::Text(body).frame();
+    let sent = [HEAD, &frame[..]].concat();
     let writer = tokio::spawn(async move {
         peer.write_all(&sent).await.unwrap();
         peer
@@ -175,16 +184,51 @@ async fn small_reads_and_a_long_backlog_lose_nothing() {
     let mut head = vec![0; HEAD.len()];
     stream.read_exact(&mut head).await.unwrap();
     assert_eq!(head, HEAD);
+    stream.socket().leave_rule(Box::new(Always)).unwrap();
     stream.write_all(ANSWER).await.unwrap();
+    assert!(stream.begin_reading());
     let mut read = Vec::new();
-    while read.len() < body.len() {
+    while read.len() < frame.len() {
         let mut part = [0; 7];
         let some = stream.read(&mut part).await.unwrap();
         read.extend_from_slice(&part[..some]);
         assert!(stream.held.len() <= HELD_MAX);
     }
-    assert!(read == body);
+    assert!(read == frame);
     writer.await.unwrap();
+}
+
+/// A client that never reads is not read either, before its pongs take memory.
+#[tokio::test]
+async fn a_peer_that_takes_no_pongs_is_not_read() {
+    let connections = Connections::new();
+    let (mut stream, mut peer) = upgraded(&connections, SHORT).await;
+    fill(&mut stream).await;
+    let ping = [&[0x89, 0x80 | 125, 0, 0, 0, 0][..], &[7; 125]].concat();
+    let flood = tokio::spawn(async move {
+        loop {
+            if peer.write_all(&ping.repeat(100)).await.is_err() {
+                return;
+            }
+        }
+    });
+    // The reader waits for the peer, and is polled no more.
+    poll_fn(|cx| match stream.poll_message(cx, 1 << 20) {
+        Poll::Pending if stream.socket().out().is_congested() => Poll::Ready(()),
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(read) => {
+            read.unwrap();
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
+    let waiting = tokio::task::unconstrained(poll_fn(|cx| stream.poll_message(cx, 1 << 20)));
+    assert!(futures_util::poll!(std::pin::pin!(waiting)).is_pending());
+    assert!(stream.held.len() <= HELD_MAX);
+    stream.socket().kill();
+    drop(stream);
+    flood.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

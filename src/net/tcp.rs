@@ -5,8 +5,10 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, timeout};
 
 use super::kernel::Kernel;
 use super::socket::Socket;
@@ -58,6 +60,33 @@ impl AsyncWrite for Tcp {
         self.0.alive()?;
         self.0.tcp().end();
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Longest time in which a peer hangs up once all is said: a few round trips on a bad
+/// network.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Reads on for nothing until a peer that was closed hangs up, not for long.
+pub(super) async fn linger(socket: Arc<Socket>) {
+    let mut waste = [0; 4096];
+    let mut ended = None;
+    while socket.alive().is_ok() {
+        let now = Instant::now();
+        if socket.out().has_ended() && *ended.get_or_insert(now) + LINGER <= now {
+            return;
+        }
+        match timeout(LINGER, socket.tcp().readable()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            // It may have been flushing all that time.
+            Err(_late) => continue,
+        }
+        match socket.tcp().try_read(&mut waste) {
+            Ok(0) => return,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+            Ok(_) | Err(_) => {}
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What remains of a connection after its upgrade: the stream alone, had back
 //! from hyper. Knows nothing of what it was upgraded to.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,7 +10,8 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::stream::Stream;
+use super::message::Message;
+use super::stream::{ReadError, Stream};
 
 /// The bytes of an upgraded connection.
 ///
@@ -21,14 +23,29 @@ pub struct Upgraded(Box<Stream>);
 pub async fn upgraded(upgrade: OnUpgrade) -> Option<Upgraded> {
     let parts = upgrade.await.ok()?.downcast::<TokioIo<Stream>>().ok()?;
     let mut stream = Box::new(parts.io.into_inner());
-    stream.put_back(&parts.read_buf);
-    Some(Upgraded(stream))
+    // Nothing behind the request has passed the gate, if it has seen the upgrade.
+    (parts.read_buf.is_empty() && stream.begin_reading()).then_some(Upgraded(stream))
 }
 
 impl Upgraded {
-    /// Takes back whole frames that were read, to be read again.
-    pub fn put_back(&mut self, frames: &[u8]) {
-        self.0.put_back(frames);
+    /// The next message of the client, of at most so many bytes where no
+    /// [`MessageRule`](super::MessageRule) says how many. Pings and close frames are
+    /// answered already. May be dropped: nothing is lost.
+    ///
+    /// # Errors
+    /// There are no more.
+    pub async fn message(&mut self, most: usize) -> Result<Message, ReadError> {
+        poll_fn(|cx| self.0.poll_message(cx, most)).await
+    }
+
+    /// Whether anything has come from the client since this was last asked.
+    pub fn has_received(&mut self) -> bool {
+        self.0.has_received()
+    }
+
+    /// Gives back the message that was read last, to be read as a frame.
+    pub fn put_back(&mut self, message: &Message) {
+        self.0.put_back(message);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The wire: by it the fan-out writes finished frames to a connection, between
 //! those of the engine. What goes out when is decided in `out`.
 
+use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -117,7 +118,7 @@ pub(super) async fn flush_all(socket: Arc<Socket>) {
     loop {
         let ready = timeout(socket.deadline(), socket.tcp().writable()).await;
         let done = match ready {
-            Ok(Ok(())) => socket.out().step(socket.tcp()),
+            Ok(Ok(())) => step(&socket),
             Ok(Err(error)) => Err(error),
             Err(_late) => {
                 socket.give_up();
@@ -136,6 +137,19 @@ pub(super) async fn flush_all(socket: Arc<Socket>) {
     if socket.out().has_ended() {
         outlive(socket).await;
     }
+}
+
+/// Writes some of what waits; true once nothing does. A reader that waits for the peer
+/// to take something goes on.
+fn step(socket: &Socket) -> io::Result<bool> {
+    let mut out = socket.out();
+    let done = out.step(socket.tcp());
+    let is_congested = out.is_congested();
+    drop(out);
+    if !is_congested {
+        socket.wake_reader();
+    }
+    done
 }
 
 /// How often it is looked whether a peer has hung up: seldom enough for ten

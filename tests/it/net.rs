@@ -10,7 +10,10 @@ pub mod tls;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use roomcast::net::{ConnectionHandle, FrameRule, Limits, Next, frame::Frame};
+use roomcast::net::{
+    ConnectionHandle, Limits, Message as Inbound, MessageRule, Next, ProtocolError, Verdict,
+    frame::Frame,
+};
 use served::{Served, ask, long, read_all};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -139,13 +142,18 @@ const UPGRADE: &str = "GET /websocket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade
 /// The rule of a Socket.IO door, in short.
 pub struct Connect;
 
-impl FrameRule for Connect {
-    fn inbound(&mut self, frame: Frame<'_>) -> Next {
-        match frame.header.opcode == 1 && frame.start.starts_with(b"40") {
-            true => Next::Wait,
-            false => Next::Read,
-        }
+impl MessageRule for Connect {
+    fn message_most(&self) -> usize {
+        1024
     }
+
+    fn inbound(&mut self, message: Inbound) -> Verdict {
+        let connects = matches!(&message, Inbound::Text(text) if text.starts_with("40"));
+        let next = if connects { Next::Wait } else { Next::Read };
+        Verdict::Pass(message, next)
+    }
+
+    fn violated(&mut self, _: &ProtocolError) {}
 
     fn outbound(&mut self, frame: Frame<'_>) -> Next {
         match frame.start.starts_with(b"40") {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
-use tokio_tungstenite::tungstenite::Message;
 
 use super::Channels;
 use super::asked::{self, Ask, Verb};
@@ -18,8 +17,8 @@ use crate::core::error::Error;
 use crate::core::hub::Hub;
 use crate::core::name::RoomName;
 use crate::core::outlet::{CloseReason, Outlet};
-use crate::doors::{Ended, Reader, Silence};
-use crate::net::{Upgraded, Wire};
+use crate::doors::{Reader, Silence};
+use crate::net::{Message, ProtocolError, ReadError, Upgraded, Wire};
 
 /// The largest message that is read: a channel's name of 128 characters, each
 /// written with escapes, and five times what stands around it.
@@ -39,19 +38,19 @@ pub(super) async fn serve(channels: &Channels, stream: Upgraded, wire: Wire) {
         Err(_stopping) => return outlet.close(CloseReason::Stopping),
     };
     outlet.introduce(client.id());
-    let mut reader = Reader::new(stream, wire, MESSAGE_MOST, Silence::default()).await;
+    let mut reader = Reader::new(stream, wire, MESSAGE_MOST, Silence::default());
     loop {
         let answered = match reader.next().await {
             Ok(Message::Text(text)) => answer(hub, &client, &outlet, text.as_bytes()).await,
             Ok(Message::Binary(bytes)) => answer(hub, &client, &outlet, &bytes).await,
             Ok(_) => hub.misunderstood(&client).map_err(Refusal::from),
-            Err(Ended::TooBig) => {
+            Err(ReadError::Protocol(ProtocolError::TooBig { .. })) => {
                 let why = format!("a message can have {MESSAGE_MOST} bytes at most");
                 outlet.refuse(&Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why));
                 hub.close(&client, CloseReason::TooBig);
                 break;
             }
-            Err(Ended::Gone) => break,
+            Err(ReadError::Gone | ReadError::Protocol(_)) => break,
         };
         if let Err(refusal) = answered {
             outlet.refuse(&refusal);

@@ -17,12 +17,12 @@ use socketioxide::socket::Sid;
 use tokio::sync::oneshot;
 use tower::{BoxError, Service};
 
-use super::frames::{Frames, Read};
 use super::head;
 use super::legacy;
 use super::link::Link;
-use super::payload::Framing;
-use super::polling::{self, Polled};
+use super::packet::Version;
+use super::polling::{self, Polled, Post};
+use super::rule::PacketRule;
 use super::sessions::Sessions;
 use super::websocket::{self, Moving};
 use crate::net::peer::sender;
@@ -78,64 +78,58 @@ where
                 Some(link) => link,
                 None => return refuse(StatusCode::BAD_REQUEST, UNKNOWN),
             },
-            None => match self.sessions.open(address, is_deaf_to_close(&request)) {
-                Some(link) => link,
-                None => return refuse(StatusCode::SERVICE_UNAVAILABLE, FULL),
-            },
+            None => {
+                let deaf_to_close = is_deaf_to_close(&request);
+                match self.sessions.open(address, asked.version, deaf_to_close) {
+                    Some(link) => link,
+                    None => return refuse(StatusCode::SERVICE_UNAVAILABLE, FULL),
+                }
+            }
         };
         if transport == TransportType::Polling && link.is_on_websocket() {
             // Before anything of it is taken for the session's.
             return refuse(StatusCode::BAD_REQUEST, MOVED);
         }
-        let read = Read {
-            framing: asked.framing,
-            most: self.packet_bytes,
-        };
+        let most = self.packet_bytes;
         let mut engine = self.engine.clone();
-        let mut pass = move |request| engine.call(request);
         match (transport, asked.sid, request.method()) {
             (TransportType::Websocket, None, _) => {
                 // Too late only where the connection is gone.
-                let frames = Frames::opened(link.clone(), connection.wire(), read);
-                let _ = connection.set_rule(frames);
-                let engine = self.engine.clone();
+                let rule = PacketRule::opened(link.clone(), connection.wire(), most);
+                let _ = connection.set_rule(rule);
                 Box::pin(websocket::opened(engine, request, link, connection))
             }
             (TransportType::Websocket, Some(sid), _) => {
                 let (trying, tried) = oneshot::channel();
                 let wire = connection.wire();
-                let frames = Frames::upgrading(link.clone(), wire, trying, read);
+                let rule = PacketRule::upgrading(link.clone(), wire, trying, most);
                 // Too late only where the connection is gone.
-                let _ = connection.set_rule(frames);
+                let _ = connection.set_rule(rule);
                 let moving = Moving {
-                    close: polling::close(sid, asked.framing),
+                    close: polling::close(sid),
                     link,
                     tried,
                 };
-                let engine = self.engine.clone();
                 Box::pin(websocket::upgrading(engine, request, moving, connection))
             }
-            (TransportType::Polling, Some(_), &Method::POST) => {
+            (TransportType::Polling, Some(sid), &Method::POST) => {
                 let Some(posting) = link.posts() else {
                     return refuse(StatusCode::BAD_REQUEST, OVERLAPS);
                 };
-                let (framing, most) = (asked.framing, self.packet_bytes);
-                let posted = polling::post(request, link, framing, most, pass);
+                let post = Post { sid, link, most };
                 Box::pin(async move {
                     let _until_then = posting;
-                    posted.await
+                    post.answered(engine, request).await
                 })
             }
             (TransportType::Polling, Some(sid), _) => {
-                let mut engine = self.engine.clone();
-                let close = polling::close(sid, asked.framing);
-                let poll = Polled::new(link, asked.framing, move || engine.call(close));
-                let answer = pass(request.map(Body::new));
+                let answer = engine.call(request.map(Body::new));
+                let poll = Polled::new(link, move || engine.call(polling::close(sid)));
                 Box::pin(poll.answered(answer))
             }
             (TransportType::Polling, None, _) => {
                 let request = head::lean(request, Some(link.clone()));
-                let answer = pass(request.map(Body::new));
+                let answer = engine.call(request.map(Body::new));
                 Box::pin(polling::opened(answer, link))
             }
         }
@@ -183,7 +177,8 @@ fn is_deaf_to_close<B>(request: &Request<B>) -> bool {
 struct Asked {
     transport: Option<TransportType>,
     sid: Option<Sid>,
-    framing: Framing,
+    /// Which counts for a session that is opened; later it is the session's.
+    version: Version,
 }
 
 impl Asked {
@@ -199,9 +194,9 @@ impl Asked {
         Self {
             transport: value("transport").and_then(|name| name.parse().ok()),
             sid: value("sid").and_then(|sid| sid.parse().ok()),
-            framing: match value("EIO") {
-                Some("3") => Framing::Counted,
-                _ => Framing::Separated,
+            version: match value("EIO") {
+                Some("3") => Version::V3,
+                _ => Version::V4,
             },
         }
     }

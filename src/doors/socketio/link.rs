@@ -1,6 +1,7 @@
 //! One Engine.IO session as the door sees it: what its requests and its clients
 //! share. Knows which namespaces are open and what is still on its way out.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -10,9 +11,11 @@ use bytes::Bytes;
 use socketioxide::socket::Sid;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tracing::debug;
 
-use super::legacy::Pending;
+use super::legacy::{self, Pending};
 use super::outlet::SocketOutlet;
+use super::packet::{Message, Packet, PacketError, Version};
 use super::payload::namespace_of;
 use super::session::Session;
 use super::sessions::Place;
@@ -28,6 +31,7 @@ const CONNECT_MOST: Duration = Duration::from_secs(10);
 pub(super) struct Link {
     /// Who opened it: a polling session answers to nobody else.
     pub(super) address: IpAddr,
+    pub(super) version: Version,
     /// Its SDK takes no notice of a close frame, nor of the end behind one.
     deaf_to_close: bool,
     /// A POST of it is being handled.
@@ -48,6 +52,8 @@ struct State {
     /// Whose CONNECT the engine is about to answer.
     opening: Vec<Arc<Session>>,
     connecting: Vec<(String, oneshot::Sender<()>)>,
+    /// How many attachments are still to come of a packet.
+    attachments: usize,
     /// Of a client of Engine.IO v3.
     legacy: Option<Box<Pending>>,
     /// It was closed, with this as its last word: its requests are not answered
@@ -56,9 +62,15 @@ struct State {
 }
 
 impl Link {
-    pub(super) fn new(address: IpAddr, deaf_to_close: bool, place: Place) -> Self {
+    pub(super) fn new(
+        address: IpAddr,
+        version: Version,
+        deaf_to_close: bool,
+        place: Place,
+    ) -> Self {
         Self {
             address,
+            version,
             deaf_to_close,
             posting: AtomicBool::new(false),
             wire: OnceLock::new(),
@@ -199,6 +211,34 @@ impl Link {
         (!before).then(|| Posting(self.clone()))
     }
 
+    /// Checks that a packet comes where it may: attachments directly behind the packet
+    /// that announces them, on whatever transport.
+    pub(super) fn receives(&self, packet: &Packet<'_>) -> Result<(), PacketError> {
+        let mut state = self.lock();
+        match packet {
+            Packet::Binary(_) => {
+                state.attachments = state
+                    .attachments
+                    .checked_sub(1)
+                    .ok_or(PacketError::UnexpectedBinary)?;
+            }
+            Packet::Message(_) if state.attachments > 0 => return Err(PacketError::MissingBinary),
+            Packet::Message(message) => state.attachments = message.attachments,
+            Packet::Close
+            | Packet::Ping
+            | Packet::Probe
+            | Packet::Pong
+            | Packet::Upgrade
+            | Packet::Noop => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a CONNECT is for the engine; else it is answered.
+    pub(super) fn admits(&self, connect: &Message<'_>) -> bool {
+        self.version == Version::V4 || legacy::admits(self, connect)
+    }
+
     /// Why nobody can be in this namespace, if that is so.
     pub(super) fn refusal(&self, namespace: &str) -> Option<&str> {
         self.place.refusal(namespace)
@@ -267,11 +307,24 @@ impl Link {
         }
     }
 
+    /// The client does not speak the protocol: the session ends, by a close frame with
+    /// this code (RFC 6455, section 7.4.1) and the reason in words.
+    pub(super) fn refuse(&self, code: u16, why: &impl Display) {
+        let why = why.to_string();
+        debug!(%why, "a client breaks the protocol of Socket.IO");
+        metrics::counter!("roomcast_refused_total", "door" => "socketio", "reason" => "protocol_error")
+            .increment(1);
+        self.end(&[], &close_frame(code, &why));
+    }
+
     /// Ends the session: by its WebSocket, behind this last word, else by
     /// answering no more polls.
     pub(super) fn close(&self, reason: CloseReason, word: &[u8]) {
-        let close = close_frame(reason.websocket_code(), reason.code());
-        let close = if self.deaf_to_close { &[] } else { &close[..] };
+        self.end(word, &close_frame(reason.websocket_code(), reason.code()));
+    }
+
+    fn end(&self, word: &[u8], close: &[u8]) {
+        let close = if self.deaf_to_close { &[] } else { close };
         let last: Bytes = [word, close].concat().into();
         self.lock()
             .closed

@@ -2,18 +2,19 @@
 //! Knows how a namespace is opened and closed; verbs are in the protocols' files.
 
 mod answer;
-mod frames;
 mod front;
 mod head;
 mod legacy;
 mod link;
 mod lobby;
 mod outlet;
+mod packet;
 mod payload;
 mod polling;
 mod request;
 mod room;
 mod root;
+mod rule;
 mod session;
 mod sessions;
 mod shown;

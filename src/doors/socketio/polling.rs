@@ -1,5 +1,6 @@
-//! A polling client's requests and their answers, around the engine: a body is
-//! handed on up to each CONNECT, and further once that is answered.
+//! A polling client's requests and their answers, around the engine: the packets of a
+//! POST are checked all before the engine gets the first, and handed on up to each
+//! CONNECT, and further once that is answered.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -9,16 +10,16 @@ use std::task::{Context, Waker};
 use axum::body::{Body, Bytes};
 use http::{Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::BodyExt;
-use http_body_util::channel::{Channel, Sender};
 use hyper::body::{Body as HttpBody, Incoming};
 use socketioxide::socket::Sid;
 use tokio::runtime::Handle;
-use tower::BoxError;
+use tokio::task::coop::consume_budget;
+use tower::{BoxError, Service};
 
 use super::front::PATH;
-use super::legacy;
 use super::link::Link;
-use super::payload::{Framing, counted, namespace_of, packets};
+use super::packet::{Kind, Packet};
+use super::payload::{self, counted};
 use crate::doors::read_body;
 
 /// The answer to the request that opens a session, whose id stands in it.
@@ -46,7 +47,6 @@ where
     F: Future,
 {
     link: Arc<Link>,
-    framing: Framing,
     /// Ends the session; until the poll is answered.
     end: Option<E>,
 }
@@ -56,10 +56,9 @@ where
     E: FnOnce() -> F,
     F: Future,
 {
-    pub(super) fn new(link: Arc<Link>, framing: Framing, end: E) -> Self {
+    pub(super) fn new(link: Arc<Link>, end: E) -> Self {
         Self {
             link,
-            framing,
             end: Some(end),
         }
     }
@@ -82,7 +81,7 @@ where
             head.headers.remove(header::CONTENT_LENGTH);
         }
         let text_sent = std::str::from_utf8(&text).unwrap_or_default();
-        for (packet, _) in packets(text_sent, self.framing) {
+        for packet in payload::answered(text_sent, self.link.version) {
             self.link.passed(packet);
         }
         Ok(Response::from_parts(head, Body::from(text)))
@@ -106,16 +105,8 @@ where
 }
 
 /// The request by which a client closes a session that polls.
-pub(super) fn close(sid: Sid, framing: Framing) -> Request<Body> {
-    let (version, packet) = match framing {
-        Framing::Separated => (4, "1"),
-        Framing::Counted => (3, "1:1"),
-    };
-    let target = format!("{PATH}/?EIO={version}&transport=polling&sid={sid}");
-    let mut close = Request::new(Body::from(packet));
-    *close.method_mut() = Method::POST;
-    *close.uri_mut() = Uri::try_from(target).expect("an id has nothing to be escaped");
-    close
+pub(super) fn close(sid: Sid) -> Request<Body> {
+    post(sid, vec![Packet::Close.encode()])
 }
 
 async fn read<B>(answer: Response<B>) -> (http::response::Parts, Bytes)
@@ -128,105 +119,120 @@ where
     (head, body.unwrap_or_default())
 }
 
-/// Gives a POST to the engine, `pass`, part by part.
-pub(super) async fn post<F, B>(
-    request: Request<Incoming>,
-    link: Arc<Link>,
-    framing: Framing,
-    bytes_most: usize,
-    pass: impl FnOnce(Request<Body>) -> F,
-) -> Result<Response<Body>, Infallible>
-where
-    F: Future<Output = Result<Response<B>, Infallible>>,
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    let (head, body) = request.into_parts();
-    // Once it is here, a slow client holds nothing of the engine.
-    let body = match read_body(body, bytes_most).await {
-        Ok(body) => body,
-        Err(unread) => return Ok(refuse(unread.status())),
-    };
-    let is_text = head
-        .headers
-        .get(header::CONTENT_TYPE)
-        .is_none_or(|kind| kind != "application/octet-stream");
-    let text = std::str::from_utf8(&body).ok().filter(|_| is_text);
-    let rewritten = text
-        .filter(|_| framing == Framing::Counted)
-        .map(|text| legacy::body(text, &link));
-    let text = rewritten.as_deref().or(text);
-    let body = match &rewritten {
-        Some(rewritten) => Bytes::copy_from_slice(rewritten.as_bytes()),
-        None => body.clone(),
-    };
-    let (engine, channel) = Channel::<Bytes>::new(1);
-    let mut answer = pin!(pass(Request::from_parts(head, Body::new(channel))));
-    let mut fed = pin!(feed(
-        engine,
-        &body,
-        text.unwrap_or_default(),
-        framing,
-        &link
-    ));
-    let answer = tokio::select! {
-        () = &mut fed => answer.await?,
-        answer = &mut answer => {
-            let answer = answer?;
-            if answer.status().is_success() {
-                // Else the next request might overtake this one's last CONNECT.
-                fed.await;
+/// How many packets the engine handles before others have their turn.
+const AT_ONCE: usize = 64;
+
+/// A POST of a session that polls.
+pub(super) struct Post {
+    pub(super) sid: Sid,
+    pub(super) link: Arc<Link>,
+    /// The longest body that is read, in bytes.
+    pub(super) most: usize,
+}
+
+impl Post {
+    /// Reads the body whole, then gives its packets to the `engine`: up to a CONNECT,
+    /// and further once that is answered.
+    pub(super) async fn answered<S, B>(
+        self,
+        mut engine: S,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Infallible>
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let Self { sid, link, most } = self;
+        let is_binary = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind == "application/octet-stream");
+        // Once it is here, a slow client holds nothing of the engine.
+        let body = match read_body(request.into_body(), most).await {
+            Ok(body) => body,
+            Err(unread) => return Ok(refuse(unread.status(), "Bad request")),
+        };
+        let packets = payload::decode(&body, link.version, is_binary).and_then(|packets| {
+            let received = packets.iter().try_for_each(|packet| link.receives(packet));
+            Ok(received.map(|()| packets)?)
+        });
+        let packets = match packets {
+            Ok(packets) => packets,
+            Err(error) => {
+                link.refuse(PROTOCOL_ERROR, &error);
+                let Ok(_ended) = engine.call(close(sid)).await;
+                return Ok(refuse(
+                    StatusCode::BAD_REQUEST,
+                    &format!("Bad request: {error}"),
+                ));
             }
-            answer
+        };
+        let mut batch = Vec::new();
+        let mut answer = None;
+        for packet in &packets {
+            let (mut connecting, mut leaving) = (None, None);
+            match packet {
+                Packet::Message(message) if message.kind == Kind::Connect => {
+                    if !link.admits(message) {
+                        continue;
+                    }
+                    connecting = Some(link.expect(message.namespace));
+                }
+                Packet::Message(message) if message.kind == Kind::Disconnect => {
+                    leaving = Some(message.namespace);
+                }
+                _ => {}
+            }
+            batch.push(packet.encode());
+            if *packet == Packet::Close {
+                // Nothing behind it is for the session.
+                break;
+            }
+            if connecting.is_none() && leaving.is_none() && batch.len() < AT_ONCE {
+                continue;
+            }
+            let Ok(answered) = engine.call(post(sid, std::mem::take(&mut batch))).await;
+            if !answered.status().is_success() {
+                return Ok(answered.map(Body::new));
+            }
+            answer = Some(answered);
+            if let Some(namespace) = leaving {
+                link.leaves(namespace);
+            }
+            if let Some(answered) = connecting {
+                answered.await;
+            }
+            consume_budget().await;
         }
-    };
-    Ok(answer.map(Body::new))
+        let answer = match answer {
+            // The session may be over behind its last packet.
+            Some(answer) if batch.is_empty() => answer,
+            _ => engine.call(post(sid, batch)).await?,
+        };
+        Ok(answer.map(Body::new))
+    }
 }
 
-/// Hands a body on; what stands behind a CONNECT waits until that is answered.
-///
-/// Up to the last CONNECT or DISCONNECT packet by packet: the engine asks for more of a body
-/// before it looks at what it has.
-async fn feed(mut engine: Sender<Bytes>, body: &Bytes, text: &str, framing: Framing, link: &Link) {
-    let connects = |packet: &str| packet.starts_with("40");
-    let leaves = |packet: &str| packet.starts_with("41");
-    let last = packets(text, framing).filter(|(packet, _)| connects(packet) || leaves(packet));
-    let last = last.last().map_or(0, |(_, end)| end);
-    let mut given = 0;
-    let mut connecting = None;
-    for (packet, end) in packets(text, framing).take_while(|(_, end)| *end <= last) {
-        if let Some(answered) = connecting.take() {
-            answered.await;
-        }
-        if connects(packet) {
-            connecting = Some(link.expect(namespace_of(packet)));
-        }
-        if engine.send_data(body.slice(given..end)).await.is_err() {
-            // The engine has refused the request, or the client has gone.
-            return;
-        }
-        if leaves(packet) {
-            link.leaves(namespace_of(packet));
-        }
-        given = end;
-    }
-    if given < body.len() {
-        if let Some(answered) = connecting.take() {
-            answered.await;
-        }
-        if engine.send_data(body.slice(given..)).await.is_err() {
-            return;
-        }
-    }
-    // Without a separator behind it, a packet ends where the body does.
-    drop(engine);
-    if let Some(answered) = connecting {
-        answered.await;
-    }
+/// The code of a close frame for what breaks the protocol (RFC 6455, section 7.4.1).
+const PROTOCOL_ERROR: u16 = 1002;
+
+/// Packets for a session, in a form that the engine reads for either version: the
+/// version that is said here is that of the body alone.
+fn post(sid: Sid, packets: Vec<String>) -> Request<Body> {
+    let target = format!("{PATH}/?EIO=4&transport=polling&sid={sid}");
+    let body = packets.join(payload::SEPARATOR.encode_utf8(&mut [0; 4]));
+    let mut post = Request::new(Body::from(body));
+    *post.method_mut() = Method::POST;
+    *post.uri_mut() = Uri::try_from(target).expect("an id has nothing to be escaped");
+    post
 }
 
-fn refuse(status: StatusCode) -> Response<Body> {
-    let mut answer = Response::new(Body::empty());
+fn refuse(status: StatusCode, why: &str) -> Response<Body> {
+    let why = serde_json::json!({"code": "3", "message": why});
+    let mut answer = Response::new(Body::from(why.to_string()));
     *answer.status_mut() = status;
+    let kind = header::HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
     answer
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use socketioxide::socket::Sid;
 
 use super::link::Link;
+use super::packet::Version;
 
 /// The sessions of the engine; clones are the same set.
 #[derive(Clone)]
@@ -36,7 +37,12 @@ impl Sessions {
     }
 
     /// A new session, if there is room for one more.
-    pub(super) fn open(&self, address: IpAddr, deaf_to_close: bool) -> Option<Arc<Link>> {
+    pub(super) fn open(
+        &self,
+        address: IpAddr,
+        version: Version,
+        deaf_to_close: bool,
+    ) -> Option<Arc<Link>> {
         let place = Place {
             all: self.clone(),
             sid: OnceLock::new(),
@@ -44,7 +50,7 @@ impl Sessions {
         let before = self.0.open.fetch_add(1, Ordering::Relaxed);
         metrics::gauge!("roomcast_sessions_open").increment(1.0);
         // A place that is not taken is given back by its drop.
-        (before < self.0.most).then(|| Arc::new(Link::new(address, deaf_to_close, place)))
+        (before < self.0.most).then(|| Arc::new(Link::new(address, version, deaf_to_close, place)))
     }
 
     /// The session of that id.

@@ -10,20 +10,17 @@ use axum::body::{Body, Bytes};
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body as HttpBody, Incoming};
 use hyper::upgrade::OnUpgrade;
-use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tower::{BoxError, Service};
 
 use super::head;
 use super::link::Link;
-use crate::net::{ConnectionHandle, Upgraded, upgraded};
+use super::packet::Packet;
+use crate::net::{ConnectionHandle, Message, Upgraded, upgraded};
 
-/// By which a client tries a WebSocket out (Engine.IO v4, "Upgrade").
-const PROBE: [u8; 6] = *b"2probe";
-
-/// How long a client may take to send it: SDKs do at once. A stop may have to
-/// wait as long, so it is less than that waits at most.
+/// How long a client may take to try a WebSocket out (Engine.IO v4, "Upgrade"): SDKs do
+/// at once. A stop may have to wait as long, so it is less than a stop waits at most.
 const PROBE_MOST: Duration = Duration::from_secs(5);
 
 /// Opens the session of a link.
@@ -116,35 +113,13 @@ where
     Ok(answer.map(Body::new))
 }
 
-/// The stream, if it begins with the frame of a probe; to be read again.
+/// The stream, if it begins with a probe; to be read again.
 async fn probed(mut stream: Upgraded) -> Option<Upgraded> {
-    // No further than the frame goes: what is put back has to be whole.
-    let read = async {
-        let mut frame = [0; 10 + 4 + PROBE.len()];
-        stream.read_exact(&mut frame[..2]).await.ok()?;
-        // A text in one frame, with a mask, by the forms that its length may
-        // have (RFC 6455, section 5.2).
-        let head = match frame[..2] {
-            [0x81, 0x86] => 2,
-            [0x81, 0xfe] => 4,
-            [0x81, 0xff] => 10,
-            _ => return None,
-        };
-        stream.read_exact(&mut frame[2..head]).await.ok()?;
-        let length = frame[2..head]
-            .iter()
-            .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        if head > 2 && length != PROBE.len() as u64 {
-            return None;
-        }
-        let end = head + 4 + PROBE.len();
-        stream.read_exact(&mut frame[head..end]).await.ok()?;
-        let (mask, payload) = frame[head..end].split_at(4);
-        let said = payload.iter().zip(mask.iter().cycle());
-        let is_probe = said.map(|(byte, mask)| byte ^ mask).eq(PROBE);
-        is_probe.then_some((frame, end))
-    };
-    let (frame, end) = timeout(PROBE_MOST, read).await.ok()??;
-    stream.put_back(&frame[..end]);
-    Some(stream)
+    // No more is read than the rule of the session lets pass.
+    let first = timeout(PROBE_MOST, stream.message(0)).await.ok()?.ok()?;
+    let is_probe = first == Message::Text(Packet::Probe.encode());
+    is_probe.then(|| {
+        stream.put_back(&first);
+        stream
+    })
 }

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::Webhook;
 use super::call::{Call, Unanswered};
 use super::connections::{Connection, Place};
-use super::exchange::{drain, exchange};
+use super::exchange::exchange;
 use super::outlet::{self, OwnOutlet, Way};
 use super::protocol::{self, NotWelcome, Notice, Welcome};
 use crate::core::client::Client;
@@ -116,10 +116,9 @@ pub(super) async fn serve(mut accepted: Accepted, stream: Upgraded, wire: Wire) 
             let connection = Arc::new(connection);
             greet(&connection, &accepted, welcome, &way).await;
             accepted.place.open(connection.clone());
-            let unread = exchange(&door, &accepted, &client, &connection, stream, way).await;
+            exchange(&door, &accepted, &client, &connection, stream, way).await;
             door.hub.disconnect(&client);
-            // Who was closed has time to see it; the backend need not wait for that.
-            tokio::join!(accepted.say_goodbye(), drain(unread));
+            accepted.say_goodbye().await;
         }
         Err(why) => {
             warn!(connection = accepted.place.id.short(), %why, "a connection is not served");

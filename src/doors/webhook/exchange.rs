@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::http::Method;
 use futures_util::future::OptionFuture;
 use tokio::time::{Sleep, sleep};
-use tokio_tungstenite::tungstenite::Message as Frame;
 use tracing::warn;
 
 use super::Webhook;
@@ -20,15 +19,14 @@ use super::protocol;
 use super::waiting::{Message, Waiting};
 use crate::core::client::Client;
 use crate::core::outlet::CloseReason;
-use crate::doors::{Ended, Reader, Silence};
-use crate::net::Upgraded;
+use crate::doors::{Reader, Silence};
+use crate::net::{Message as Received, ProtocolError, ReadError, Upgraded};
 
 /// How long a client is not read that sends too many pings.
 const TOO_FAST: Duration = Duration::from_secs(1);
 
 /// Gives what the client sends to the backend, one message after the other, until
 /// the client is gone or closed and all that it sent before is delivered; or can't be.
-/// What is to be read of it still, if it is not gone.
 pub(super) async fn exchange(
     door: &Webhook,
     accepted: &Accepted,
@@ -36,12 +34,12 @@ pub(super) async fn exchange(
     connection: &Connection,
     stream: Upgraded,
     way: Way,
-) -> Option<Reader> {
+) {
     let silence = Silence {
         ping_every: door.backend.settings().timeout,
         unanswered: 1,
     };
-    let mut reader = Reader::new(stream, way.wire, door.message_most, silence).await;
+    let mut reader = Reader::new(stream, way.wire, door.message_most, silence);
     let mut waiting = Waiting::new(door.waiting.clone());
     let mut delivering: Option<Delivery<'_>> = None;
     let mut unread: Option<Pin<Box<Sleep>>> = None;
@@ -52,23 +50,26 @@ pub(super) async fn exchange(
             delivering = next.map(|message| deliver(door, accepted, message));
         }
         if (ended || in_vain) && delivering.is_none() {
-            return (!ended).then_some(reader);
+            return;
         }
         tokio::select! {
             read = reader.next(), if !ended && unread.is_none() && waiting.has_room() => match read {
                 Ok(_) if in_vain => {}
-                Ok(Frame::Text(text)) => waiting.push(Message {
+                Ok(Received::Text(text)) => waiting.push(Message {
                     body: text.into(),
                     is_text: true,
                 }),
-                Ok(Frame::Binary(body)) => waiting.push(Message { body, is_text: false }),
+                Ok(Received::Binary(body)) => waiting.push(Message {
+                    body: body.into(),
+                    is_text: false,
+                }),
                 Ok(_) => {
                     if door.hub.misunderstood(client).is_err() {
                         unread = Some(Box::pin(sleep(TOO_FAST)));
                     }
                 }
                 Err(why) => {
-                    if why == Ended::TooBig {
+                    if matches!(why, ReadError::Protocol(ProtocolError::TooBig { .. })) {
                         door.hub.close(client, CloseReason::TooBig);
                     }
                     // What it has said may take its time yet; it hears nothing more.
@@ -98,13 +99,6 @@ pub(super) async fn exchange(
                 in_vain = true;
             }
         }
-    }
-}
-
-/// Reads on in vain until the client is gone: else it would not see why it is closed.
-pub(super) async fn drain(reader: Option<Reader>) {
-    if let Some(mut reader) = reader {
-        while reader.next().await.is_ok() {}
     }
 }
 

@@ -14,7 +14,7 @@ use crate::core::hub::Hub;
 use crate::core::outlet::CloseReason;
 use crate::doors::{Reader, Silence};
 use crate::net::frame::close_frame;
-use crate::net::{Upgraded, Wire};
+use crate::net::{ProtocolError, ReadError, Upgraded, Wire};
 
 /// The largest message that is read, for nothing: apps send none.
 const MESSAGE_MOST: usize = 4 * 1024;
@@ -46,7 +46,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, target: Target, stream: Upgraded, wire
     if let Err(refused) = hub.join(&client, &target.room, Some(name), None, welcome) {
         refuse(refused);
     }
-    let mut reader = Reader::new(stream, wire, MESSAGE_MOST, Silence::default()).await;
+    let mut reader = Reader::new(stream, wire, MESSAGE_MOST, Silence::default());
     loop {
         tokio::select! {
             read = reader.next() => match read {
@@ -55,7 +55,11 @@ pub(super) async fn serve(hub: &Arc<Hub>, target: Target, stream: Upgraded, wire
                         sleep(TOO_FAST).await;
                     }
                 }
-                Err(_) => break,
+                Err(ReadError::Protocol(ProtocolError::TooBig { .. })) => {
+                    hub.close(&client, CloseReason::TooBig);
+                    break;
+                }
+                Err(ReadError::Gone | ReadError::Protocol(_)) => break,
             },
             _ = outlet.release_in_time() => {}
         }

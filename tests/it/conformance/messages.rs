@@ -104,7 +104,7 @@ async fn what_is_no_packet_ends_the_session() {
     for way in WAYS {
         for packet in cases {
             let mut peer = Peer::joined(&server, way).await;
-            peer.send(&[packet]).await;
+            peer.send_wrong(&[packet]).await;
             peer.ends().await;
         }
         nobody_is_left(&server).await;
@@ -133,13 +133,13 @@ async fn attachments_out_of_place_end_the_session() {
     let event = r#"451-/bus,["NOTIFY",{"_placeholder":true,"num":0}]"#;
     for way in WAYS {
         let mut due = Peer::joined(&server, way).await;
-        due.send(&[event, JOIN]).await;
+        due.send_wrong(&[event, JOIN]).await;
         due.ends().await;
         let mut none = Peer::joined(&server, way).await;
         match &mut none {
             Peer::WebSocket(client) => client.send_binary(&[4, 1, 2, 3]).await,
-            Peer::Polling(_) if way.1 == 3 => none.send(&["b4AQID"]).await,
-            Peer::Polling(_) => none.send(&["bAQID"]).await,
+            Peer::Polling(_) if way.1 == 3 => none.send_wrong(&["b4AQID"]).await,
+            Peer::Polling(_) => none.send_wrong(&["bAQID"]).await,
         }
         none.ends().await;
         nobody_is_left(&server).await;

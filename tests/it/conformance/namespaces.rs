@@ -91,7 +91,11 @@ async fn who_does_not_connect_first_ends() {
             // No packet of text may stand between a binary event and its parts.
             let parts = [first, JOIN];
             let binary = first.starts_with("45");
-            peer.send(&parts[..1 + usize::from(binary)]).await;
+            let parts = &parts[..1 + usize::from(binary)];
+            match first.starts_with("41") || first.starts_with("43") || first == JOIN {
+                true => peer.send(parts).await,
+                false => peer.send_wrong(parts).await,
+            }
             peer.ends().await;
         }
     }

@@ -185,6 +185,18 @@ impl<'a> Peer<'a> {
         }
     }
 
+    /// Sends what is no packet, or comes where it may not; by polling it is refused.
+    pub async fn send_wrong(&mut self, packets: &[&str]) {
+        match self {
+            Self::Polling(polling) => {
+                let posted = polling.post(packets).await;
+                assert_eq!(posted.status, 400, "{packets:?}");
+                assert!(posted.body.contains("Bad request: "), "{}", posted.body);
+            }
+            Self::WebSocket(_) => self.send(packets).await,
+        }
+    }
+
     /// The next packet, whatever it is; nothing once the session is over.
     pub async fn any_packet(&mut self) -> Option<String> {
         match self {

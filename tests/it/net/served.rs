@@ -12,8 +12,6 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::upgrade::Upgraded as Raw;
-use hyper_util::rt::TokioIo;
 use roomcast::net::{self, ConnectionHandle, Connections, Limits, PeerAddr, tls::Acceptor};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -35,7 +33,7 @@ pub async fn long<T>(what: impl Future<Output = T>) -> T {
 
 /// A WebSocket on the server's side.
 pub struct Upgraded {
-    pub websocket: WebSocketStream<TokioIo<Raw>>,
+    pub websocket: WebSocketStream<net::Upgraded>,
 }
 
 /// A running server.
@@ -123,7 +121,7 @@ async fn answer(mut request: Request<Incoming>, tell: Tell) -> Result<Response<B
             let key = derive_accept_key(key.as_bytes());
             let upgrade = hyper::upgrade::on(&mut request);
             tokio::spawn(async move {
-                let io = TokioIo::new(upgrade.await.unwrap());
+                let io = net::upgraded(upgrade).await.unwrap();
                 assert!(handle.set_rule(Connect).is_err(), "too late");
                 let websocket = WebSocketStream::from_raw_socket(io, Role::Server, None).await;
                 let _ = tell.upgraded.send(Upgraded { websocket }).await;

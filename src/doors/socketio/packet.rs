@@ -1,0 +1,274 @@
+//! The packets that a client sends: Engine.IO's and, in its messages, Socket.IO's.
+//! Each is checked whole and written anew before the engine reads it, so that the
+//! engine's own parsers see only what this one has understood. Pure.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::BINARIES_MOST;
+
+/// The version of Engine.IO that a session speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// Engine.IO v3 with Socket.IO protocol v4: SDKs of version 1 and 2.
+    V3,
+    /// Engine.IO v4 with Socket.IO protocol v5: SDKs of version 3 and 4.
+    V4,
+}
+
+/// The longest name of a namespace that is read, in bytes; ours are shorter. Another one
+/// is repeated to the client in the answer that there is none.
+const NAMESPACE_MOST: usize = 256;
+
+/// An Engine.IO packet of a client (Engine.IO protocol, "Packet encoding").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Packet<'a> {
+    Close,
+    Ping,
+    /// A ping by which the client tries a WebSocket out.
+    Probe,
+    Pong,
+    Message(Message<'a>),
+    Upgrade,
+    Noop,
+    /// An attachment.
+    Binary(Vec<u8>),
+}
+
+/// A Socket.IO packet (Socket.IO protocol, "Packet encoding").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Message<'a> {
+    pub(super) kind: Kind,
+    /// How many attachments follow.
+    pub(super) attachments: usize,
+    pub(super) namespace: &'a str,
+    /// The query behind the namespace, which only v3 has.
+    pub(super) query: Option<&'a str>,
+    ack: Option<u64>,
+    payload: &'a str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Connect,
+    Disconnect,
+    Event,
+    Ack,
+}
+
+/// Why a packet is not read. It ends the session: whatever sends it does not speak the
+/// protocol.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PacketError {
+    #[error("a packet is empty")]
+    Empty,
+    #[error("there is no packet of type {0:?} from a client")]
+    Type(char),
+    #[error("a packet of type {0:?} has no data")]
+    Trailing(char),
+    #[error("binary data in text is base64")]
+    Base64,
+    #[error("a packet announces no number of attachments, or more than {BINARIES_MOST}")]
+    Attachments,
+    #[error("a WebSocket to move to is tried out with 2probe")]
+    NoProbe,
+    #[error("an attachment comes without a packet that announces it")]
+    UnexpectedBinary,
+    #[error("a packet comes before the attachments of the one before it")]
+    MissingBinary,
+    #[error(
+        "the name of a namespace is longer than {NAMESPACE_MOST} bytes or has control characters"
+    )]
+    Namespace,
+    #[error("the number for an ack is too big, or missing")]
+    Ack,
+    #[error("the data of a CONNECT is a JSON object")]
+    ConnectData,
+    #[error("the data of an event is a JSON array that begins with its name")]
+    EventData,
+    #[error("the data of an ack is JSON")]
+    AckData,
+}
+
+impl<'a> Packet<'a> {
+    /// Reads a packet that came as text.
+    ///
+    /// # Errors
+    /// The text is no whole packet of a client.
+    pub(super) fn parse(text: &'a str, version: Version) -> Result<Self, PacketError> {
+        let mut characters = text.chars();
+        let kind = characters.next().ok_or(PacketError::Empty)?;
+        let rest = characters.as_str();
+        let bare = |packet| match rest {
+            "" => Ok(packet),
+            _ => Err(PacketError::Trailing(kind)),
+        };
+        match (kind, version) {
+            ('1', _) => bare(Self::Close),
+            ('2', _) if rest == "probe" => Ok(Self::Probe),
+            ('2', _) => bare(Self::Ping),
+            ('3', _) => bare(Self::Pong),
+            ('4', _) => Message::parse(rest, version).map(Self::Message),
+            ('5', _) => bare(Self::Upgrade),
+            ('6', _) => bare(Self::Noop),
+            ('b', Version::V4) => attachment(rest),
+            ('b', Version::V3) => attachment(rest.strip_prefix('4').ok_or(PacketError::Base64)?),
+            _ => Err(PacketError::Type(kind)),
+        }
+    }
+
+    /// The packet as the engine reads it, on any transport and in any version.
+    pub(super) fn encode(&self) -> String {
+        match self {
+            Self::Close => "1".to_owned(),
+            Self::Ping => "2".to_owned(),
+            Self::Probe => "2probe".to_owned(),
+            Self::Pong => "3".to_owned(),
+            Self::Message(message) => message.encode(),
+            Self::Upgrade => "5".to_owned(),
+            Self::Noop => "6".to_owned(),
+            Self::Binary(bytes) => format!("b{}", STANDARD.encode(bytes)),
+        }
+    }
+}
+
+fn attachment(text: &str) -> Result<Packet<'_>, PacketError> {
+    let bytes = STANDARD.decode(text).map_err(|_| PacketError::Base64)?;
+    Ok(Packet::Binary(bytes))
+}
+
+impl<'a> Message<'a> {
+    fn parse(text: &'a str, version: Version) -> Result<Self, PacketError> {
+        let mut characters = text.chars();
+        let digit = characters.next().ok_or(PacketError::Empty)?;
+        let (kind, is_binary) = match digit {
+            '0' => (Kind::Connect, false),
+            '1' => (Kind::Disconnect, false),
+            '2' => (Kind::Event, false),
+            '3' => (Kind::Ack, false),
+            '5' => (Kind::Event, true),
+            '6' => (Kind::Ack, true),
+            _ => return Err(PacketError::Type(digit)),
+        };
+        let mut rest = characters.as_str();
+        let mut attachments = 0;
+        if is_binary {
+            let (count, behind) = rest.split_once('-').ok_or(PacketError::Attachments)?;
+            attachments = number(count)
+                .and_then(|count| usize::try_from(count).ok())
+                .filter(|count| *count <= BINARIES_MOST)
+                .ok_or(PacketError::Attachments)?;
+            rest = behind;
+        }
+        let mut namespace = "/";
+        if rest.starts_with('/') {
+            (namespace, rest) = rest.split_once(',').unwrap_or((rest, ""));
+        } else if let Some(behind) = rest.strip_prefix(',') {
+            // That of `/`, which need not be named.
+            rest = behind;
+        }
+        let mut query = None;
+        if version == Version::V3
+            && kind == Kind::Connect
+            && let Some((name, asked)) = namespace.split_once('?')
+        {
+            (namespace, query) = (name, Some(asked));
+        }
+        if namespace.len() > NAMESPACE_MOST || namespace.chars().any(char::is_control) {
+            return Err(PacketError::Namespace);
+        }
+        if version == Version::V3 && kind == Kind::Connect {
+            // A CONNECT has no data there: it is a query with a comma.
+            rest = "";
+        }
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (id, payload) = rest.split_at(digits);
+        let ack = match (id, kind) {
+            ("", Kind::Ack) => return Err(PacketError::Ack),
+            ("", _) => None,
+            (id, Kind::Event | Kind::Ack) => Some(number(id).ok_or(PacketError::Ack)?),
+            (_, Kind::Connect) => return Err(PacketError::ConnectData),
+            (_, Kind::Disconnect) => return Err(PacketError::Trailing(digit)),
+        };
+        check(kind, payload)?;
+        Ok(Self {
+            kind,
+            attachments,
+            namespace,
+            query,
+            ack,
+            payload,
+        })
+    }
+
+    fn encode(&self) -> String {
+        let mut text = String::with_capacity(self.namespace.len() + self.payload.len() + 32);
+        text.push('4');
+        let binary = self.attachments > 0;
+        text.push(match (self.kind, binary) {
+            (Kind::Connect, _) => '0',
+            (Kind::Disconnect, _) => '1',
+            (Kind::Event, false) => '2',
+            (Kind::Ack, false) => '3',
+            (Kind::Event, true) => '5',
+            (Kind::Ack, true) => '6',
+        });
+        if binary {
+            text += &format!("{}-", self.attachments);
+        }
+        if self.namespace != "/" {
+            text += self.namespace;
+            text.push(',');
+        }
+        if let Some(ack) = self.ack {
+            text += &ack.to_string();
+        }
+        text + self.payload
+    }
+}
+
+/// Decimal digits and nothing else, as a number that JavaScript has exactly.
+fn number(digits: &str) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.parse().ok().filter(|_| is_number)?;
+    (number < 1 << 53).then_some(number)
+}
+
+/// Checks the JSON behind a packet's head.
+fn check(kind: Kind, payload: &str) -> Result<(), PacketError> {
+    match kind {
+        Kind::Connect => {
+            let is_object = payload.starts_with('{') && is_json(payload);
+            (payload.is_empty() || is_object)
+                .then_some(())
+                .ok_or(PacketError::ConnectData)
+        }
+        Kind::Disconnect => match payload {
+            "" => Ok(()),
+            _ => Err(PacketError::Trailing('1')),
+        },
+        // Only an array is right, but nobody looks at it.
+        Kind::Ack => (payload.starts_with(['[', '{']) && is_json(payload))
+            .then_some(())
+            .ok_or(PacketError::AckData),
+        Kind::Event => {
+            let parts: Vec<&RawValue> =
+                serde_json::from_str(payload).map_err(|_| PacketError::EventData)?;
+            let name = parts.first().ok_or(PacketError::EventData)?;
+            match serde_json::from_str::<String>(name.get()) {
+                Ok(_) => Ok(()),
+                Err(_) => Err(PacketError::EventData),
+            }
+        }
+    }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+#[cfg(test)]
+#[path = "packet_tests.rs"]
+mod tests;

@@ -1,0 +1,183 @@
+//! A session's WebSocket message by message: each packet is checked before the engine
+//! reads it, a client is not read on before its CONNECT is answered, and its session
+//! learns what has gone out.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::link::Link;
+use super::packet::{Kind, Packet, PacketError};
+use super::payload::namespace_of;
+use crate::net::frame::{Frame, START_MAX, close_frame};
+use crate::net::{Message, MessageRule, Next, ProtocolError, Verdict, Wire};
+
+/// The code of a close frame for what breaks the protocol (RFC 6455, section 7.4.1).
+const PROTOCOL_ERROR: u16 = 1002;
+
+/// A text frame's opcode (RFC 6455, section 5.2).
+const TEXT: u8 = 1;
+
+// A packet's kind and the longest namespace with its comma have to be seen.
+const _: () = assert!(START_MAX > 2 + crate::core::name::NamespaceName::MOST_CHARS);
+
+/// The engine opens a namespace in a task of its own and closes the session on
+/// whatever comes for the namespace before that task is through.
+pub(super) struct PacketRule {
+    link: Arc<Link>,
+    /// To be attached once the client says that it has moved here. The other
+    /// is dropped then, or with the connection.
+    upgrade: Option<(Wire, oneshot::Sender<()>)>,
+    /// It began with polling.
+    has_polled: bool,
+    /// The client has yet to try the WebSocket out: what it sends is not the session's.
+    is_tried: bool,
+    /// The namespace whose CONNECT is not answered yet.
+    connecting: Option<String>,
+    /// The longest message that is read, in bytes.
+    most: usize,
+}
+
+impl PacketRule {
+    /// The rule of a session that is opened by a WebSocket.
+    pub(super) fn opened(link: Arc<Link>, wire: Wire, most: usize) -> Self {
+        link.attach(wire);
+        Self::new(link, None, most)
+    }
+
+    /// The rule of a WebSocket that a polling session may move to; `tried` is
+    /// dropped when it has, or can't any more.
+    pub(super) fn upgrading(
+        link: Arc<Link>,
+        wire: Wire,
+        tried: oneshot::Sender<()>,
+        most: usize,
+    ) -> Self {
+        Self::new(link, Some((wire, tried)), most)
+    }
+
+    fn new(link: Arc<Link>, upgrade: Option<(Wire, oneshot::Sender<()>)>, most: usize) -> Self {
+        Self {
+            link,
+            has_polled: upgrade.is_some(),
+            is_tried: upgrade.is_none(),
+            upgrade,
+            connecting: None,
+            most,
+        }
+    }
+
+    /// The packet for the engine, if it is to have it.
+    fn packet(&mut self, text: &str) -> Result<Option<Message>, PacketError> {
+        let packet = Packet::parse(text, self.link.version)?;
+        match &packet {
+            _ if !self.is_tried && packet != Packet::Probe => return Err(PacketError::NoProbe),
+            Packet::Close | Packet::Ping | Packet::Pong => {}
+            // Nothing comes by polling any more, and the client reads here (Engine.IO
+            // v4, "Upgrade").
+            Packet::Upgrade => match self.upgrade.take() {
+                Some((wire, _tried)) => self.link.attach(wire),
+                None => return Err(PacketError::Type('5')),
+            },
+            Packet::Probe if self.upgrade.is_some() => self.is_tried = true,
+            Packet::Probe => return Err(PacketError::Trailing('2')),
+            // Swift's SDK sends one behind its upgrade, and the engine would close the
+            // session on it.
+            Packet::Noop if self.has_polled => return Ok(None),
+            Packet::Noop => return Err(PacketError::Type('6')),
+            Packet::Binary(_) => return Err(PacketError::Type('b')),
+            Packet::Message(message) => {
+                self.link.receives(&packet)?;
+                match message.kind {
+                    Kind::Connect => {
+                        if !self.link.admits(message) {
+                            return Ok(None);
+                        }
+                        if !self.link.is_open(message.namespace) {
+                            self.connecting = Some(message.namespace.to_owned());
+                        }
+                    }
+                    Kind::Disconnect => self.link.leaves(message.namespace),
+                    Kind::Event | Kind::Ack => {}
+                }
+            }
+        }
+        Ok(Some(Message::Text(packet.encode())))
+    }
+}
+
+impl PacketRule {
+    /// Ends the session; or only the WebSocket, where the client has not moved to it yet
+    /// and may poll on.
+    fn refuse(&self, code: u16, why: &impl Display) {
+        match &self.upgrade {
+            Some((wire, _)) if !self.is_tried => wire.close(close_frame(code, &why.to_string())),
+            _ => self.link.refuse(code, why),
+        }
+    }
+}
+
+impl MessageRule for PacketRule {
+    fn message_most(&self) -> usize {
+        self.most
+    }
+
+    fn inbound(&mut self, message: Message) -> Verdict {
+        // Answered, or waited for long enough.
+        self.connecting = None;
+        let passed = match message {
+            Message::Text(text) => self.packet(&text),
+            Message::Binary(bytes) => {
+                let packet = Packet::Binary(bytes);
+                self.link.receives(&packet).map(|()| match packet {
+                    Packet::Binary(bytes) => Some(Message::Binary(bytes)),
+                    _ => None,
+                })
+            }
+            control @ (Message::Ping(_) | Message::Pong | Message::Close(_)) => Ok(Some(control)),
+        };
+        match passed {
+            Ok(Some(message)) => match self.connecting {
+                Some(_) => Verdict::Pass(message, Next::Wait),
+                None => Verdict::Pass(message, Next::Read),
+            },
+            Ok(None) => Verdict::Skip,
+            Err(error) => {
+                self.refuse(PROTOCOL_ERROR, &error);
+                Verdict::Discard
+            }
+        }
+    }
+
+    fn violated(&mut self, error: &ProtocolError) {
+        match error {
+            ProtocolError::TooBig { start, .. } => self.link.sent_too_much(text(start)),
+            _ => self.refuse(error.close_code(), error),
+        }
+    }
+
+    fn outbound(&mut self, frame: Frame<'_>) -> Next {
+        if frame.header.opcode != TEXT {
+            return Next::Wait;
+        }
+        let start = text(frame.start);
+        self.link.passed(start);
+        let answers = start.starts_with("40") || start.starts_with("44");
+        let expected = self.connecting.as_deref() == Some(namespace_of(start));
+        if !(answers && expected) {
+            return Next::Wait;
+        }
+        self.connecting = None;
+        Next::Read
+    }
+}
+
+/// The start of a payload as text, up to where it may be cut in a character.
+fn text(start: &[u8]) -> &str {
+    match std::str::from_utf8(start) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&start[..error.valid_up_to()])
+            .expect("what is valid up to there is valid"),
+    }
+}

@@ -1,0 +1,268 @@
+//! Assembles the messages that a WebSocket client sends (RFC 6455, section 5) from
+//! bytes that are cut anywhere. Nothing of a client passes that is not a whole and
+//! valid message. Pure: no socket, no meaning of payloads.
+
+use bytes::Bytes;
+
+use super::frame::{CLOSE, CONTINUATION, Follower, Header, START_MAX, Step, header};
+
+/// The longest payload of a control frame (RFC 6455, section 5.5).
+const CONTROL_MAX: u64 = 125;
+
+/// A fragment shorter than this counts as one that carries nothing: its header costs
+/// the server as much as its payload.
+const FRAGMENT_MIN: u64 = 64;
+
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+const PING: u8 = 9;
+const PONG: u8 = 10;
+
+/// A message of a client, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// UTF-8 text.
+    Text(String),
+    /// Bytes.
+    Binary(Vec<u8>),
+    /// A ping with its payload, which the pong repeats.
+    Ping(Bytes),
+    /// A pong.
+    Pong,
+    /// The client closes, with this code if it names one.
+    Close(Option<u16>),
+}
+
+impl Message {
+    /// The message as one frame of a client, with a mask that changes nothing.
+    pub(super) fn frame(&self) -> Bytes {
+        let (opcode, payload): (u8, &[u8]) = match self {
+            Self::Text(text) => (TEXT, text.as_bytes()),
+            Self::Binary(bytes) => (BINARY, bytes),
+            Self::Ping(payload) => (PING, payload),
+            Self::Pong => (PONG, &[]),
+            Self::Close(_) => (CLOSE, &[]),
+        };
+        let mut frame = header(0x80 | opcode, 0x80, payload.len(), 4 + payload.len());
+        frame.extend([0; 4]);
+        frame.extend(payload);
+        frame.into()
+    }
+
+    /// Whether the message gives nobody anything to do.
+    pub(super) fn is_idle(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::Binary(bytes) => bytes.is_empty(),
+            Self::Ping(_) | Self::Pong => true,
+            Self::Close(_) => false,
+        }
+    }
+}
+
+/// Why a client's WebSocket is not read any further.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    /// A reserved bit is set, and no extension was negotiated.
+    #[error("a reserved bit of a frame is set")]
+    ReservedBit,
+    /// There is no such opcode.
+    #[error("a frame has the unknown opcode {0}")]
+    Opcode(u8),
+    /// A client's frames are masked.
+    #[error("a frame is not masked")]
+    NotMasked,
+    /// A control frame is fragmented or too long.
+    #[error("a control frame is fragmented or longer than 125 bytes")]
+    Control,
+    /// The payload of a close frame is one byte, or its code is not for a wire.
+    #[error("a close frame has an invalid code")]
+    CloseCode,
+    /// A continuation frame without a message that it continues.
+    #[error("a continuation frame continues no message")]
+    NothingToContinue,
+    /// A new message in the middle of a fragmented one.
+    #[error("a message begins before the one before it has ended")]
+    Interleaved,
+    /// A text message, or the reason of a close frame, is not UTF-8.
+    #[error("a text is not UTF-8")]
+    NotUtf8,
+    /// The message is longer than is read.
+    #[error("a message can have {most} bytes at most")]
+    TooBig {
+        /// The longest message that is read, in bytes.
+        most: usize,
+        /// The first bytes of the message, at most [`START_MAX`].
+        start: Vec<u8>,
+    },
+}
+
+impl ProtocolError {
+    /// The code of the close frame that answers it (RFC 6455, section 7.4.1).
+    pub fn close_code(&self) -> u16 {
+        match self {
+            Self::ReservedBit
+            | Self::Opcode(_)
+            | Self::NotMasked
+            | Self::Control
+            | Self::CloseCode
+            | Self::NothingToContinue
+            | Self::Interleaved => 1002,
+            Self::NotUtf8 => 1007,
+            Self::TooBig { .. } => 1009,
+        }
+    }
+}
+
+/// What [`Assembler::feed`] came upon.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    /// All bytes were used, and no message is whole.
+    Nothing,
+    /// A frame that is no message and carries next to nothing has ended.
+    Empty,
+    /// A message is whole.
+    Message(Message),
+}
+
+/// Assembles the messages of one client.
+#[derive(Debug, Default)]
+pub(super) struct Assembler {
+    follower: Follower,
+    header: Option<Header>,
+    /// Whether the fragmented message is text; none where there is none.
+    fragmented: Option<bool>,
+    /// The data message, as far as it is here; at most as long as one may be.
+    data: Vec<u8>,
+    /// The control frame, as far as it is here.
+    control: Vec<u8>,
+}
+
+impl Assembler {
+    /// Goes on to the end of a message; returns how many bytes it used.
+    ///
+    /// To be called with what is left until it answers [`Received::Nothing`], and not
+    /// after an error.
+    pub(super) fn feed(
+        &mut self,
+        input: &[u8],
+        most: usize,
+    ) -> (usize, Result<Received, ProtocolError>) {
+        let mut used = 0;
+        loop {
+            let (taken, step) = self.follower.step(&input[used..]);
+            let part = &input[used..used + taken];
+            used += taken;
+            match step {
+                Step::Need => return (used, Ok(Received::Nothing)),
+                Step::Header(header) => {
+                    if let Err(error) = self.begin(header, most, &input[used..]) {
+                        return (used, Err(error));
+                    }
+                }
+                Step::Payload(at) => self.append(at, part),
+                Step::End => match self.end() {
+                    Ok(Received::Nothing) => {}
+                    ended => return (used, ended),
+                },
+            }
+        }
+    }
+
+    /// Checks a header, `rest` of whose frame is here.
+    fn begin(&mut self, header: Header, most: usize, rest: &[u8]) -> Result<(), ProtocolError> {
+        if header.reserved {
+            return Err(ProtocolError::ReservedBit);
+        }
+        if header.mask.is_none() {
+            return Err(ProtocolError::NotMasked);
+        }
+        match (header.opcode, self.fragmented) {
+            (CLOSE | PING | PONG, _) if !header.fin || header.len > CONTROL_MAX => {
+                return Err(ProtocolError::Control);
+            }
+            (CLOSE | PING | PONG, _) => {}
+            (CONTINUATION, None) => return Err(ProtocolError::NothingToContinue),
+            (TEXT | BINARY, Some(_)) => return Err(ProtocolError::Interleaved),
+            (CONTINUATION | TEXT | BINARY, _) => {
+                let whole = header.len.saturating_add(self.data.len() as u64);
+                if whole > most as u64 {
+                    self.header = Some(header);
+                    self.append(0, &rest[..rest.len().min(START_MAX)]);
+                    self.data.truncate(START_MAX);
+                    let start = std::mem::take(&mut self.data);
+                    return Err(ProtocolError::TooBig { most, start });
+                }
+            }
+            (opcode, _) => return Err(ProtocolError::Opcode(opcode)),
+        }
+        self.header = Some(header);
+        Ok(())
+    }
+
+    fn append(&mut self, at: u64, part: &[u8]) {
+        let Some(header) = self.header else { return };
+        let payload = match header.opcode {
+            CLOSE | PING | PONG => &mut self.control,
+            _ => &mut self.data,
+        };
+        let from = payload.len();
+        payload.extend_from_slice(part);
+        header.mask(at, &mut payload[from..]);
+    }
+
+    fn end(&mut self) -> Result<Received, ProtocolError> {
+        let Some(header) = self.header.take() else {
+            return Ok(Received::Nothing);
+        };
+        let message = match header.opcode {
+            PING => Message::Ping(std::mem::take(&mut self.control).into()),
+            PONG => {
+                self.control = Vec::new();
+                Message::Pong
+            }
+            CLOSE => Message::Close(close_code(&std::mem::take(&mut self.control))?),
+            opcode => {
+                let is_text = self.fragmented.unwrap_or(opcode == TEXT);
+                if !header.fin {
+                    self.fragmented = Some(is_text);
+                    return Ok(match header.len < FRAGMENT_MIN {
+                        true => Received::Empty,
+                        false => Received::Nothing,
+                    });
+                }
+                self.fragmented = None;
+                let data = std::mem::take(&mut self.data);
+                match is_text {
+                    true => String::from_utf8(data)
+                        .map(Message::Text)
+                        .map_err(|_| ProtocolError::NotUtf8)?,
+                    false => Message::Binary(data),
+                }
+            }
+        };
+        Ok(Received::Message(message))
+    }
+}
+
+/// The code of a close frame, if its payload names one (RFC 6455, sections 5.5.1
+/// and 7.4).
+fn close_code(payload: &[u8]) -> Result<Option<u16>, ProtocolError> {
+    let Some((code, reason)) = payload.split_first_chunk() else {
+        return match payload {
+            [] => Ok(None),
+            _ => Err(ProtocolError::CloseCode),
+        };
+    };
+    if std::str::from_utf8(reason).is_err() {
+        return Err(ProtocolError::NotUtf8);
+    }
+    match u16::from_be_bytes(*code) {
+        code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => Ok(Some(code)),
+        _ => Err(ProtocolError::CloseCode),
+    }
+}
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;
