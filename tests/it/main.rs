@@ -12,6 +12,7 @@ mod cors;
 mod crowd;
 mod ending;
 mod expiry;
+mod hostile;
 mod http;
 mod layers;
 mod leaving;

@@ -159,7 +159,7 @@ impl Program {
         let said = self.seen.iter().find_map(|line| {
             let (_, rest) = line.split_once(&format!("{what}: "))?;
             let (_, address) = rest.split_once("://")?;
-            address.split('/').next()
+            address.split(['/', '"', ' ']).next()
         });
         said.expect("it does not listen there").parse().unwrap()
     }
@@ -194,6 +194,11 @@ impl Program {
             .unwrap_or_else(|_| panic!("nothing more is said: {:#?}", self.seen));
         self.seen.extend(line.clone());
         line
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
     }
 
     /// Sends a signal by its short name, as in `kill -TERM`.
