@@ -245,11 +245,12 @@ impl Server {
             self.config.stale_after,
         );
         tasks.spawn(programme.clone().run(shutdown.clone()));
+        let access = self.config.private_access();
         let router = metrics::status::router(metrics::status::Sources {
             hub: self.hub.clone(),
             store: self.store.clone(),
             feed: self.feed.clone(),
-            trusted: self.config.trusted_proxies.clone().into(),
+            access: access.clone(),
         });
         let router = router.merge(doors::api::router(doors::api::Api {
             hub: self.hub.clone(),
@@ -257,7 +258,7 @@ impl Server {
             station,
             tracks: programme.publish(),
             readers: Arc::new(Semaphore::new(doors::api::READERS)),
-            trusted: self.config.trusted_proxies.clone().into(),
+            access: (!self.config.require_token).then_some(access),
         }));
         let router = router
             .merge(doors::websocket::router(self.hub.clone()))

@@ -60,6 +60,24 @@ fn defaults() {
     assert!(config.namespaces.is_none() && config.warnings.is_empty());
 }
 
+/// Nothing is open to private addresses then, and where that needs a key it is said.
+#[test]
+fn with_require_token_the_ports_of_backends_need_keys() {
+    let key = "0123456789abcdef";
+    let hook = ["--target-address", "http://localhost:5/x"];
+    for (options, missing) in [
+        (&["--push"][..], Some("--require-token needs --push-key")),
+        (&["--push", "--push-key", key], None),
+        (&hook, Some("--require-token needs --webhook-key")),
+        (&[hook[0], hook[1], "--webhook-key", key], None),
+        (&[], None),
+    ] {
+        let loaded = load(&[options, &["--require-token"]].concat(), &[]);
+        let said = loaded.map_err(|error| error.to_string()).err();
+        assert_eq!(said.as_deref(), missing, "{options:?}");
+    }
+}
+
 #[test]
 fn a_flag_wins_over_the_environment_over_the_file_over_the_default() {
     let file = file("port = 1\nhttps = true\nzetta-allow = [\"10.0.0.0/8\", \"::1\"]");
@@ -122,6 +140,8 @@ fn every_option_can_be_set_everywhere() {
         ("redis-ca", "ca.pem", "\"ca.pem\""),
         ("zetta-listen", "off", "\"off\""),
         ("zetta-allow", "10.0.0.0/8", "[\"10.0.0.0/8\"]"),
+        ("host-name", "a.example", "[\"a.example\"]"),
+        ("require-token", "true", "true"),
         ("timezone", "UTC", "\"UTC\""),
         ("station-text", "Hi", "\"Hi\""),
         ("namespaces", "n", "\"n\""),

@@ -6,6 +6,7 @@
 //! by which a door cuts the connection or sets a [`FrameRule`] on it.
 
 mod accept;
+pub mod access;
 mod backlog;
 mod certificate;
 mod connection;
