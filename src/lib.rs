@@ -24,9 +24,11 @@ mod ports;
 pub mod problem;
 pub mod redis;
 pub mod report;
+pub mod signals;
 pub mod simulate;
 mod stopping;
 pub mod store;
+pub mod watchdog;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
