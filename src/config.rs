@@ -3,6 +3,7 @@
 
 mod clash;
 mod command;
+mod exposed;
 mod layers;
 mod log;
 mod number;

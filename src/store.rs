@@ -10,6 +10,7 @@ mod given;
 mod lock;
 mod pending;
 mod plays;
+mod private;
 mod rooms;
 mod schema;
 mod writer;

@@ -9,6 +9,8 @@ mod webhook;
 
 use super::*;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use tracing::level_filters::LevelFilter;
 
@@ -32,11 +34,16 @@ fn file(text: &str) -> File {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("roomcast.toml");
     fs::write(&path, text).unwrap();
+    set_mode(&path, 0o600);
     let path = path.to_str().unwrap().to_owned();
     File {
         _folder: folder,
         path,
     }
+}
+
+fn set_mode(file: &Path, mode: u32) {
+    fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 #[test]
