@@ -139,7 +139,6 @@ fn script(tag: &str, request: &HeaderMap) -> Response {
     let head = [
         (header::ETAG, tag),
         (header::CACHE_CONTROL, "no-cache"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
     ];
     if is_known(request, tag) {
