@@ -37,6 +37,10 @@ use written::Tried;
 /// takes a second.
 const HANGS_AFTER: Duration = Duration::from_secs(5);
 
+/// The most descriptors: the lock, the note, and SQLite's three files for the writer,
+/// for readers and for the start.
+pub const DESCRIPTORS: usize = 2 + 3 * 3;
+
 /// Why a folder can't be the store's. A disk that refuses is no reason.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -31,6 +31,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 pub use self::backend::Settings;
+use self::backend::{DELIVERIES_MOST, QUESTIONS_MOST};
 pub use self::client::{CaError, check_ca};
 use self::connection::{Peer, Turned};
 use self::connections::{Connections, Id};
@@ -46,6 +47,9 @@ use crate::net::access::PrivateAccess;
 /// How many clients wait for the backend's answer at once: at a silent backend each
 /// costs a few KiB for as long as that may take.
 const ASKED_MOST: usize = 4096;
+
+/// The most descriptors: calls of each kind, and connections that wait for the next.
+pub const DESCRIPTORS: usize = QUESTIONS_MOST + DELIVERIES_MOST + backend::IDLE_MOST;
 
 /// How long a stop waits for the backend at least: those who were cut at the end of
 /// its limit are told of by a call that begins only then.

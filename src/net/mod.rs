@@ -33,7 +33,7 @@ mod wire;
 pub use accept::serve;
 pub use connections::Connections;
 pub use gate::{FrameRule, Next};
-pub use limits::{Limits, raise_descriptors};
+pub use limits::{LISTENER_DESCRIPTORS, Limits, raise_descriptors};
 pub use listen::{BindError, bind};
 pub use request::{ConnectionHandle, PeerAddr, asks_for_websocket};
 pub use socket::{Kill, TooLate};
