@@ -183,7 +183,14 @@ fn what_others_can_read_is_warned_of() {
     let secrets = file("push = true\npush-key = \"0123456789abcdef\"");
     let password = file("redis = \"redis://a:hunter2@a.example\"");
     let plain = file("port = 3");
-    let cases: &[(&Path, &[&str], &[(&str, &str)], Option<&str>)] = &[
+    // The file, the options and variables that name it, and what the warning names.
+    type Case<'a> = (
+        &'a Path,
+        &'a [&'a str],
+        &'a [(&'a str, &'a str)],
+        Option<&'a str>,
+    );
+    let cases: &[Case<'_>] = &[
         (
             &secret,
             &[],
