@@ -65,11 +65,15 @@ fn is_ignorable(c: char) -> bool {
 
 /// The first of some names that a text looks like, in whatever case, form and script
 /// (Unicode Technical Standard #39, section 4).
-pub(super) fn look_alike<'a>(
-    text: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let seen = text.chars().filter(|c| !is_ignorable(*c)).nfkc();
+pub(super) fn look_alike<'a, const N: usize>(text: &str, names: [&'a str; N]) -> Option<&'a str> {
+    let shown = || text.trim().chars().filter(|c| !is_ignorable(*c));
+    // What is longer is like none, since no character is like a part of another one:
+    // peers are named with each signal, and that has to cost nothing.
+    let longest = names.iter().map(|name| name.len()).max()?;
+    if shown().nth(longest).is_some() {
+        return None;
+    }
+    let seen = shown().nfkc();
     let seen: String = seen.collect();
     let seen = seen.trim();
     // In either case, since a small letter may be like none where the big one is.
