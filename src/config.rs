@@ -3,6 +3,7 @@
 
 mod clash;
 mod command;
+mod exposed;
 mod layers;
 mod log;
 mod number;
@@ -31,6 +32,7 @@ use ipnet::IpNet;
 
 use crate::core::name::NamespaceName;
 use crate::core::token::Token;
+use crate::net::access::PrivateAccess;
 use crate::net::origin::WebOrigins;
 use crate::problem::{Fault, Origin, Problem, Problems};
 use crate::simulate;
@@ -43,6 +45,9 @@ pub use tls::Tls;
 pub use tokens::variable as token_variable;
 pub use value::private_networks;
 pub use webhook::Webhook;
+
+/// The option that closes what is open to private addresses without a token.
+const REQUIRE_TOKEN: &str = "require-token";
 
 /// What the process is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +104,10 @@ pub struct Config {
     pub max_connections: usize,
     /// Whose forwarding headers count.
     pub trusted_proxies: Vec<IpNet>,
+    /// Host names under which what is for private addresses answers.
+    pub host_names: Vec<String>,
+    /// Whether publishing needs a token also from private addresses.
+    pub require_token: bool,
     /// The web pages that may use the main port.
     pub cors_origins: WebOrigins,
     /// What backends publish with, by namespace.
@@ -187,6 +196,8 @@ impl Config {
             stale_after: layers.required("stale-after", number::span),
             max_connections: layers.required("max-connections", number::connections),
             trusted_proxies: layers.list("trusted-proxy", value::networks),
+            host_names: layers.list("host-name", value::host_name),
+            require_token: layers.required(REQUIRE_TOKEN, value::boolean),
             cors_origins: layers
                 .list("cors-origin", value::web_origins)
                 .into_iter()
@@ -195,11 +206,33 @@ impl Config {
             warnings: Vec::new(),
         };
         clash::check(&config, &mut layers);
+        config.check_keys(&mut layers);
         let (problems, warnings) = layers.finish();
         if problems.is_empty() {
             Ok(Self { warnings, ..config })
         } else {
             Err(Problems(problems).into())
+        }
+    }
+}
+
+impl Config {
+    /// The requests that have access without a token.
+    pub fn private_access(&self) -> PrivateAccess {
+        PrivateAccess::new(&self.trusted_proxies, &self.host_names)
+    }
+
+    /// Notes each port that would be open to private addresses without a key.
+    fn check_keys(&self, layers: &mut Layers) {
+        let push = self.push.as_ref().map(|push| (&push.key, "push-key"));
+        let webhook = self.webhook.as_ref().map(|hook| (&hook.key, "webhook-key"));
+        for (key, name) in push.into_iter().chain(webhook) {
+            // One that is wrong was meant to be one, and is noted already.
+            if self.require_token && key.is_none() && layers.origin(name) == Origin::Default {
+                let why = format!("--{REQUIRE_TOKEN} needs --{name}");
+                let origin = layers.origin(REQUIRE_TOKEN);
+                layers.note(origin, Fault::WrongOption(why));
+            }
         }
     }
 }

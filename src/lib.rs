@@ -26,9 +26,11 @@ mod ports;
 pub mod problem;
 pub mod redis;
 pub mod report;
+pub mod signals;
 pub mod simulate;
 mod stopping;
 pub mod store;
+pub mod watchdog;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -95,13 +97,28 @@ fn check_redis(config: &Config) -> anyhow::Result<()> {
         .context("--redis-ca")
 }
 
+/// The descriptors of everything that is on, but clients' connections.
+fn descriptors(config: &Config) -> usize {
+    let is_on = |is_on: bool, descriptors: usize| if is_on { descriptors } else { 0 };
+    let listeners = 1
+        + is_on(config.gateway_listen.is_some(), 1)
+        + is_on(config.push.is_some(), 2)
+        + is_on(config.webhook.is_some(), 2);
+    listeners * net::LISTENER_DESCRIPTORS
+        + is_on(config.zetta_listen.is_some(), zetta::DESCRIPTORS)
+        + is_on(config.webhook.is_some(), doors::webhook::DESCRIPTORS)
+        + is_on(config.redis.is_some(), redis::DESCRIPTORS)
+        + store::DESCRIPTORS
+}
+
 impl Server {
     /// Loads the namespaces and the certificate, opens the ports, and the state.
     ///
     /// # Errors
     /// Something can't be loaded or opened; the text says what and where.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
-        let connections_most = opening::connections_most(config.max_connections);
+        let beside = descriptors(&config);
+        let connections_most = opening::connections_most(config.max_connections, beside);
         check_redis(&config)?;
         let mut namespaces = opening::namespaces(&config)?;
         if let Some(webhook) = &config.webhook {
@@ -247,11 +264,12 @@ impl Server {
             self.config.stale_after,
         );
         tasks.spawn(programme.clone().run(shutdown.clone()));
+        let access = self.config.private_access();
         let router = metrics::status::router(metrics::status::Sources {
             hub: self.hub.clone(),
             store: self.store.clone(),
             feed: self.feed.clone(),
-            trusted: self.config.trusted_proxies.clone().into(),
+            access: access.clone(),
         });
         let router = router.merge(doors::api::router(doors::api::Api {
             hub: self.hub.clone(),
@@ -259,7 +277,7 @@ impl Server {
             station,
             tracks: programme.publish(),
             readers: Arc::new(Semaphore::new(doors::api::READERS)),
-            trusted: self.config.trusted_proxies.clone().into(),
+            access: (!self.config.require_token).then_some(access),
         }));
         let router = router
             .merge(doors::websocket::router(self.hub.clone()))
@@ -340,5 +358,34 @@ impl Server {
             writing.close().await;
         }
         stopped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_kept_for_everything_that_is_on() {
+        let of = |options: &[&str]| {
+            let arguments = [&["server"], options].concat();
+            let config = Config::load(arguments.into_iter().map(Into::into), None);
+            descriptors(&config.unwrap())
+        };
+        let least = of(&["--zetta-listen", "off"]);
+        let port = net::LISTENER_DESCRIPTORS;
+        for (options, more) in [
+            (&[][..], zetta::DESCRIPTORS),
+            (&["--zetta-listen", "off", "--gateway-listen", "1"], port),
+            (&["--zetta-listen", "off", "--push"], 2 * port),
+            (
+                &["--zetta-listen=off", "--target-address=http://a.example/"],
+                // Questions, messages, and connections that wait for the next.
+                2 * port + 64 + 256 + 256,
+            ),
+            (&["--zetta-listen=off", "--redis=a"], redis::DESCRIPTORS),
+        ] {
+            assert_eq!(of(options), least + more, "{options:?}");
+        }
     }
 }

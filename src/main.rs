@@ -9,10 +9,14 @@ use std::sync::Arc;
 use roomcast::config::{Action, Config, ConfigError, Report, Tls};
 use roomcast::net::tls;
 use roomcast::report::ReportError;
+use roomcast::signals::Signals;
 use roomcast::simulate::{self, News};
+use roomcast::watchdog::Watchdog;
 use roomcast::{Server, healthcheck, logging, metrics};
+use tokio::runtime::Handle;
 use tokio::signal::ctrl_c;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Level, enabled, error, info, warn};
@@ -104,20 +108,35 @@ async fn run(config: Config) -> anyhow::Result<()> {
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    let signals = Signals::new()?;
+    let _watchdog = Watchdog::start(&Handle::current())?;
+    let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
+    Signals::new()?.follow(stop.clone(), reload.clone())?;
     metrics::install();
     let server = Server::bind(config).await?;
     for (what, text) in server.summary() {
         info!("{what}: {text}");
     }
-    let stop = CancellationToken::new();
     // They end with this function.
     let mut beside = JoinSet::new();
-    beside.spawn(signals.follow(stop.clone(), server.tls()));
+    beside.spawn(reload_certificate(reload, server.tls()));
     beside.spawn(metrics::upkeep(stop.clone()));
     let stopped = server.serve(stop).await;
     info!(cut = stopped.cut, "stopped");
     Ok(())
+}
+
+/// Reads the certificate again at each SIGHUP.
+async fn reload_certificate(reload: Arc<Notify>, tls: Option<tls::Acceptor>) {
+    loop {
+        reload.notified().await;
+        match &tls {
+            Some(tls) => {
+                info!("SIGHUP: reading the certificate again");
+                tls.reload_and_log().await;
+            }
+            None => info!("SIGHUP: nothing to read again without HTTPS"),
+        }
+    }
 }
 
 /// Plays until it is over, somebody ends it, or nobody reads it any more.
@@ -144,48 +163,4 @@ async fn simulate(options: &simulate::Options) -> anyhow::Result<()> {
         _ = terminate.recv() => {}
     }
     Ok(())
-}
-
-/// The signals that the server follows.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    reload: Signal,
-}
-
-impl Signals {
-    /// Listens to the signals from now on, so that none ends the program by itself.
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            reload: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Cancels `stop` at the first SIGTERM or SIGINT and exits at the second.
-    async fn follow(mut self, stop: CancellationToken, tls: Option<tls::Acceptor>) {
-        loop {
-            let name = tokio::select! {
-                _ = self.terminate.recv() => "SIGTERM",
-                _ = self.interrupt.recv() => "SIGINT",
-                _ = self.reload.recv() => {
-                    match &tls {
-                        Some(tls) => {
-                            info!("SIGHUP: reading the certificate again");
-                            tls.reload_and_log().await;
-                        }
-                        None => info!("SIGHUP: nothing to read again without HTTPS"),
-                    }
-                    continue;
-                }
-            };
-            if stop.is_cancelled() {
-                warn!("{name} while stopping: exiting at once");
-                std::process::exit(FAILED.into());
-            }
-            info!("{name}: stopping; once more exits at once");
-            stop.cancel();
-        }
-    }
 }

@@ -143,6 +143,11 @@ const GAUGES: &[Described] = &[
 
 const COUNTERS: &[Described] = &[
     (
+        "roomcast_runtime_stalls_total",
+        Unit::Count,
+        "Times that the runtime hung for five seconds or longer",
+    ),
+    (
         "roomcast_accept_errors_total",
         Unit::Count,
         "Connections that could not be accepted",

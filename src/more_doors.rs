@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
+use http::Uri;
 use tokio::net::TcpListener;
 
 use crate::config::Config;
@@ -24,6 +25,7 @@ pub(crate) fn routers(
     webhook: Option<&Arc<Webhook>>,
 ) -> Vec<(TcpListener, Router)> {
     let mut routers = Vec::new();
+    let access = config.private_access();
     if let Some(listener) = ports.gateway {
         routers.push((listener, websocket::gateway(hub.clone())));
     }
@@ -35,7 +37,7 @@ pub(crate) fn routers(
         let publishers = push::publishers(push::Publishers {
             channels: channels.clone(),
             store,
-            trusted: config.trusted_proxies.into(),
+            access,
             key: settings.key,
             rate: settings.rate,
         });
@@ -78,8 +80,18 @@ pub(crate) fn webhook(
         local_address,
         message_most: settings.message_most,
         key: settings.key.clone(),
-        trusted: config.trusted_proxies.clone().into(),
+        access: match settings.local_address.as_deref().and_then(host_of) {
+            // The operator has the backend use this name.
+            Some(host) => config.private_access().also(&host),
+            None => config.private_access(),
+        },
     };
     let door = Webhook::new(needs).context("--target-ca")?;
     Ok(Some(door))
+}
+
+/// The host of a URL.
+fn host_of(url: &str) -> Option<String> {
+    let url: Uri = url.parse().ok()?;
+    url.host().map(str::to_owned)
 }

@@ -22,10 +22,10 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<String> {
     Ok(config.summary(&namespaces))
 }
 
-/// How many connections there can be: as many as were asked for, or as the
-/// limit of open files allows, so that descriptors are left for the feed.
-pub(crate) fn connections_most(asked: usize) -> usize {
-    let good_for = match net::raise_descriptors(asked) {
+/// How many connections there can be: as many as were asked for, or as the limit of
+/// open files allows, so that descriptors are left for what else there is.
+pub(crate) fn connections_most(asked: usize, beside: usize) -> usize {
+    let good_for = match net::raise_descriptors(asked, beside) {
         Ok(good_for) => usize::try_from(good_for).unwrap_or(asked),
         Err(error) => {
             warn!(%error, "the limit of open files is not known");
@@ -36,6 +36,7 @@ pub(crate) fn connections_most(asked: usize) -> usize {
         warn!(
             good_for,
             asked,
+            beside,
             "the limit of open files allows far fewer connections than --max-connections; \
              raise it (ulimit -n, or LimitNOFILE= of systemd)"
         );

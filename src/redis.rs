@@ -42,6 +42,10 @@ use crate::core::token::TokenHash;
 use job::Job;
 use node::Running;
 
+/// The most descriptors: in a cluster one to each master and one for its channels, of as
+/// many as are usual, and as many again while it connects anew.
+pub const DESCRIPTORS: usize = 64;
+
 /// How much the hub may want done that is not done yet: beyond it publishers and who
 /// joins are told `busy`. Twice what a node's clients send at once when all of them come
 /// back.

@@ -64,7 +64,9 @@ fn line(item: &Item, station: &Station) -> String {
         "" => String::new(),
         album => format!(" ({album})"),
     };
-    format!("{start}  {length:>6}  {artist}{}{album}", item.title)
+    let line = format!("{start}  {length:>6}  {artist}{}{album}", item.title);
+    // A terminal would obey some of these, and titles come from anybody who publishes.
+    line.replace(char::is_control, " ")
 }
 
 #[cfg(test)]
@@ -89,6 +91,15 @@ mod tests {
         assert_eq!(
             line(&song, &station),
             "2024-07-09 16:00:35    4:15  Been Stellar: Pumpkin (Scream)"
+        );
+        let bell = Item {
+            title: "\u{1b}[2J\u{7}".into(),
+            artist: "a\nb".into(),
+            ..song.clone()
+        };
+        assert_eq!(
+            line(&bell, &station),
+            "2024-07-09 16:00:35    4:15  a b:  [2J  (Scream)"
         );
         let link = Item {
             kind: "LINK".into(),

@@ -10,6 +10,7 @@ mod given;
 mod lock;
 mod pending;
 mod plays;
+mod private;
 mod rooms;
 mod schema;
 mod writer;
@@ -35,6 +36,10 @@ use written::Tried;
 /// A writing that takes longer hangs, as one over a network does: a slow card
 /// takes a second.
 const HANGS_AFTER: Duration = Duration::from_secs(5);
+
+/// The most descriptors: the lock, the note, and SQLite's three files for the writer,
+/// for readers and for the start.
+pub const DESCRIPTORS: usize = 2 + 3 * 3;
 
 /// Why a folder can't be the store's. A disk that refuses is no reason.
 #[derive(Debug, thiserror::Error)]

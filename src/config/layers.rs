@@ -11,6 +11,7 @@ use clap::parser::ValueSource;
 
 use super::opt::{Opt, PREFIX};
 use super::options::{self, CONFIG, OPTIONS};
+use super::url;
 use crate::document::{Item, Table};
 use crate::problem::{Fault, Origin, Problem};
 
@@ -236,6 +237,14 @@ impl Layers {
             }
         }
         self.problems.extend(table.finish());
+        let options = OPTIONS.iter().filter(|option| option.may_be_filed());
+        let mut values = options.filter_map(|option| Some((option, self.keys.get(option.name)?)));
+        let holds_secret = values.any(|(option, items)| {
+            option.is_secret() || items.iter().any(|item| url::has_password(&item.text))
+        });
+        if holds_secret {
+            self.warn_of_exposed(&file, Path::new(&file));
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::opt::{Kind, Opt};
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 42] = [
+pub(super) const OPTIONS: [Opt; 44] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -269,9 +269,23 @@ pub(super) const OPTIONS: [Opt; 42] = [
         "trusted-proxy",
         Kind::List,
         "CIDR",
-        "A proxy whose X-Forwarded-For counts, or `private`; repeatable, in the \
-         environment with commas between",
+        "A proxy whose X-Forwarded-For or Forwarded counts, or `private`; repeatable, in \
+         the environment with commas between",
     ),
+    Opt::new(
+        "host-name",
+        Kind::List,
+        "NAME",
+        "A public name of this server under which /metrics and what else is for private \
+         addresses answers them; repeatable, in the environment with commas between",
+    ),
+    Opt::new(
+        "require-token",
+        Kind::Switch,
+        "BOOL",
+        "Publishing needs a token also from private addresses",
+    )
+    .or("false"),
     Opt::new(
         "cors-origin",
         Kind::List,

@@ -55,13 +55,23 @@ impl Layers {
                 Found::new()
             }
             (Some((Origin::Variable(name), value)), _) => match text(&name, value.as_ref()) {
-                Ok(text) => vec![(Origin::Variable(name), text)],
+                Ok(text) => {
+                    self.warn_of_file(&name, value.as_ref());
+                    vec![(Origin::Variable(name), text)]
+                }
                 Err(why) => {
                     self.note(Origin::Variable(name), Fault::WrongOption(why));
                     Found::new()
                 }
             },
             (first, _) => first.into_iter().collect(),
+        }
+    }
+
+    /// Warns if a variable names a file that other users can read.
+    pub(super) fn warn_of_file(&mut self, name: &str, value: &OsStr) {
+        if name.ends_with(FILE) {
+            self.warn_of_exposed(name, value.as_ref());
         }
     }
 

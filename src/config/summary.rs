@@ -33,6 +33,11 @@ impl Config {
             proxies => joined(proxies),
         };
 
+        let publishing = match self.require_token {
+            true => "needs a token",
+            false => "needs a token, but for /bus-message from private addresses",
+        };
+
         let mut lines = vec![(
             "clients",
             format!(
@@ -68,6 +73,7 @@ impl Config {
                 ),
             ),
             ("proxies", proxies),
+            ("publishing", publishing.to_owned()),
             ("web pages", self.cors_origins.to_string()),
             ("log", of_log(self.log)),
         ]);

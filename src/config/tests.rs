@@ -9,6 +9,8 @@ mod webhook;
 
 use super::*;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use tracing::level_filters::LevelFilter;
 
@@ -32,11 +34,16 @@ fn file(text: &str) -> File {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("roomcast.toml");
     fs::write(&path, text).unwrap();
+    set_mode(&path, 0o600);
     let path = path.to_str().unwrap().to_owned();
     File {
         _folder: folder,
         path,
     }
+}
+
+fn set_mode(file: &Path, mode: u32) {
+    fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 #[test]
@@ -58,6 +65,24 @@ fn defaults() {
     assert_eq!(config.cors_origins, WebOrigins::Any);
     assert!(config.trusted_proxies.is_empty());
     assert!(config.namespaces.is_none() && config.warnings.is_empty());
+}
+
+/// Nothing is open to private addresses then, and where that needs a key it is said.
+#[test]
+fn with_require_token_the_ports_of_backends_need_keys() {
+    let key = "0123456789abcdef";
+    let hook = ["--target-address", "http://localhost:5/x"];
+    for (options, missing) in [
+        (&["--push"][..], Some("--require-token needs --push-key")),
+        (&["--push", "--push-key", key], None),
+        (&hook, Some("--require-token needs --webhook-key")),
+        (&[hook[0], hook[1], "--webhook-key", key], None),
+        (&[], None),
+    ] {
+        let loaded = load(&[options, &["--require-token"]].concat(), &[]);
+        let said = loaded.map_err(|error| error.to_string()).err();
+        assert_eq!(said.as_deref(), missing, "{options:?}");
+    }
 }
 
 #[test]
@@ -122,6 +147,8 @@ fn every_option_can_be_set_everywhere() {
         ("redis-ca", "ca.pem", "\"ca.pem\""),
         ("zetta-listen", "off", "\"off\""),
         ("zetta-allow", "10.0.0.0/8", "[\"10.0.0.0/8\"]"),
+        ("host-name", "a.example", "[\"a.example\"]"),
+        ("require-token", "true", "true"),
         ("timezone", "UTC", "\"UTC\""),
         ("station-text", "Hi", "\"Hi\""),
         ("namespaces", "n", "\"n\""),

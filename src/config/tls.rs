@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::layers::Layers;
 use super::value;
+use crate::net::tls::KEY_FILE;
 use crate::problem::{Fault, Origin};
 
 /// Whether the main port speaks TLS, and with which certificate.
@@ -50,6 +51,8 @@ pub(super) fn read(layers: &mut Layers) -> Tls {
     let folder = layers.required("certs", value::path);
     let cert = layers.optional("cert", value::path);
     let key = layers.optional("key", value::path);
+    let made = folder.join(KEY_FILE);
+    layers.warn_of_exposed("the private key of TLS", key.as_ref().unwrap_or(&made));
     let refused = layers.origin("https") != Origin::Default && !https;
     match (cert, key) {
         (Some(_), Some(_)) if refused => {

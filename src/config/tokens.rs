@@ -32,10 +32,11 @@ impl Layers {
         let found: Vec<_> = self
             .environment()
             .filter(|(name, _)| is_one(name))
-            .map(|(name, value)| (name.to_owned(), read(name, value)))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        for (name, read) in found {
-            match read {
+        for (name, value) in found {
+            self.warn_of_file(&name, &value);
+            match read(&name, &value) {
                 Ok((namespace, token)) => {
                     if let Some(one) = named.get(&namespace) {
                         self.set_twice(&format!("the token of {namespace}"), one, name);

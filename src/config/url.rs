@@ -63,6 +63,15 @@ pub(super) fn port(uri: &Uri) -> u16 {
     uri.port_u16().unwrap_or(default)
 }
 
+/// Whether a URL has a password before its host.
+pub(super) fn has_password(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    authority
+        .rsplit_once('@')
+        .is_some_and(|(user, _)| user.contains(':'))
+}
+
 /// The URL without its query, which may hold a token.
 pub(super) fn shown(uri: &Uri) -> String {
     let text = uri.to_string();

@@ -109,6 +109,16 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     }
 }
 
+pub(super) fn host_name(text: &str) -> Result<Vec<String>, String> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    match !text.is_empty() && text.bytes().all(allowed) {
+        true => Ok(vec![text.to_ascii_lowercase()]),
+        false => Err(format!(
+            "`{text}` is no host name, as radio.example is: without scheme, port and path"
+        )),
+    }
+}
+
 pub(super) fn web_origins(text: &str) -> Result<Vec<WebOrigins>, String> {
     match text.parse() {
         Ok(origins) => Ok(vec![origins]),
@@ -187,6 +197,14 @@ mod tests {
             assert!(networks(text).is_err(), "{text:?} was taken");
         }
         assert_eq!(networks("private").unwrap().len(), PRIVATE.len());
+    }
+
+    #[test]
+    fn host_names() {
+        assert_eq!(host_name("Radio.Example"), Ok(vec!["radio.example".into()]));
+        for text in ["", "https://a.example", "a.example:80", "a/b", "*.a", "é"] {
+            assert!(host_name(text).is_err(), "{text:?} was taken");
+        }
     }
 
     #[test]

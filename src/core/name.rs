@@ -1,6 +1,8 @@
 //! The names of namespaces, rooms and clients, checked where they come in.
 //! Knows no protocol and no rule of a single namespace, only what a name is.
 
+mod characters;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
@@ -26,7 +28,8 @@ pub enum NameError {
         /// The longest there is, in characters.
         most: usize,
     },
-    /// It holds a control character, or one that turns the text around it.
+    /// It holds a control character, an invisible one, or one that turns the text around
+    /// it.
     #[error("{what} holds the character U+{code:04X}, which is not for names", code = u32::from(*.found))]
     Unprintable {
         /// Which kind of name.
@@ -93,7 +96,7 @@ impl RoomName {
     /// Takes 1 to 128 characters, not only blanks and none that can't be shown.
     ///
     /// # Errors
-    /// The text is empty, too long or holds a control character.
+    /// The text is empty, too long or holds a control character or an invisible one.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         check("the name of the room", text, Self::MOST_CHARS)?;
         Ok(Self(text.into()))
@@ -119,34 +122,28 @@ impl Nickname {
     /// Takes 1 to 64 characters, and drops the blanks around them.
     ///
     /// # Errors
-    /// The text is empty, too long, holds a control character, or is a name of
-    /// the server's own, in whatever case and with whatever invisible characters.
+    /// The text is empty, too long, holds a control character or an invisible one, or
+    /// looks like a name of the server's own.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let text = text.trim();
         check("the nickname", text, Self::MOST_CHARS)?;
-        let seen: String = text.chars().filter(|c| !is_invisible(*c)).collect();
-        let seen = seen.trim();
-        if seen.is_empty() {
-            return Err(NameError::Empty {
-                what: "the nickname",
-            });
-        }
-        for own in [Self::FEED, Self::HTTP] {
-            if seen.eq_ignore_ascii_case(own) {
-                return Err(NameError::Reserved(own.to_owned()));
-            }
+        if let Some(own) = characters::look_alike(text, [Self::FEED, Self::HTTP]) {
+            return Err(NameError::Reserved(own.to_owned()));
         }
         Ok(Self(text.into()))
     }
 
-    /// Takes a name back from where one was written down: also the server's own.
+    /// Takes a name back from where one was written down: also the server's own, and
+    /// one that would be refused today.
     ///
     /// # Errors
-    /// The text is no nickname.
+    /// The text is empty or too long.
     pub fn stored(text: &str) -> Result<Self, NameError> {
-        match text {
-            Self::FEED | Self::HTTP => Ok(Self(text.into())),
-            _ => Self::parse(text),
+        let what = "the nickname";
+        check_length(what, text, Self::MOST_CHARS)?;
+        match text.is_empty() {
+            true => Err(NameError::Empty { what }),
+            false => Ok(Self(text.into())),
         }
     }
 
@@ -219,7 +216,7 @@ fn check(what: &'static str, text: &str, most: usize) -> Result<(), NameError> {
     if text.trim().is_empty() {
         return Err(NameError::Empty { what });
     }
-    match text.chars().find(|c| is_unprintable(*c)) {
+    match characters::unprintable(text) {
         Some(found) => Err(NameError::Unprintable { what, found }),
         None => Ok(()),
     }
@@ -230,19 +227,6 @@ fn check_length(what: &'static str, text: &str, most: usize) -> Result<(), NameE
         return Err(NameError::TooLong { what, most });
     }
     Ok(())
-}
-
-/// Control characters, line separators, and those that turn text around
-/// (a name with one of these would garble the names beside it).
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Characters that leave no mark; emoji are joined with some of them, so a
-/// name may hold them, but may not differ from the server's by them alone.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{AD}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2060}'..='\u{2065}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}')
 }
 
 #[cfg(test)]
@@ -276,7 +260,13 @@ mod tests {
             "now-playing",
             " a ",
             "Ä/ö?",
+            // With what joins, colours and varies emoji, and joins letters in Persian.
             "👩‍🚀",
+            "❤️",
+            "👨🏽‍❤️‍👨🏻",
+            "1️⃣",
+            "🏴󠁧󠁢󠁥󠁮󠁧󠁿",
+            "می‌خواهم",
             &"é".repeat(RoomName::MOST_CHARS),
         ] {
             assert_eq!(RoomName::parse(good).unwrap().as_str(), good);
@@ -295,6 +285,30 @@ mod tests {
             (
                 "a\u{202E}b",
                 "the name of the room holds the character U+202E, which is not for names",
+            ),
+            (
+                "a\u{200D}b",
+                "the name of the room holds the character U+200D, which is not for names",
+            ),
+            (
+                "a\u{FE0F}",
+                "the name of the room holds the character U+FE0F, which is not for names",
+            ),
+            (
+                "é\u{200D}",
+                "the name of the room holds the character U+200D, which is not for names",
+            ),
+            (
+                "é\u{200D}\u{200D}é",
+                "the name of the room holds the character U+200D, which is not for names",
+            ),
+            (
+                "a\u{E0061}",
+                "the name of the room holds the character U+E0061, which is not for names",
+            ),
+            (
+                "\u{3164}",
+                "the name of the room holds the character U+3164, which is not for names",
             ),
             (
                 &"x".repeat(RoomName::MOST_CHARS + 1),
@@ -318,15 +332,27 @@ mod tests {
             " Zetta ",
             "post",
             "POST",
-            "ze\u{200B}tta",
-            "POST\u{FEFF}",
+            // Full width, mathematical letters, a circle around each.
+            "ｐｏｓｔ",
+            "ＺｅＴＴａ",
+            "𝐏𝐎𝐒𝐓",
+            "𝔷𝔢𝔱𝔱𝔞",
+            "ⓩⓔⓣⓣⓐ",
+            // Cyrillic and Greek letters, some or all.
+            "РОЅТ",
+            "роst",
+            "zеttа",
+            "ΖΕΤΤΑ",
+            "zeττa",
+            // Letters with a stroke through them are others, digits are not.
+            "P0ST",
         ] {
             assert!(
                 matches!(Nickname::parse(bad), Err(NameError::Reserved(_))),
                 "{bad:?}"
             );
         }
-        for good in ["zetta2", "poster", "Anna"] {
+        for good in ["zetta2", "poster", "Anna", "Почта", "Ζήτα", "Zëtta"] {
             assert!(Nickname::parse(good).is_ok(), "{good:?}");
         }
         assert_eq!(Nickname::feed().as_str(), "zetta");
@@ -339,6 +365,8 @@ mod tests {
             "",
             " ",
             "\u{200B}",
+            "ze\u{200B}tta",
+            "POST\u{FEFF}",
             "a\0",
             &"x".repeat(Nickname::MOST_CHARS + 1),
         ] {

@@ -15,11 +15,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{any, get, post};
-use ipnet::IpNet;
 use tokio::sync::Semaphore;
 
 use crate::core::hub::Hub;
 use crate::doors::Problem;
+use crate::net::access::PrivateAccess;
 use crate::nowplaying::{Publish, Station};
 use crate::store::Store;
 
@@ -34,8 +34,8 @@ pub struct Api {
     pub station: Station,
     /// Where a backend's tracks go.
     pub tracks: Publish,
-    /// The proxies whose forwarding headers count.
-    pub trusted: Arc<[IpNet]>,
+    /// Who publishes in `/bus` without a token; none: nobody does.
+    pub access: Option<PrivateAccess>,
     /// How many read the play log at once.
     pub readers: Arc<Semaphore>,
 }

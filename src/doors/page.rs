@@ -73,7 +73,6 @@ impl File {
             (header::ETAG, tag),
             (header::CACHE_CONTROL, REVALIDATE),
             (header::CONTENT_SECURITY_POLICY, &policy),
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::REFERRER_POLICY, "no-referrer"),
         ];
         if is_known(request, tag) {

@@ -15,12 +15,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use ipnet::IpNet;
 
 use super::open_socket;
 use crate::core::hub::Hub;
 use crate::core::name::NamespaceName;
 use crate::core::token::Token;
+use crate::net::access::PrivateAccess;
 use crate::store::Store;
 
 /// The rooms that are the channels.
@@ -39,9 +39,9 @@ pub struct Publishers {
     /// Where channels are written down before their publisher is answered, if they
     /// outlive the server.
     pub store: Option<Store>,
-    /// The proxies whose forwarding headers count.
-    pub trusted: Arc<[IpNet]>,
-    /// What creating a channel needs; without one it needs a private address.
+    /// Who creates channels where there is no key.
+    pub access: PrivateAccess,
+    /// What creating a channel needs.
     pub key: Option<Token>,
     /// How many requests per second one address may make.
     pub rate: u32,

@@ -25,13 +25,13 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ipnet::IpNet;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 pub use self::backend::Settings;
+use self::backend::{DELIVERIES_MOST, QUESTIONS_MOST};
 pub use self::client::{CaError, check_ca};
 use self::connection::{Peer, Turned};
 use self::connections::{Connections, Id};
@@ -42,11 +42,14 @@ use crate::core::name::NamespaceName;
 use crate::core::namespace::{Namespace, Rooms};
 use crate::core::token::Token;
 use crate::net::PeerAddr;
-use crate::net::peer::sender;
+use crate::net::access::PrivateAccess;
 
 /// How many clients wait for the backend's answer at once: at a silent backend each
 /// costs a few KiB for as long as that may take.
 const ASKED_MOST: usize = 4096;
+
+/// The most descriptors: calls of each kind, and connections that wait for the next.
+pub const DESCRIPTORS: usize = QUESTIONS_MOST + DELIVERIES_MOST + backend::IDLE_MOST;
 
 /// How long a stop waits for the backend at least: those who were cut at the end of
 /// its limit are told of by a call that begins only then.
@@ -66,8 +69,8 @@ pub struct Needs {
     pub message_most: usize,
     /// What the REST side needs; without one it is for this machine.
     pub key: Option<Token>,
-    /// The proxies whose forwarding headers count.
-    pub trusted: Arc<[IpNet]>,
+    /// Who reaches the REST side where there is no key.
+    pub access: PrivateAccess,
 }
 
 /// Lets the rooms of connections take what a client may get: so many bytes.
@@ -84,7 +87,7 @@ pub struct Webhook {
     local_address: String,
     message_most: usize,
     key: Option<Token>,
-    trusted: Arc<[IpNet]>,
+    access: PrivateAccess,
     connections: Arc<Connections>,
     /// How much waits for the backend.
     waiting: Arc<Total>,
@@ -108,7 +111,7 @@ impl Webhook {
             local_address: needs.local_address,
             message_most: needs.message_most,
             key: needs.key,
-            trusted: needs.trusted,
+            access: needs.access,
             connections: Arc::default(),
             waiting: Arc::default(),
             accepted: watch::Sender::new(0),
@@ -164,7 +167,7 @@ async fn open(
     let headers = request.headers();
     let authorization = headers.get(header::AUTHORIZATION);
     let peer = Peer {
-        address: sender(peer, headers, &door.trusted).address,
+        address: door.access.sender(peer, headers).address,
         // A copy: the other one would keep the whole request.
         authorization: authorization.and_then(|v| HeaderValue::from_bytes(v.as_bytes()).ok()),
     };

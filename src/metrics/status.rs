@@ -1,7 +1,6 @@
 //! `GET /health`, `/healthcheck` and `/metrics`: how the server is doing.
 //! Reads figures; changes nothing.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -9,14 +8,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
-use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::core::broker::BrokerStatus;
 use crate::core::hub::Hub;
 use crate::net::PeerAddr;
-use crate::net::peer::sender;
+use crate::net::access::PrivateAccess;
 use crate::nowplaying::feed::Feed;
 use crate::store::Store;
 
@@ -32,8 +30,8 @@ pub struct Sources {
     pub store: Option<Store>,
     /// The feed.
     pub feed: Arc<Feed>,
-    /// The proxies whose forwarding headers count.
-    pub trusted: Arc<[IpNet]>,
+    /// Who may read the figures.
+    pub access: PrivateAccess,
 }
 
 /// The routes.
@@ -112,12 +110,13 @@ async fn exposition(
     Extension(PeerAddr(peer)): Extension<PeerAddr>,
     headers: HeaderMap,
 ) -> Response {
-    if !is_private(peer, &headers, &sources.trusted) {
+    if let Err(denied) = sources.access.check(peer, &headers) {
         let problem = json!({
             "type": "about:blank",
             "title": "Forbidden",
             "status": 403,
-            "detail": "/metrics answers private addresses only",
+            "code": denied.code(),
+            "detail": denied.to_string(),
         });
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
         return (StatusCode::FORBIDDEN, kind, problem.to_string()).into_response();
@@ -125,10 +124,6 @@ async fn exposition(
     gather(&sources);
     let kind = [(header::CONTENT_TYPE, super::CONTENT_TYPE)];
     (kind, super::render()).into_response()
-}
-
-fn is_private(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
-    sender(peer, headers, trusted).is_private()
 }
 
 /// Sets the figures that are read rather than counted.

@@ -7,7 +7,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -38,6 +39,9 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(60))
     .with_interval(Duration::from_secs(15))
     .with_retries(4);
+
+/// A year, as is usual (RFC 6797). Not for subdomains, which are not ours.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Bytes the kernel takes that it has not sent yet. By itself it takes up to
 /// 4 MiB: that much for each client that stalls, and room is reported only when
@@ -80,15 +84,17 @@ impl Host {
             },
         };
         let handle = ConnectionHandle::new(Kill::of(stream.socket()));
+        let is_certified = self.tls.as_ref().is_some_and(tls::Acceptor::is_certified);
         let answer = service_fn(move |request: Request<Incoming>| {
             let handle = handle.clone();
             let service = service.clone();
             async move {
                 let upgrade = asks_for_websocket(request.headers());
                 let request = refresh(request, peer, handle.clone());
-                let response = service.oneshot(request).await?;
+                let mut response = service.oneshot(request).await?;
                 if response.status() != StatusCode::SWITCHING_PROTOCOLS {
                     handle.stays_http(upgrade);
+                    secure(response.headers_mut(), is_certified);
                 }
                 Ok::<_, Infallible>(response)
             }
@@ -140,6 +146,16 @@ impl Host {
         if let Ok(Ok(mut tcp)) = timeout(refuse::LINGER, tls.accept(tcp)).await {
             refuse::FULL.send(&mut tcp).await;
         }
+    }
+}
+
+/// Makes sure that a browser takes an answer for nothing but what it says it is, and,
+/// where it has seen a certificate of the operator's own, comes by HTTPS again: to a
+/// self-signed one it would never come back.
+fn secure(headers: &mut HeaderMap, is_certified: bool) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_certified {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
     }
 }
 

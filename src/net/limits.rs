@@ -38,19 +38,30 @@ const WRITE: Duration = Duration::from_secs(20);
 /// Under Engine.IO's ping timeout of 20 s, so that holding back ends no session.
 const HOLD: Duration = Duration::from_secs(10);
 
-/// Descriptors for what is no connection of a client: listeners, the feed's
-/// senders (64), certificate files, the runtime's own.
-const DESCRIPTORS_BESIDE: u64 = 128;
+/// Descriptors of one listener that are no connection of a client: its own, and those
+/// of the connections that it refuses at once, of which there may be 64.
+pub const LISTENER_DESCRIPTORS: usize = 1 + 64;
+
+/// Descriptors of the process itself: the standard streams, the runtime's own, signals,
+/// certificates and pages that are read, names that are looked up.
+const PROCESS_DESCRIPTORS: usize = 64;
 
 /// Raises the limit of open files as far as the system lets us, which is often
-/// 1024 to begin with; returns how many connections that is good for.
+/// 1024 to begin with; returns how many connections that is good for, beside what
+/// else needs descriptors.
 ///
 /// # Errors
 /// The system does not say what the limit is.
-pub fn raise_descriptors(connections: usize) -> std::io::Result<u64> {
-    let wanted = connections as u64 + DESCRIPTORS_BESIDE;
-    let limit = rlimit::increase_nofile_limit(wanted)?;
-    Ok(limit.saturating_sub(DESCRIPTORS_BESIDE))
+pub fn raise_descriptors(connections: usize, beside: usize) -> std::io::Result<u64> {
+    let beside = (beside + PROCESS_DESCRIPTORS) as u64;
+    let limit = rlimit::increase_nofile_limit(connections as u64 + beside)?;
+    Ok(good_for(limit, beside))
+}
+
+/// How many connections a limit of open files is good for: half of it at least, since a
+/// server without clients serves nobody.
+fn good_for(limit: u64, beside: u64) -> u64 {
+    limit.saturating_sub(beside).max(limit / 2)
 }
 
 impl Default for Limits {
@@ -61,6 +72,18 @@ impl Default for Limits {
             header: HEADER,
             write: WRITE,
             hold: HOLD,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_have_half_of_the_descriptors_at_least() {
+        for (limit, beside, expected) in [(20_000, 200, 19_800), (1_024, 900, 512), (60, 200, 30)] {
+            assert_eq!(good_for(limit, beside), expected);
         }
     }
 }

@@ -6,6 +6,7 @@
 //! by which a door cuts the connection or sets a [`MessageRule`] on it.
 
 mod accept;
+pub mod access;
 mod backlog;
 mod certificate;
 mod connection;
@@ -33,7 +34,7 @@ mod wire;
 pub use accept::serve;
 pub use connections::Connections;
 pub use gate::{MessageRule, Next, Verdict};
-pub use limits::{Limits, raise_descriptors};
+pub use limits::{LISTENER_DESCRIPTORS, Limits, raise_descriptors};
 pub use listen::{BindError, bind};
 pub use message::{Message, ProtocolError};
 pub use request::{ConnectionHandle, PeerAddr, asks_for_websocket};

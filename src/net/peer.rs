@@ -1,82 +1,194 @@
-//! Who sent a request: the peer, or whom a trusted proxy says it speaks for.
-//! Knows HTTP's forwarding headers; what an address may do is the door's matter.
+//! The sender of a request: the peer, or the client that a trusted proxy names.
+//! Knows HTTP's forwarding headers; what an address may do is decided elsewhere.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::HeaderMap;
 use ipnet::IpNet;
 
-/// The headers by which a proxy says for whom it speaks.
+/// The address of a client that a trusted proxy does not name. It is public, and no
+/// trusted proxy has it.
+pub const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// RFC 7239.
+const FORWARDED: &str = "forwarded";
+
+/// Most proxies; read before [`FORWARDED`].
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// Whole names of forwarding headers.
 const FORWARDING: [&str; 9] = [
-    "forwarded",
     "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
+    "cdn-loop",
+    "client-ip",
+    "clientip",
     "x-real-ip",
-    "x-client-ip",
-    "true-client-ip",
-    "cf-connecting-ip",
+    "x-coming-from",
+    "x-host",
+    "x-rewrite-url",
+    "surrogate-capability",
 ];
 
-/// The address that a request is counted as.
+/// First letters of forwarding headers: `X-Forwarded-For`, `Forwarded-For`,
+/// `X-Original-Forwarded-For`, `CF-Connecting-IP`, `Akamai-Origin-Hop`, ...
+const FORWARDING_BEGINS: [&str; 20] = [
+    "akamai-",
+    "ali-cdn-",
+    "cf-",
+    "fastly-",
+    "fly-",
+    "forwarded",
+    "incap-",
+    "proxy-",
+    "true-client",
+    "x-akamai-",
+    "x-amz-cf-",
+    "x-appengine-",
+    "x-arr-",
+    "x-azure-",
+    "x-envoy-external-",
+    "x-forward",
+    "x-nf-",
+    "x-original-",
+    "x-proxy",
+    "x-vercel-",
+];
+
+/// Parts of names: `X-Cluster-Client-IP`, `X-ProxyUser-Ip`, `X-Remote-Addr`, ...
+const FORWARDING_HOLDS: [&str; 9] = [
+    "forwarded-for",
+    "client-ip",
+    "clientip",
+    "real-ip",
+    "user-ip",
+    "remote-ip",
+    "remote-addr",
+    "connecting-ip",
+    "originating-ip",
+];
+
+/// Headers of a trusted proxy that say nothing about the client's address.
+const HARMLESS: [&str; 11] = [
+    "via",
+    "x-forwarded-client-cert",
+    "x-forwarded-host",
+    "x-forwarded-path",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-forwarded-uri",
+];
+
+/// The sender of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
-    /// The rightmost address that is not a trusted proxy's.
+    /// The rightmost address that is not a trusted proxy's; [`UNKNOWN`] where a
+    /// trusted proxy names none, or one that can't be read.
     pub address: IpAddr,
-    /// Whether a forwarding header came from somebody who is not trusted.
+    /// Whether a forwarding header came from a peer that is no trusted proxy.
     pub doubtful: bool,
+    private: bool,
 }
 
 impl Sender {
-    /// Whether the request comes from this machine or a private network.
-    ///
-    /// Never, when somebody who is not trusted sent a forwarding header: it may
-    /// be a proxy that speaks for the whole Internet.
+    /// Whether the request comes from this machine or a private network: every
+    /// address that it passed is known and private.
     pub fn is_private(&self) -> bool {
-        !self.doubtful && is_private(self.address)
+        self.private
     }
 }
 
-/// Works out who sent a request.
+/// Works out the sender of a request.
 ///
-/// `X-Forwarded-For` counts from trusted proxies only, read from the right.
+/// A forwarding header of a peer that is not trusted makes the request public: it may
+/// be a proxy that speaks for the whole Internet. `X-Forwarded-For`, or `Forwarded`
+/// where there is no other, counts from trusted proxies only, read from the right.
 pub fn sender(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Sender {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     let peer = peer.ip().to_canonical();
     if !is_trusted(&peer) {
-        let doubtful = FORWARDING.iter().any(|name| headers.contains_key(*name));
+        let doubtful = headers.keys().any(|name| is_forwarding(name.as_str()));
         return Sender {
             address: peer,
             doubtful,
+            private: !doubtful && is_private(peer),
         };
     }
-    let named: Vec<&str> = headers
-        .get_all("x-forwarded-for")
+    let forwarded_for: Vec<_> = values(headers, X_FORWARDED_FOR).map(address_of).collect();
+    let forwarded: Vec<_> = values(headers, FORWARDED).map(address_in_element).collect();
+    let chain = match forwarded_for.is_empty() {
+        true => &forwarded,
+        false => &forwarded_for,
+    };
+    let passes = |address: &Option<IpAddr>| {
+        address.is_some_and(|address| is_trusted(&address) || is_private(address))
+    };
+    let client = chain
         .iter()
-        .flat_map(|value| value.to_str().unwrap_or("?").split(','))
-        .collect();
-    for named in named.into_iter().rev() {
-        match named.trim().parse::<IpAddr>() {
-            Ok(address) if is_trusted(&address.to_canonical()) => {}
-            Ok(address) => {
-                return Sender {
-                    address: address.to_canonical(),
-                    doubtful: false,
-                };
-            }
-            Err(_) => {
-                return Sender {
-                    address: peer,
-                    doubtful: true,
-                };
-            }
-        }
-    }
+        .rev()
+        .find(|address| !address.is_some_and(|address| is_trusted(&address)))
+        // All are trusted proxies: the first of them has asked for itself.
+        .or(chain.first());
     Sender {
-        address: peer,
+        address: client.copied().flatten().unwrap_or(UNKNOWN),
         doubtful: false,
+        private: !chain.is_empty()
+            && forwarded_for.iter().chain(&forwarded).all(passes)
+            && others(headers).all(|address| passes(&address)),
     }
+}
+
+/// The addresses that the other forwarding headers name; none for what is no address.
+fn others(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
+    let names = headers.keys().filter(|name| {
+        let name = name.as_str();
+        is_forwarding(name)
+            && ![FORWARDED, X_FORWARDED_FOR].contains(&name)
+            && !HARMLESS.contains(&name)
+    });
+    names.flat_map(|name| values(headers, name.as_str()).map(address_of))
+}
+
+fn is_forwarding(name: &str) -> bool {
+    FORWARDING.contains(&name)
+        || FORWARDING_BEGINS
+            .iter()
+            .any(|begin| name.starts_with(begin))
+        || FORWARDING_HOLDS.iter().any(|part| name.contains(part))
+}
+
+/// The parts of all headers of a name that stand between commas. Also those inside
+/// quotes are taken apart: such a part can't be read, and then is no private address.
+fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+    let all = headers.get_all(name).iter();
+    all.flat_map(|value| value.to_str().unwrap_or("?").split(','))
+}
+
+/// The address that `for=` names in an element of `Forwarded` (RFC 7239, section 4).
+fn address_in_element(element: &str) -> Option<IpAddr> {
+    let mut named = element.split(';').filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("for").then_some(value)
+    });
+    match (named.next(), named.next()) {
+        (Some(value), None) => address_of(value),
+        _ => None,
+    }
+}
+
+/// An address, which may be quoted and have a port: `192.0.2.1`, `192.0.2.1:80`,
+/// `2001:db8::1`, `[2001:db8::1]`, `"[2001:db8::1]:80"`.
+fn address_of(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let quoted = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+    let text = quoted.unwrap_or(text);
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+    let address = bare.unwrap_or(text).parse::<IpAddr>().ok();
+    let address = address.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
+    address.map(|address| address.to_canonical())
 }
 
 /// Whether an address is this machine's or of a private network.
@@ -90,38 +202,5 @@ pub fn is_private(address: IpAddr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_trusted_proxy_speaks_for_others() {
-        let trusted = ["10.0.0.0/8".parse().unwrap()];
-        // peer, X-Forwarded-For -> address, private
-        let cases = [
-            ("127.0.0.1", None, "127.0.0.1", true),
-            ("192.168.3.4", None, "192.168.3.4", true),
-            ("8.8.8.8", None, "8.8.8.8", false),
-            ("::ffff:127.0.0.1", None, "127.0.0.1", true),
-            ("127.0.0.1", Some("10.9.9.9"), "127.0.0.1", false),
-            ("10.0.0.1", Some("8.8.8.8"), "8.8.8.8", false),
-            ("10.0.0.1", Some("127.0.0.1, 8.8.8.8"), "8.8.8.8", false),
-            ("10.0.0.1", Some("8.8.8.8, 10.0.0.2"), "8.8.8.8", false),
-            ("10.0.0.1", Some("192.168.1.1"), "192.168.1.1", true),
-            ("10.0.0.1", Some("nonsense"), "10.0.0.1", false),
-            ("10.0.0.1", None, "10.0.0.1", true),
-        ];
-        for (peer, forwarded, address, private) in cases {
-            let mut headers = HeaderMap::new();
-            if let Some(forwarded) = forwarded {
-                headers.insert("x-forwarded-for", forwarded.parse().unwrap());
-            }
-            let peer = SocketAddr::new(peer.parse().unwrap(), 1);
-            let sender = sender(peer, &headers, &trusted);
-            assert_eq!(
-                (sender.address, sender.is_private()),
-                (address.parse().unwrap(), private),
-                "{peer} {forwarded:?}"
-            );
-        }
-    }
-}
+#[path = "peer_tests.rs"]
+mod tests;

@@ -12,6 +12,7 @@ pub(super) struct Answer(&'static str);
 pub(super) const FULL: Answer = Answer(
     "HTTP/1.1 503 Service Unavailable\r\n\
      content-type: text/plain; charset=utf-8\r\n\
+     x-content-type-options: nosniff\r\n\
      content-length: 56\r\n\
      retry-after: 5\r\n\
      connection: close\r\n\r\n\
@@ -22,6 +23,7 @@ pub(super) const FULL: Answer = Answer(
 pub(super) const SPEAKS_HTTPS: Answer = Answer(
     "HTTP/1.1 400 Bad Request\r\n\
      content-type: text/plain; charset=utf-8\r\n\
+     x-content-type-options: nosniff\r\n\
      content-length: 54\r\n\
      connection: close\r\n\r\n\
      This port speaks HTTPS: use https:// (or wss://) here\n",

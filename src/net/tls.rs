@@ -93,6 +93,12 @@ impl Acceptor {
         self.current.get().0.not_after
     }
 
+    /// Whether the certificate is the operator's own, and not made by this server.
+    #[must_use]
+    pub fn is_certified(&self) -> bool {
+        matches!(self.source, Source::Files { .. })
+    }
+
     /// The files of the certificate and of its key.
     #[must_use]
     pub fn paths(&self) -> (PathBuf, PathBuf) {

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
 use utoipa::ToSchema;
 
 use super::track::{kinds, rounded, timestamp_cst, timestamp_utc};
@@ -82,16 +83,35 @@ impl<'a> Aired<'a> {
     }
 }
 
+/// What spreadsheets may take for the end of a cell. The comma is none of these: a cell
+/// with one stands in quotes.
+const SEPARATORS: [char; 5] = [';', '|', '\t', '\r', '\n'];
+
 /// A text as a spreadsheet is to take it: as one.
 ///
 /// What begins like a formula is run when the file is opened, and titles come from
-/// anybody who can publish; OWASP's advice ("CSV Injection") is a quote before it.
+/// anybody who can publish; OWASP's advice ("CSV Injection") is a quote before it. What
+/// stands behind a separator gets one too: some open the file with another than ours.
 /// Programs that want the text as it is read JSON.
 fn cell(text: &str) -> Cow<'_, str> {
-    match text.as_bytes() {
-        [b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r', ..] => Cow::Owned(format!("'{text}")),
-        _ => Cow::Borrowed(text),
+    let parts = || text.split_inclusive(SEPARATORS);
+    if !parts().any(begins_a_formula) {
+        return Cow::Borrowed(text);
     }
+    let quoted = parts().flat_map(|part| {
+        let quote = if begins_a_formula(part) { "'" } else { "" };
+        [quote, part]
+    });
+    Cow::Owned(quoted.collect())
+}
+
+/// Whether a spreadsheet takes it for a formula: also in full width, behind blanks, or
+/// behind characters that it drops.
+fn begins_a_formula(text: &str) -> bool {
+    let mut shown = text.trim_start_matches([' ', '\u{A0}']).nfkc();
+    shown
+        .next()
+        .is_some_and(|first| matches!(first, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n'))
 }
 
 #[cfg(test)]
@@ -110,6 +130,21 @@ mod tests {
             ("-M-", "'-M-"),
             ("@home", "'@home"),
             ("\tx", "'\tx"),
+            ("  =1", "'  =1"),
+            // In full width, and in the small forms.
+            ("＝1", "'＝1"),
+            ("＋1", "'＋1"),
+            ("－1", "'－1"),
+            ("＠a", "'＠a"),
+            ("﹦1", "'﹦1"),
+            // Opened with another separator.
+            ("x;=cmd", "x;'=cmd"),
+            ("x; ＝cmd", "x;' ＝cmd"),
+            ("x|@a|b", "x|'@a|b"),
+            ("x\t+1", "x\t'+1"),
+            ("=a;=b", "'=a;'=b"),
+            ("a;b|c", "a;b|c"),
+            ("Song - Live", "Song - Live"),
             ("A=B", "A=B"),
             ("", ""),
         ] {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::given::{self, Life};
 use super::lock::Lock;
 use super::rooms::Before;
-use super::{StoreError, rooms, schema};
+use super::{StoreError, private, rooms, schema};
 use crate::core::durable::Snapshot;
 use crate::core::event::Epoch;
 
@@ -161,6 +161,11 @@ impl File {
             self.lock = Some(Lock::take(&self.folder)?);
         }
         let path = path(&self.folder);
+        private::create(&path)?;
+        // SQLite gives the other two the mode of the first.
+        for end in ["", "-wal", "-shm"] {
+            private::close(&self.folder.join(format!("{NAME}{end}")));
+        }
         let mut db = Connection::open(&path)?;
         db.busy_timeout(BUSY)?;
         schema::check(&db, &path)?;

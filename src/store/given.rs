@@ -3,11 +3,14 @@
 //! Knows no room and no disk: nothing here waits for one.
 
 use std::env;
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, symlink_metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
 use tracing::debug;
 
 /// The folder that systemd keeps for a unit, also while it restarts it
@@ -31,19 +34,23 @@ pub(super) struct Given {
 impl Given {
     /// Nothing was given in this life yet.
     pub(super) fn begin(folder: &Path, life: Life) -> Self {
-        let open = |path: PathBuf| {
-            let mut options = OpenOptions::new();
-            options.create(true).truncate(false).write(true).mode(0o600);
-            options.open(path).ok()
-        };
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        let note = place(folder).and_then(|place| {
+            make(&place)?;
+            open(&place.note, options)
+        });
+        if let Err(error) = &note {
+            debug!(
+                %error,
+                "no memory outlives the process: after a kill nobody knows what was lost"
+            );
+        }
         let mut given = Self {
             life,
             total: 0,
-            note: path(folder).and_then(open),
+            note: note.ok(),
         };
-        if given.note.is_none() {
-            debug!("no memory outlives the process: after a kill nobody knows what was lost");
-        }
         given.write();
         given
     }
@@ -78,10 +85,12 @@ impl Given {
 /// The last life, and how many were given out in it, if that is known.
 pub(super) fn last(folder: &Path) -> Option<(Life, u64)> {
     let mut note = [0; 16];
-    File::open(path(folder)?)
-        .ok()?
-        .read_exact_at(&mut note, 0)
-        .ok()?;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    let place = place(folder).ok()?;
+    check(&place).ok()?;
+    let file = open(&place.note, options).ok()?;
+    file.read_exact_at(&mut note, 0).ok()?;
     let [noted, total] = [0, 8].map(|at| {
         let number = note[at..at + 8].try_into();
         u64::from_le_bytes(number.expect("eight bytes are eight"))
@@ -89,19 +98,86 @@ pub(super) fn last(folder: &Path) -> Option<(Life, u64)> {
     Some((noted, total))
 }
 
-/// The note of a state folder, whoever runs the server.
-fn path(folder: &Path) -> Option<PathBuf> {
-    let folder = folder.canonicalize().ok()?;
-    let runtime = env::var_os(RUNTIME);
-    let runtime = runtime.and_then(|all| env::split_paths(&all).next());
-    let place = runtime.unwrap_or_else(|| SHARED_MEMORY.into());
+/// Where the note of a state folder is.
+struct Place {
+    /// A folder of the user's own, in memory that others may write to as well; none
+    /// where the system has given us the folder.
+    own: Option<PathBuf>,
+    note: PathBuf,
+}
+
+fn place(folder: &Path) -> io::Result<Place> {
+    let folder = folder.canonicalize()?;
     let mut hasher = DefaultHasher::new();
     folder.hash(&mut hasher);
-    Some(place.join(format!("roomcast-{:016x}", hasher.finish())))
+    let name = format!("roomcast-{:016x}", hasher.finish());
+    let runtime = env::var_os(RUNTIME);
+    let runtime = runtime.and_then(|all| env::split_paths(&all).next());
+    Ok(match runtime {
+        Some(runtime) => Place {
+            own: None,
+            note: runtime.join(name),
+        },
+        None => {
+            let own = Path::new(SHARED_MEMORY).join(format!("roomcast-{}", geteuid().as_raw()));
+            Place {
+                note: own.join(name),
+                own: Some(own),
+            }
+        }
+    })
+}
+
+/// Makes the user's own folder where it is not there yet.
+fn make(place: &Place) -> io::Result<()> {
+    if let Some(own) = &place.own {
+        match DirBuilder::new().mode(0o700).create(own) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    check(place)
+}
+
+/// Whether the user's own folder is no link, the user's, and closed to others: anybody
+/// may have made it, and could exchange what is in it.
+fn check(place: &Place) -> io::Result<()> {
+    let Some(own) = &place.own else { return Ok(()) };
+    let about = symlink_metadata(own)?;
+    let is_ours = about.is_dir() && about.uid() == geteuid().as_raw() && about.mode() & 0o077 == 0;
+    match is_ours {
+        true => Ok(()),
+        false => Err(foreign(own)),
+    }
+}
+
+/// Opens a note: a file with one name, of the user's. A link is not followed, and a
+/// FIFO not waited for.
+fn open(note: &Path, mut options: OpenOptions) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options.custom_flags(flags.bits().cast_signed());
+    let file = options.open(note)?;
+    let about = file.metadata()?;
+    match about.is_file() && about.uid() == geteuid().as_raw() && about.nlink() == 1 {
+        true => Ok(file),
+        false => Err(foreign(note)),
+    }
+}
+
+fn foreign(path: &Path) -> io::Error {
+    io::Error::other(format!("{} is not ours", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{
+        Permissions, create_dir, hard_link, read_to_string, remove_dir, remove_file,
+        set_permissions, write,
+    };
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use rustix::fs::{CWD, Mode, mkfifoat};
+
     use super::*;
 
     #[test]
@@ -118,6 +194,57 @@ mod tests {
         assert_eq!(last(other.path()), None);
         drop(Given::begin(folder.path(), 8));
         assert_eq!(last(folder.path()), Some((8, 0)));
-        std::fs::remove_file(path(folder.path()).unwrap()).unwrap();
+        std::fs::remove_file(place(folder.path()).unwrap().note).unwrap();
+    }
+
+    /// What somebody else has put where the note will be is neither written nor read.
+    #[test]
+    fn what_is_no_note_is_left_alone() {
+        let victim = tempfile::NamedTempFile::new_in(SHARED_MEMORY).unwrap();
+        let text = "at least sixteen bytes of somebody else";
+        type Put = fn(&Path, &Path);
+        let put: [(&str, Put); 4] = [
+            ("a link", |victim, note| symlink(victim, note).unwrap()),
+            ("a second name", |victim, note| {
+                hard_link(victim, note).unwrap()
+            }),
+            ("a FIFO", |_, note| {
+                mkfifoat(CWD, note, Mode::from_raw_mode(0o600)).unwrap();
+            }),
+            ("a folder", |_, note| create_dir(note).unwrap()),
+        ];
+        for (what, put) in put {
+            write(victim.path(), text).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let place = place(folder.path()).unwrap();
+            make(&place).unwrap();
+            put(victim.path(), &place.note);
+            assert_eq!(last(folder.path()), None, "{what}");
+            let mut given = Given::begin(folder.path(), 7);
+            given.one_more();
+            assert_eq!(last(folder.path()), None, "{what}");
+            assert_eq!(read_to_string(victim.path()).unwrap(), text, "{what}");
+            let removed = remove_file(&place.note);
+            removed.or_else(|_| remove_dir(&place.note)).unwrap();
+        }
+    }
+
+    /// Nor is what is in a folder that others can write to, or that is a link.
+    #[test]
+    fn a_folder_that_is_open_to_others_is_not_used() {
+        let [outer, elsewhere] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let place = |name: &str| Place {
+            own: Some(outer.path().join(name)),
+            note: outer.path().join(name).join("note"),
+        };
+        let [made, open, link] = ["made", "open", "link"].map(place);
+        assert!(make(&made).is_ok() && make(&made).is_ok() && check(&made).is_ok());
+        let open_folder = outer.path().join("open");
+        create_dir(&open_folder).unwrap();
+        set_permissions(&open_folder, Permissions::from_mode(0o755)).unwrap();
+        symlink(elsewhere.path(), outer.path().join("link")).unwrap();
+        for place in [open, link] {
+            assert!(make(&place).is_err() && check(&place).is_err());
+        }
     }
 }

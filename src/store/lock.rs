@@ -3,12 +3,12 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::StoreError;
 use super::file::OpenError;
 use super::given::Life;
+use super::{StoreError, private};
 
 /// The file that is locked as long as a server uses the folder.
 const NAME: &str = "lock";
@@ -26,7 +26,9 @@ impl Lock {
     pub(super) fn take(folder: &Path) -> Result<Self, OpenError> {
         let mut options = File::options();
         options.create(true).truncate(false).read(true).write(true);
-        let file = options.open(folder.join(NAME))?;
+        let path = folder.join(NAME);
+        let file = options.mode(private::MODE).open(&path)?;
+        private::close(&path);
         match file.try_lock() {
             Ok(()) => Ok(Self {
                 found: read(&file),

@@ -74,6 +74,7 @@ async fn a_backend_reaches_the_clients_of_a_room() {
 async fn what_a_backend_may_not_is_refused() {
     let closed = TestServer::start().await;
     let open = open_to_backends().await;
+    let keyed = TestServer::start_as(with_tokens(config(&["--require-token"]))).await;
     let long = format!("/bus-message/{}", "x".repeat(200));
     let big = format!("\"{}\"", "x".repeat(70_000));
     let bigger = format!("\"{}\"", "x".repeat(3_000_000));
@@ -102,6 +103,16 @@ async fn what_a_backend_may_not_is_refused() {
         ),
         (&closed, "/bus-message/r", page, "1", 403, "no_token"),
         (&closed, "/bus-message/r", spoofed, "1", 403, "no_token"),
+        (
+            &closed,
+            "/bus-message/r",
+            "Host: evil.example\r\n",
+            "1",
+            403,
+            "host_not_allowed",
+        ),
+        (&keyed, "/bus-message/r", "", "1", 401, "token_needed"),
+        (&keyed, "/bus-message/r", WRONG, "1", 403, "wrong_token"),
         (&open, "/bus-message/r", page, "1", 401, "token_needed"),
         (&open, "/bus-message/r", spoofed, "1", 401, "token_needed"),
         (&closed, "/api/bus/r", "", "1", 403, "no_token"),
@@ -149,6 +160,7 @@ async fn what_a_backend_may_not_is_refused() {
     }
     closed.stop().await;
     open.stop().await;
+    keyed.stop().await;
 }
 
 /// A token for a namespace that nobody publishes in over HTTP is a slip.

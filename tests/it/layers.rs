@@ -14,6 +14,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("store", &["nowplaying", "core"]),
     ("metrics", &["net", "nowplaying", "store", "core"]),
     ("problem", &[]),
+    ("signals", &[]),
+    ("watchdog", &[]),
     ("document", &["problem"]),
     ("namespaces", &["namespaces", "core", "document", "problem"]),
     ("simulate", &["simulate"]),

@@ -1,6 +1,7 @@
 //! The program as its users run it: a child process, its output, its exit code.
 
 mod check;
+mod headers;
 mod healthcheck;
 mod logs;
 mod metrics;

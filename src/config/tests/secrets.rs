@@ -171,3 +171,70 @@ fn a_secret_is_never_repeated() {
         assert!(!shown.contains(KEY), "{shown}");
     }
 }
+
+/// Said at the start and by `server check`, and without the file's path or content.
+#[test]
+fn what_others_can_read_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    set_mode(folder.path(), 0o755);
+    let secret = folder.path().join("secret");
+    fs::write(&secret, KEY).unwrap();
+    let path = secret.to_str().unwrap();
+    let secrets = file("push = true\npush-key = \"0123456789abcdef\"");
+    let password = file("redis = \"redis://a:hunter2@a.example\"");
+    let plain = file("port = 3");
+    // The file, the options and variables that name it, and what the warning names.
+    type Case<'a> = (
+        &'a Path,
+        &'a [&'a str],
+        &'a [(&'a str, &'a str)],
+        Option<&'a str>,
+    );
+    let cases: &[Case<'_>] = &[
+        (
+            &secret,
+            &[],
+            &[("ROOMCAST_TOKEN_BUS_FILE", path)],
+            Some("ROOMCAST_TOKEN_BUS_FILE"),
+        ),
+        (
+            &secret,
+            &["--push"],
+            &[("PUSH_KEY_FILE", path)],
+            Some("PUSH_KEY_FILE"),
+        ),
+        (
+            &secret,
+            &["--cert", "c", "--key", path],
+            &[],
+            Some("the private key of TLS"),
+        ),
+        (
+            secrets.path.as_ref(),
+            &["--config", &secrets.path],
+            &[],
+            Some(&secrets.path),
+        ),
+        (
+            password.path.as_ref(),
+            &["--config", &password.path],
+            &[],
+            Some(&password.path),
+        ),
+        (plain.path.as_ref(), &["--config", &plain.path], &[], None),
+    ];
+    for (exposed, options, env, what) in cases {
+        set_mode(exposed.parent().unwrap(), 0o755);
+        for (mode, is_said) in [(0o644, true), (0o640, true), (0o600, false)] {
+            set_mode(exposed, mode);
+            let warnings = load(options, env).unwrap().warnings.concat();
+            let said = what.filter(|_| is_said).map_or(String::new(), |what| {
+                format!(
+                    "{what}: other users of this machine can read the file (mode {mode:04o}): \
+                     make it readable to the server's user only, with chmod 600"
+                )
+            });
+            assert_eq!(warnings, said, "{options:?} {env:?}");
+        }
+    }
+}

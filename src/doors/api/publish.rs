@@ -23,7 +23,7 @@ use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Publisher;
 use crate::doors::{Problem, Unread, bearer, read_body};
 use crate::net::PeerAddr;
-use crate::net::peer::sender;
+use crate::net::access::Denied;
 use crate::nowplaying::NAMESPACE;
 
 /// The code of a body that is not what it should be.
@@ -112,7 +112,7 @@ pub(super) async fn to_room(
 /// Publishes in a room of `/bus`.
 ///
 /// For private addresses and no web page, which sends an `Origin`; others need
-/// the token of `/bus`.
+/// the token of `/bus`, and with `--require-token` everybody does.
 #[utoipa::path(
     post,
     path = "/bus-message/{room}",
@@ -131,11 +131,14 @@ pub(super) async fn to_bus(
     let Path(room) = path.map_err(unreadable)?;
     let namespace = namespace_of("bus")?;
     let room = RoomName::parse(&room).map_err(Error::from)?;
-    let private = sender(peer, &headers, &api.trusted).is_private();
-    let granted = if private && !headers.contains_key(header::ORIGIN) {
-        Granted::default()
-    } else {
-        authorise(&api, &namespace, &room, &headers).await?
+    let page = headers.contains_key(header::ORIGIN);
+    let access = api.access.as_ref().filter(|_| !page);
+    let granted = match access.map(|access| access.check(peer, &headers)) {
+        Some(Ok(())) => Granted::default(),
+        Some(Err(denied @ Denied::HostName)) if bearer(&headers).is_none() => {
+            return Err(Problem::new(StatusCode::FORBIDDEN, denied.code(), denied));
+        }
+        _ => authorise(&api, &namespace, &room, &headers).await?,
     };
     let body = body_of(&api, &namespace, body).await?;
     publish(&api, &namespace, &room, &body, granted).await?;

@@ -10,7 +10,7 @@ use super::pace::{Paces, SMALL_BODY};
 use super::refusal::Refusal;
 use crate::doors::{bearer, read_body};
 use crate::net::PeerAddr;
-use crate::net::peer::{Sender, sender};
+use crate::net::access::Denied;
 
 /// The biggest body: a message of 64 KiB, and ten thousand UUIDs of 39 bytes, with
 /// more than as much again for blanks.
@@ -31,7 +31,7 @@ impl Door {
         Self { publishers, paces }
     }
 
-    /// Who makes the request, and its body; unless that one makes too many.
+    /// The body of a request, unless its sender makes too many.
     ///
     /// The body is read in any case: else the connection would end with the answer,
     /// and before it where a publisher is still writing.
@@ -39,8 +39,8 @@ impl Door {
         &self,
         (Extension(PeerAddr(peer)), headers): &Head,
         body: Body,
-    ) -> Result<(Sender, Bytes), Refusal> {
-        let sender = sender(*peer, headers, &self.publishers.trusted);
+    ) -> Result<Bytes, Refusal> {
+        let sender = self.publishers.access.sender(*peer, headers);
         let visitor = self.paces.visit(sender.address);
         let Some(visitor) = visitor else {
             drain(body).await;
@@ -51,7 +51,7 @@ impl Door {
         let _turn = visitor.turn(body.size_hint().upper()).await;
         let body = read_body(body, BODY_MOST).await;
         let body = body.map_err(|unread| Refusal::new(unread.status(), unread))?;
-        Ok((sender, body))
+        Ok(body)
     }
 
     /// Waits until what was just done outlives the server: a publisher keeps the
@@ -70,8 +70,12 @@ impl Door {
 
     /// Whether a channel may be created by who has the key; where there is none, by
     /// backends nearby: a web page is none, wherever it is opened.
-    pub(super) fn may_create(&self, sender: Sender, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub(super) fn may_create(
+        &self,
+        (Extension(PeerAddr(peer)), headers): &Head,
+    ) -> Result<(), Refusal> {
         let refuse = |status, why: &str| Err(Refusal::new(status, why).because("wrong_key"));
+        let page = headers.contains_key(header::ORIGIN);
         match (&self.publishers.key, bearer(headers)) {
             (Some(_), _) if self.has_key(headers) => Ok(()),
             (Some(_), Some(_)) => refuse(StatusCode::FORBIDDEN, "this is not the key"),
@@ -79,17 +83,23 @@ impl Door {
                 StatusCode::UNAUTHORIZED,
                 "to create a channel the key is needed, as `Authorization: Bearer KEY`",
             ),
-            (None, _) if sender.is_private() && !headers.contains_key(header::ORIGIN) => Ok(()),
-            (None, _) if sender.doubtful => refuse(
-                StatusCode::FORBIDDEN,
-                "without a key channels are created from private addresses only, and this \
-                 came through a proxy that --trusted-proxy does not name",
-            ),
-            (None, _) => refuse(
-                StatusCode::FORBIDDEN,
-                "without a key channels are created from private addresses only, and by no \
-                 web page: the server needs --push-key",
-            ),
+            (None, _) => match self.publishers.access.check(*peer, headers) {
+                Ok(()) if !page => Ok(()),
+                Err(Denied::Proxy) => refuse(
+                    StatusCode::FORBIDDEN,
+                    "without a key channels are created from private addresses only, and this \
+                     came through a proxy that --trusted-proxy does not name",
+                ),
+                Err(denied @ Denied::HostName) if !page => {
+                    let refusal = Refusal::new(StatusCode::FORBIDDEN, denied);
+                    Err(refusal.because(denied.code()))
+                }
+                Ok(()) | Err(_) => refuse(
+                    StatusCode::FORBIDDEN,
+                    "without a key channels are created from private addresses only, and by no \
+                     web page: the server needs --push-key",
+                ),
+            },
         }
     }
 }

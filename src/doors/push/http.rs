@@ -59,8 +59,8 @@ async fn create(
     head: Head,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let (sender, body) = door.admit(&head, body).await?;
-    door.may_create(sender, &head.1)?;
+    let body = door.admit(&head, body).await?;
+    door.may_create(&head)?;
     let asked: CreateChannel = asked::action(&body)?;
     let channel = named(&asked.channel)?;
     let Channels { hub, namespace } = &door.publishers.channels;
@@ -71,7 +71,7 @@ async fn create(
 }
 
 async fn ping(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<Response, Refusal> {
-    let (_, body) = door.admit(&head, body).await?;
+    let body = door.admit(&head, body).await?;
     let asked: PingChannel = asked::action(&body)?;
     let channel = named(&asked.channel)?;
     let token = asked.channel_token.as_deref();
@@ -81,7 +81,7 @@ async fn ping(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<R
 }
 
 async fn push(State(door): State<Arc<Door>>, head: Head, body: Body) -> Result<Response, Refusal> {
-    let (_, body) = door.admit(&head, body).await?;
+    let body = door.admit(&head, body).await?;
     let mut asked: PushMessage = asked::action(&body)?;
     let message = asked.take_message()?;
     let channel = named(&asked.channel)?;
@@ -119,7 +119,7 @@ async fn delete(
     head: Head,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let (_, body) = door.admit(&head, body).await?;
+    let body = door.admit(&head, body).await?;
     let asked: DeleteChannel = asked::action(&body)?;
     let channel = named(&asked.channel)?;
     let token = asked.channel_token.unwrap_or_default();
@@ -139,7 +139,6 @@ fn script(tag: &str, request: &HeaderMap) -> Response {
     let head = [
         (header::ETAG, tag),
         (header::CACHE_CONTROL, "no-cache"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
     ];
     if is_known(request, tag) {

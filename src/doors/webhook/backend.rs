@@ -24,7 +24,10 @@ use crate::core::secret::SigningSecret;
 pub(super) const DELIVERIES_MOST: usize = 256;
 
 /// How many questions are: strangers take nothing from those who are connected.
-const QUESTIONS_MOST: usize = 64;
+pub(super) const QUESTIONS_MOST: usize = 64;
+
+/// How many connections to the backend wait for the next call.
+pub(super) const IDLE_MOST: usize = DELIVERIES_MOST;
 
 /// How long what a backend says of a message it has taken may take.
 const REST_OF_ANSWER: Duration = Duration::from_secs(1);
@@ -157,6 +160,8 @@ impl Backend {
         };
         match &called {
             Err(failed) if failed.is_outage => turn.fails(),
+            // The backend was not asked: somebody else tries.
+            Err(failed) if failed.is_local => drop(turn),
             _ => turn.works(),
         }
         let method = call.method.to_string();

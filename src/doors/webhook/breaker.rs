@@ -194,6 +194,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn calls_that_never_left_this_machine_say_nothing() {
+        let breaker = Breaker::default();
+        (0..FAILURES * 2).for_each(|_| drop(pass(&breaker)));
+        assert!(breaker.try_pass().is_some(), "it stays closed");
+        (0..FAILURES).for_each(|_| fail(&breaker));
+        tokio::time::advance(FIRST).await;
+        drop(pass(&breaker).expect("one tries"));
+        assert!(breaker.lock().open.is_some(), "it stays open");
+        assert!(pass(&breaker).is_some(), "and another one tries");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_answer_now_and_then_keeps_it_closed() {
         let breaker = Breaker::default();
         for _ in 0..3 {

@@ -2,10 +2,12 @@
 //! not how calls are made.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use bytes::Bytes;
+use rustix::io::Errno;
 use uuid::Uuid;
 
 /// One call: the same each time it is tried.
@@ -62,6 +64,9 @@ pub(super) struct Failed {
     /// Whether the backend can't be reached at all: what it answers, and how long it
     /// takes for that, may be the matter of one call.
     pub(super) is_outage: bool,
+    /// Whether this machine could not make a connection: that says nothing of the
+    /// backend.
+    pub(super) is_local: bool,
     /// Whether the connection ended before the answer.
     pub(super) is_cut: bool,
     /// After how long.
@@ -76,6 +81,7 @@ impl Failed {
             why,
             may_pass: true,
             is_outage: false,
+            is_local: false,
             is_cut: false,
             after: Duration::ZERO,
             retry_after: None,
@@ -88,12 +94,18 @@ impl Failed {
 
     pub(super) fn broken(error: &(dyn Error + 'static), at_connecting: bool) -> Self {
         let mut deepest = error;
+        let mut is_local = is_of_this_machine(error);
         while let Some(cause) = deepest.source() {
             deepest = cause;
+            is_local |= is_of_this_machine(cause);
         }
-        let why = deepest.to_string();
+        let why = match is_local {
+            true => format!("{deepest}, on this machine"),
+            false => deepest.to_string(),
+        };
         Self {
-            is_outage: at_connecting,
+            is_outage: at_connecting && !is_local,
+            is_local,
             is_cut: !at_connecting,
             ..Self::new(Unanswered::Broken(why))
         }
@@ -113,9 +125,55 @@ impl Failed {
     /// The word for metrics.
     pub(super) fn result(&self) -> &'static str {
         match self.why {
+            Unanswered::Broken(_) if self.is_local => "local",
             Unanswered::Broken(_) => "broken",
             Unanswered::Silent => "silent",
             Unanswered::Status(_) => "refused",
+        }
+    }
+}
+
+/// What connect(2) and socket(2) fail with where this machine is at its limit: open
+/// files of the process and of the system, memory, and ports.
+const LIMITS: [Errno; 5] = [
+    Errno::MFILE,
+    Errno::NFILE,
+    Errno::NOBUFS,
+    Errno::NOMEM,
+    Errno::ADDRNOTAVAIL,
+];
+
+fn is_of_this_machine(error: &(dyn Error + 'static)) -> bool {
+    let system = error.downcast_ref::<io::Error>();
+    let code = system.and_then(io::Error::raw_os_error);
+    code.is_some_and(|code| LIMITS.iter().any(|limit| limit.raw_os_error() == code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As HTTP clients wrap what the system says.
+    #[derive(Debug, thiserror::Error)]
+    #[error("tcp connect error")]
+    struct Connecting(#[source] io::Error);
+
+    #[test]
+    fn the_limits_of_this_machine_are_no_outage_of_the_backend() {
+        for (errno, is_local, result) in [
+            (Errno::MFILE, true, "local"),
+            (Errno::NFILE, true, "local"),
+            (Errno::NOBUFS, true, "local"),
+            (Errno::ADDRNOTAVAIL, true, "local"),
+            (Errno::CONNREFUSED, false, "broken"),
+            (Errno::HOSTUNREACH, false, "broken"),
+        ] {
+            let error = Connecting(io::Error::from_raw_os_error(errno.raw_os_error()));
+            let failed = Failed::broken(&error, true);
+            assert_eq!(failed.is_local, is_local, "{errno}");
+            assert_eq!(failed.is_outage, !is_local, "{errno}");
+            assert!(failed.may_pass);
+            assert_eq!(failed.result(), result);
         }
     }
 }

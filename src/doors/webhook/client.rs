@@ -18,7 +18,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::backend::{DELIVERIES_MOST, Settings};
+use super::backend::{IDLE_MOST, Settings};
 
 /// How long an idle connection to the backend is kept: less than most servers keep
 /// theirs, so that a call does not meet its end.
@@ -75,7 +75,7 @@ pub(super) fn client(settings: &Settings) -> Result<Client, CaError> {
     Ok(PooledClient::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(DELIVERIES_MOST)
+        .pool_max_idle_per_host(IDLE_MOST)
         .build(connector))
 }
 

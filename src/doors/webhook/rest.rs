@@ -24,6 +24,7 @@ use crate::core::hub::{Granted, Outside};
 use crate::core::name::Nickname;
 use crate::core::namespace::Publisher;
 use crate::doors::{Unread, bearer, read_body};
+use crate::net::PeerAddr;
 
 /// What is not for text (RFC 2046, section 4.5.1).
 const BINARY: &str = "application/octet-stream";
@@ -49,8 +50,16 @@ impl FromRequestParts<Arc<Webhook>> for Backend {
     async fn from_request_parts(parts: &mut Parts, door: &Arc<Webhook>) -> Result<Self, Answer> {
         let refused = |status, why: &str| Err(Answer::refused(status, why));
         match (&door.key, bearer(&parts.headers)) {
-            (None, _) if !parts.headers.contains_key(header::ORIGIN) => Ok(Self),
-            (None, _) => refused(StatusCode::FORBIDDEN, "this is not for web pages"),
+            (None, _) if parts.headers.contains_key(header::ORIGIN) => {
+                refused(StatusCode::FORBIDDEN, "this is not for web pages")
+            }
+            (None, _) => {
+                let PeerAddr(peer) = parts.extensions.get().expect("every request has its peer");
+                match door.access.check(*peer, &parts.headers) {
+                    Ok(()) => Ok(Self),
+                    Err(denied) => refused(StatusCode::FORBIDDEN, &denied.to_string()),
+                }
+            }
             (Some(key), Some(offered)) if key.is(offered) => Ok(Self),
             (Some(_), Some(_)) => refused(StatusCode::FORBIDDEN, "this is not the key"),
             (Some(_), None) => refused(

@@ -5,7 +5,7 @@
 const HEAD_MOST: usize = 16 * 1024;
 
 /// The answer to a document that was posted.
-pub(super) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK";
+pub(super) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\nOK";
 
 /// What speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +78,7 @@ struct Body {
 }
 
 /// The answer to a request that took too long.
-pub(super) const TOO_SLOW: &str =
-    "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+pub(super) const TOO_SLOW: &str = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n";
 
 /// Why a POST is refused, with the whole answer.
 pub(super) struct Refused {
@@ -133,10 +132,14 @@ impl Post {
 
 fn refused(status: u16) -> Refused {
     let text = match status {
-        403 => "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        411 => "HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        403 => {
+            "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+        }
+        411 => {
+            "HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+        }
         _ => {
-            "HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            "HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
         }
     };
     Refused { status, text }

@@ -1,14 +1,21 @@
 //! Signals: the way to stop, to stop at once, and to exchange a certificate.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use rustix::fs::OFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
-use super::Program;
-use crate::client::Client;
+use super::{FREE, Program, command, signal, word_after};
+use crate::client::{Client, SOON};
 use crate::net::tls::{self, CERT_FILE, KEY_FILE};
 
 #[tokio::test]
@@ -62,6 +69,55 @@ async fn a_reader_that_hangs_keeps_no_process_alive() {
     let last = program.line(r#""message":"stopped""#).await;
     assert!(last.contains(r#""cut":1"#), "it has hung: {last}");
     assert_eq!(program.exit().await.code(), Some(0));
+}
+
+/// Workers that hang, here at a log that nobody reads, keep no process alive.
+#[tokio::test]
+async fn the_second_signal_exits_also_where_the_runtime_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut full = OpenOptions::new();
+    full.write(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let mut full = full
+        .open(format!("/proc/self/fd/{}", writer.as_raw_fd()))
+        .unwrap();
+    let options = [&FREE[..], &["--log-level", "debug"]].concat();
+    let mut child = command(folder.path(), &options)
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    let address = spawn_blocking(move || {
+        let mut lines = BufReader::new(reader);
+        let (mut said, mut line) = (String::new(), String::new());
+        while !line.contains("Zetta: tcp://") {
+            line.clear();
+            lines.read_line(&mut line).unwrap();
+            said.push_str(&line);
+        }
+        // Until the pipe takes no more.
+        while full.write(&[b'x'; 512]).is_ok() {}
+        let main = word_after(&said, "page: http://").unwrap();
+        (main.trim_end_matches('/').parse().unwrap(), lines)
+    });
+    let (address, _unread): (SocketAddr, _) = address.await.unwrap();
+    // Each of these is logged.
+    let mut hanging = Vec::new();
+    for _ in 0..64 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"nonsense\r\n\r\n").await.unwrap();
+        hanging.push(stream);
+    }
+    // The system makes one of two signals that come at the same time.
+    let ended = timeout(SOON, async {
+        loop {
+            signal(&child, "TERM").await;
+            if let Some(ended) = child.try_wait().unwrap() {
+                break ended;
+            }
+        }
+    });
+    assert_eq!(ended.await.expect("it hangs").code(), Some(1));
 }
 
 const HISTORY: &str = "GET /api/now-playing/history HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -122,6 +122,9 @@ async fn what_is_refused() {
             // A proxy that is not trusted may speak for anybody.
             ("GET", "/metrics", "X-Forwarded-For: 127.0.0.1\r\n", 403),
             ("GET", "/metrics", "X-Forwarded-For: 8.8.8.8\r\n", 403),
+            // A web page under a name that its author points here.
+            ("GET", "/metrics", "Host: evil.example\r\n", 403),
+            ("GET", "/health", "Host: evil.example\r\n", 200),
             // Who asks how the server is may come from anywhere.
             ("GET", "/health", "X-Forwarded-For: 8.8.8.8\r\n", 200),
             ("GET", "/healthcheck", "X-Forwarded-For: 8.8.8.8\r\n", 200),
@@ -144,10 +147,39 @@ async fn what_is_refused() {
 /// A trusted proxy may say for whom it asks.
 #[tokio::test]
 async fn metrics_believe_a_trusted_proxy() {
-    let program = Program::start(&["--trusted-proxy", "127.0.0.1"]).await;
-    for (forwarded, status) in [("192.168.1.1", 200), ("8.8.8.8", 403)] {
-        let header = format!("X-Forwarded-For: {forwarded}\r\n");
-        let answer = program.ask("GET", "/metrics", &header).await;
-        assert_eq!(answer.status, status, "{forwarded}");
+    let options = [
+        "--trusted-proxy",
+        "127.0.0.1",
+        "--host-name",
+        "radio.example",
+    ];
+    let program = Program::start(&options).await;
+    for (headers, status, code) in [
+        ("X-Forwarded-For: 192.168.1.1\r\n", 200, ""),
+        ("X-Forwarded-For: 8.8.8.8\r\n", 403, "private_only"),
+        (
+            "X-Forwarded-For: 8.8.8.8, 10.1.1.1\r\n",
+            403,
+            "private_only",
+        ),
+        ("Forwarded: for=192.168.1.1\r\n", 200, ""),
+        ("", 403, "private_only"),
+        (
+            "X-Forwarded-For: 192.168.1.1\r\nHost: radio.example:80\r\n",
+            200,
+            "",
+        ),
+        (
+            "X-Forwarded-For: 192.168.1.1\r\nHost: radio.example.evil.example\r\n",
+            403,
+            "host_not_allowed",
+        ),
+    ] {
+        let answer = program.ask("GET", "/metrics", headers).await;
+        assert_eq!(answer.status, status, "{headers}");
+        if status != 200 {
+            let problem: Value = serde_json::from_str(&answer.body).unwrap();
+            assert_eq!(problem["code"], code, "{headers}");
+        }
     }
 }

@@ -21,6 +21,8 @@ const UNNAMED_PROXY: &str = "without a key channels are created from private add
     this came through a proxy that --trusted-proxy does not name";
 const NOT_PRIVATE: &str = "without a key channels are created from private addresses only, and by no web page: the server needs --push-key";
 
+const OTHER_HOST: &str = "this is for private addresses only, and not under this `Host`: use the server's IP address, or name the host with --host-name";
+
 /// Or the code and the details of the error.
 type Created = Result<(), (u16, &'static str)>;
 
@@ -50,11 +52,24 @@ async fn channels_are_created_with_the_key_or_from_nearby() {
         (&[], "Origin: null\r\n", Err((403, NOT_PRIVATE))),
         // There is none to be right.
         (&[], RIGHT, Ok(())),
-        (behind, "", Ok(())),
+        // A proxy that does not say for whom it asks.
+        (behind, "", Err((403, NOT_PRIVATE))),
+        (behind, "Forwarded: for=\"192.168.1.7:4711\"\r\n", Ok(())),
+        (
+            &["--host-name", "push.example"],
+            "Host: push.example\r\n",
+            Ok(()),
+        ),
+        (&[], "Host: push.example\r\n", Err((403, OTHER_HOST))),
         (behind, "X-Forwarded-For: 192.168.1.7\r\n", Ok(())),
         (
             behind,
             "X-Forwarded-For: 203.0.113.7, 10.0.0.1, 127.0.0.9\r\n",
+            Err((403, NOT_PRIVATE)),
+        ),
+        (
+            behind,
+            "X-Forwarded-For: 10.0.0.2, 10.0.0.1, 127.0.0.9\r\n",
             Ok(()),
         ),
         (
@@ -65,7 +80,7 @@ async fn channels_are_created_with_the_key_or_from_nearby() {
         (
             behind,
             "X-Forwarded-For: nonsense\r\n",
-            Err((403, UNNAMED_PROXY)),
+            Err((403, NOT_PRIVATE)),
         ),
         (with_key, "", Err((401, NEEDED))),
         (

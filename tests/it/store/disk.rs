@@ -1,6 +1,8 @@
 //! A disk that refuses: everything goes on in memory, and health says so; what
 //! is not ours is left alone.
 
+use std::fs::{Permissions, read_dir, set_permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,6 +32,32 @@ async fn health(server: &TestServer, ok: bool) {
         }
     };
     timeout(SOON, said).await.expect("health says otherwise");
+}
+
+/// Whatever the folder's mode is, and what was left there.
+#[tokio::test]
+async fn nobody_else_reads_the_files() {
+    let state = tempfile::tempdir().unwrap();
+    let mode = |path: &Path, mode| set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    mode(state.path(), 0o755);
+    for round in ["made", "found"] {
+        let server = TestServer::start_in(state.path(), &[]).await;
+        let mut names = Vec::new();
+        for file in read_dir(state.path()).unwrap() {
+            let file = file.unwrap();
+            let name = file.file_name().into_string().unwrap();
+            let about = file.metadata().unwrap();
+            assert_eq!(about.permissions().mode() & 0o777, 0o600, "{round} {name}");
+            names.push(name);
+        }
+        names.sort();
+        let all = ["lock", "roomcast.db", "roomcast.db-shm", "roomcast.db-wal"];
+        assert_eq!(names, all, "{round}");
+        server.stop().await;
+        for file in read_dir(state.path()).unwrap() {
+            mode(&file.unwrap().path(), 0o644);
+        }
+    }
 }
 
 #[tokio::test]

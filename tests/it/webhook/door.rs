@@ -1,7 +1,6 @@
 //! The door alone, with settings that a test names one by one. Knows no command line.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,6 +11,7 @@ use roomcast::core::broker::Memory;
 use roomcast::core::hub::Hub;
 use roomcast::doors::webhook::{CaError, Needs, Settings, Webhook};
 use roomcast::namespaces;
+use roomcast::net::access::PrivateAccess;
 use roomcast::net::{self, Connections, Limits};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -40,7 +40,7 @@ pub fn needs(backend: &Backend) -> Needs {
         local_address: "http://gateway.example".to_owned(),
         message_most: 128 * 1024,
         key: None,
-        trusted: Arc::new([]),
+        access: PrivateAccess::new(&[], &[]),
     }
 }
 

@@ -133,15 +133,22 @@ async fn without_the_key_nothing_is_done() {
 }
 
 #[tokio::test]
-async fn without_a_key_web_pages_are_refused() {
+async fn without_a_key_web_pages_and_strangers_are_refused() {
     let backend = Backend::start().await;
     let door = Door::open(needs(&backend)).unwrap();
     let mut client = Client::connect(door.ws).await.unwrap();
     let path = format!("/{}", backend.called(1).await[0].id);
     for method in ["GET", "PUT", "DELETE"] {
-        let page = "Origin: http://localhost\r\n";
-        let answer = rest(door.rest, method, &path, page, "x").await;
-        assert_eq!(answered(&answer), (403, "FORBIDDEN".into()), "{method}");
+        for headers in [
+            "Origin: http://localhost\r\n",
+            // A page whose name its author points here, and a proxy before the port.
+            "Host: evil.example\r\n",
+            "X-Forwarded-For: 127.0.0.1\r\n",
+        ] {
+            let answer = rest(door.rest, method, &path, headers, "x").await;
+            let refused = (403, "FORBIDDEN".into());
+            assert_eq!(answered(&answer), refused, "{method} {headers}");
+        }
     }
     rest(door.rest, "PUT", &path, "", "hello").await;
     assert_eq!(client.text().await, "hello");

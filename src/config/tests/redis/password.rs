@@ -12,6 +12,9 @@ fn the_password_is_a_secret_in_the_url_or_an_option() {
     fs::write(&password, format!("{SECRET}\n")).unwrap();
     fs::write(&windows, format!("{SECRET}\r\n")).unwrap();
     fs::write(&url, format!("{CODED}\n")).unwrap();
+    for file in [&password, &windows, &url] {
+        set_mode(file.as_ref(), 0o600);
+    }
     let in_config = file(&format!("redis = \"a\"\nredis-password = \"{SECRET}\""));
     for (args, env, seen) in [
         (&["--redis", CODED][..], &[][..], vec!["redis"]),

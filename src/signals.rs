@@ -1,0 +1,95 @@
+//! The signals of the process, read by a thread of its own: the second SIGTERM or
+//! SIGINT ends the process also where the runtime hangs. Knows no server.
+
+use std::io;
+use std::process::exit;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::Builder;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// How long the last line may take: a log that nobody reads keeps no process alive.
+const LAST_LINE: Duration = Duration::from_millis(500);
+
+/// Lines that wait to be logged: one for each of the two signals that count.
+const LINES_MOST: usize = 2;
+
+/// The exit code after the second signal.
+const AT_ONCE: i32 = 1;
+
+/// The signals that the server follows.
+pub struct Signals(iterator::Signals);
+
+/// A line for the log, and whom to tell that it is written.
+type Line = (String, Option<SyncSender<()>>);
+
+impl Signals {
+    /// Listens to the signals from now on, so that none ends the process by itself.
+    ///
+    /// # Errors
+    /// The system takes no handler.
+    pub fn new() -> io::Result<Self> {
+        iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).map(Self)
+    }
+
+    /// Cancels `stop` at the first SIGTERM or SIGINT and exits at the second;
+    /// notifies `reload` at each SIGHUP.
+    ///
+    /// # Errors
+    /// The system starts no thread.
+    pub fn follow(self, stop: CancellationToken, reload: Arc<Notify>) -> io::Result<()> {
+        let (log, lines) = sync_channel(LINES_MOST);
+        // Apart, since writing the log may block, as it does where nobody reads it.
+        thread("signal-log", move || write(&lines))?;
+        thread("signals", move || self.run(&stop, &reload, &log))
+    }
+
+    fn run(mut self, stop: &CancellationToken, reload: &Notify, log: &SyncSender<Line>) {
+        let mut stopping = false;
+        for signal in self.0.forever() {
+            let name = match signal {
+                SIGTERM => "SIGTERM",
+                SIGINT => "SIGINT",
+                _ => {
+                    reload.notify_one();
+                    continue;
+                }
+            };
+            if stopping {
+                let (done, written) = sync_channel(1);
+                let line = format!("{name} while stopping: exiting at once");
+                // A full queue is a log that nobody reads.
+                if log.try_send((line, Some(done))).is_ok() {
+                    let _ = written.recv_timeout(LAST_LINE);
+                }
+                exit(AT_ONCE);
+            }
+            stopping = true;
+            let line = format!("{name}: stopping; once more exits at once");
+            let _ = log.try_send((line, None));
+            stop.cancel();
+        }
+    }
+}
+
+fn write(lines: &Receiver<Line>) {
+    for (line, done) in lines {
+        match done {
+            Some(done) => {
+                warn!("{line}");
+                let _ = done.send(());
+            }
+            None => info!("{line}"),
+        }
+    }
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    Builder::new().name(name.to_owned()).spawn(work).map(drop)
+}
