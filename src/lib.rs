@@ -11,6 +11,8 @@ pub mod config;
 pub mod core;
 pub mod document;
 pub mod doors;
+#[cfg(test)]
+mod fuzz;
 pub mod healthcheck;
 pub mod ingest;
 pub mod logging;

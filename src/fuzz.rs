@@ -1,0 +1,151 @@
+//! Property tests of parsers: inputs made from valid documents and the words of their
+//! format, a time guard, and the number of cases. Knows no parser.
+//!
+//! [`run`] holds for each input that the parser neither panics nor hangs, returns within
+//! [`CASE_LIMIT`], and that its output is bounded by the input. `ROOMCAST_FUZZ_CASES` sets
+//! the number of cases (CONTRIBUTING.md).
+
+mod format;
+
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+
+use self::format::KINDS;
+pub(crate) use self::format::{Case, Format};
+
+/// The number of cases of each parser, unless `ROOMCAST_FUZZ_CASES` says otherwise.
+const CASES: u32 = 10_000;
+
+/// The longest that a parser may take for one input. A debug build is slower by about
+/// ten times.
+const CASE_LIMIT: Duration = match cfg!(debug_assertions) {
+    true => Duration::from_secs(1),
+    false => Duration::from_millis(100),
+};
+
+/// After this time a case counts as one that never returns: the process is aborted, with
+/// the input on stderr.
+const HANG_LIMIT: Duration = Duration::from_secs(30);
+
+/// Holds the property for all cases of a format: `parse` returns, in time, and gives the
+/// size of its output in bytes, at most `most(input)`.
+pub(crate) fn run(format: &Format, most: impl Fn(usize) -> usize, parse: impl Fn(&Case) -> usize) {
+    let cases = match std::env::var("ROOMCAST_FUZZ_CASES") {
+        Ok(cases) => cases.parse().expect("ROOMCAST_FUZZ_CASES is a number"),
+        Err(_) => CASES,
+    };
+    let mut runner = TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let watch = Watch::start(format.name);
+    let slowest = Mutex::new((Duration::ZERO, 0));
+    let mutations = vec((0..KINDS, any::<u32>(), any::<u32>(), any::<u32>()), 0..6);
+    let strategy = (any::<u32>(), mutations, any::<u32>());
+    let result = runner.run(&strategy, |(document, mutations, seed)| {
+        let case = format.case(document, &mutations, seed);
+        watch.begins(&case);
+        let timed = || {
+            let begun = Instant::now();
+            let size = parse(&case);
+            (begun.elapsed(), size)
+        };
+        let (mut time, size) = timed();
+        let mut slowest = slowest.lock().expect("no code panics under this lock");
+        if time > slowest.0 {
+            // The machine may be busy: the quickest of four counts.
+            time = (0..3).map(|_| timed().0).fold(time, Duration::min);
+        }
+        *slowest = (*slowest).max((time, case.bytes.len()));
+        drop(slowest);
+        let input = case.bytes.len();
+        if time > CASE_LIMIT {
+            return Err(TestCaseError::fail(format!("took {time:?}")));
+        }
+        if size > most(input) {
+            let why = format!("made {size} bytes of {input}");
+            return Err(TestCaseError::fail(why));
+        }
+        Ok(())
+    });
+    if let Err(TestError::Fail(why, (document, mutations, seed))) = result {
+        let case = format.case(document, &mutations, seed);
+        panic!("{}: {why}, by seed {seed}\n{}", format.name, shown(&case));
+    }
+    result.expect("nothing rejects a case");
+    let (time, input) = slowest.into_inner().expect("no code panics under it");
+    println!(
+        "{}: {cases} cases, the slowest {time:?} ({input} bytes)",
+        format.name
+    );
+}
+
+fn shown(case: &Case) -> String {
+    format!("b\"{}\"", case.bytes.escape_ascii())
+}
+
+/// Aborts the process where a case does not return: a test can't be ended otherwise.
+struct Watch {
+    current: Arc<Mutex<(Instant, Option<Case>)>>,
+    /// Dropped, it ends the thread.
+    _ends: Sender<()>,
+}
+
+impl Watch {
+    fn start(name: &'static str) -> Self {
+        let current = Arc::new(Mutex::new((Instant::now(), None)));
+        let (ends, ended) = channel::<()>();
+        let watched = current.clone();
+        thread::spawn(move || {
+            while ended.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+                let current: &(Instant, Option<Case>) = &watched.lock().unwrap();
+                if let (since, Some(case)) = current
+                    && since.elapsed() > HANG_LIMIT
+                {
+                    eprintln!("{name} never returns from\n{}", shown(case));
+                    std::process::abort();
+                }
+            }
+        });
+        Self {
+            current,
+            _ends: ends,
+        }
+    }
+
+    fn begins(&self, case: &Case) {
+        *self.current.lock().unwrap() = (Instant::now(), Some(case.clone()));
+    }
+}
+
+#[test]
+#[should_panic(expected = "as it was")]
+fn a_parser_that_panics_is_found_with_the_least_input() {
+    let format = Format::text("brackets", &["[1]", "[[]]"], &["[", "]"]);
+    let deep = |case: &Case| {
+        assert!(!case.bytes.starts_with(b"[[["), "as it was");
+        0
+    };
+    run(&format, |_| 0, deep);
+}
+
+#[test]
+fn pieces_are_the_whole() {
+    let format = Format::text("pieces", &["abc", "abcdefghijklmnopqrstuvwxyz"], &["x"]);
+    run(
+        &format,
+        |input| input,
+        |case| {
+            let joined: Vec<_> = case.pieces().flatten().copied().collect();
+            assert_eq!(joined, case.bytes);
+            joined.len()
+        },
+    );
+}
