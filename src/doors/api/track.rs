@@ -78,6 +78,7 @@ pub(super) fn tell(
     if item.message(&api.station).get().len() > message_most {
         return Err(Error::TooBig(message_most).into());
     }
+    let item = item.capped();
     let change: fn(Item) -> Change = match room.as_str() {
         NOW_PLAYING => Change::Current,
         NEXT => Change::Next,
