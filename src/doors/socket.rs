@@ -146,11 +146,7 @@ impl Reader {
         message_most: usize,
         silence: Silence,
     ) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BYTES)
-            .write_buffer_size(0)
-            .max_message_size(Some(message_most))
-            .max_frame_size(Some(message_most));
+        let config = limits(message_most);
         let every = silence.ping_every;
         let heard = Heard {
             stream,
@@ -216,6 +212,15 @@ impl Reader {
     }
 }
 
+/// How the library reads messages of at most so many bytes.
+fn limits(message_most: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        .write_buffer_size(0)
+        .max_message_size(Some(message_most))
+        .max_frame_size(Some(message_most))
+}
+
 /// A stream that notes whether anything came.
 struct Heard {
     stream: Upgraded,
@@ -252,3 +257,7 @@ impl AsyncWrite for Heard {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+#[path = "socket_tests.rs"]
+mod tests;

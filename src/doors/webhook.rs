@@ -10,6 +10,8 @@ mod connection;
 mod connections;
 mod elsewhere;
 mod exchange;
+#[cfg(test)]
+mod fuzz_tests;
 mod outlet;
 mod payload;
 mod protocol;

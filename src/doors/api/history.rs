@@ -37,7 +37,7 @@ const MAX_AGE: u32 = 5;
 const UNREADABLE: &str = "unreadable";
 
 /// What was asked for.
-struct Asked {
+pub(super) struct Asked {
     query: Query,
     form: Form,
 }
@@ -129,7 +129,7 @@ fn csv<'a>(rows: impl Iterator<Item = Aired<'a>>, all: bool) -> io::Result<Piece
 }
 
 /// The same question for what started before that (RFC 8288).
-fn next_page(asked: &str, to: DateTime<Utc>) -> Option<HeaderValue> {
+pub(super) fn next_page(asked: &str, to: DateTime<Utc>) -> Option<HeaderValue> {
     let others = form_urlencoded::parse(asked.as_bytes()).filter(|(name, _)| name != "to");
     let next = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(others)
@@ -202,7 +202,7 @@ fn page(store: &Store, query: Query) -> Result<Page, StoreError> {
     Ok(Page { items, next })
 }
 
-fn read(query: &str, headers: &HeaderMap, station: &Station) -> Result<Asked, String> {
+pub(super) fn read(query: &str, headers: &HeaderMap, station: &Station) -> Result<Asked, String> {
     let mut form = match prefers_csv(headers) {
         true => Form::Csv,
         false => Form::Json,

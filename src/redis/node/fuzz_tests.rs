@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::future::pending;
 
-use ::redis::{Value, parse_redis_value};
+use ::redis::parse_redis_value;
 use tokio::runtime::{Builder, Runtime};
 
 use super::*;
