@@ -110,7 +110,7 @@ fn fuzz_command_lines_and_environments() {
     let load = |case: &Case| {
         let is_env = |line: &OsString| !line.as_encoded_bytes().starts_with(b"-");
         let (env, args): (Vec<_>, Vec<_>) =
-            lines(case).partition(|line| case.seed % 2 == 0 && is_env(line));
+            lines(case).partition(|line| case.seed.is_multiple_of(2) && is_env(line));
         let pairs = env.into_iter().filter_map(|line| {
             let line = line.into_vec();
             let at = line.iter().position(|byte| *byte == b'=')?;

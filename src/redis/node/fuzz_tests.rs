@@ -117,6 +117,20 @@ fn answer(epoch: &str, number: u64, events: &[&str]) -> Vec<u8> {
     format!("*{}\r\n{}", parts.len(), parts.concat()).into_bytes()
 }
 
+/// What was found once.
+#[test]
+fn no_message_of_a_channel_stops_the_node() {
+    let ground = Ground::new();
+    let far = EVENT.replace(" 1 ", " 18446744073709551615 ");
+    for message in ["", "é", "𝄞", "e", &format!("e{far}"), &format!("t{far}")] {
+        ground.with_node(|running| {
+            let channel = running.prefix.channel(&room()).into_bytes();
+            running.message(&channel, message.as_bytes().to_vec());
+            running.message(&channel, b"\xc3".to_vec());
+        });
+    }
+}
+
 #[test]
 fn fuzz_messages_of_channels() {
     let ground = Ground::new();
@@ -209,12 +223,15 @@ fn fuzz_answers_of_redis() {
                 number: u64::from(case.seed % 3),
                 epoch: "abcdefghijkl".parse().unwrap(),
             };
-            if case.seed % 4 != 0
+            if !case.seed.is_multiple_of(4)
                 && let Some(follower) = running.followers.get_mut(&room())
             {
                 follower.has_come_to(at, None);
             }
-            running.answered(Job::Sync(room(), case.seed % 2 == 0), answer.clone());
+            running.answered(
+                Job::Sync(room(), case.seed.is_multiple_of(2)),
+                answer.clone(),
+            );
             for job in [Job::Renew(room()), Job::Clients(room(), Vec::new())] {
                 running.answered(job, answer.clone());
             }
