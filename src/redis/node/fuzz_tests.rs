@@ -8,9 +8,8 @@ use ::redis::parse_redis_value;
 use tokio::runtime::{Builder, Runtime};
 
 use super::*;
-use crate::core::namespace::Namespace;
+use crate::core::namespace::{Namespace, Rooms};
 use crate::fuzz::{self, Case, Format};
-use crate::namespaces;
 use crate::redis::RedisBroker;
 
 const EVENT: &str =
@@ -53,7 +52,7 @@ const TOKENS: [&str; 33] = [
     "é",
 ];
 
-/// A runtime, and the namespaces as they are built in.
+/// A runtime, and a namespace with a room.
 struct Ground {
     runtime: Runtime,
     namespaces: Vec<Namespace>,
@@ -61,9 +60,14 @@ struct Ground {
 
 impl Ground {
     fn new() -> Self {
+        let metadata = Namespace {
+            rooms: Rooms::Fixed(vec![room().room]),
+            retain: vec!["song".to_owned()],
+            ..Namespace::new(room().namespace)
+        };
         Self {
             runtime: Builder::new_current_thread().enable_time().build().unwrap(),
-            namespaces: namespaces::load(None).unwrap(),
+            namespaces: vec![metadata],
         }
     }
 
