@@ -4,6 +4,8 @@
 mod clash;
 mod command;
 mod exposed;
+#[cfg(test)]
+mod fuzz_tests;
 mod layers;
 mod log;
 mod number;
@@ -152,7 +154,15 @@ impl Config {
         args: impl Iterator<Item = OsString>,
         env: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let flags = command::command().try_get_matches_from(args)?;
+        Self::load_by(&mut command::command(), args, env)
+    }
+
+    fn load_by(
+        command: &mut clap::Command,
+        args: impl Iterator<Item = OsString>,
+        env: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let flags = command.try_get_matches_from_mut(args)?;
         let subcommand = flags
             .subcommand()
             .map(|(name, own)| (name.to_owned(), own.clone()));

@@ -7,6 +7,7 @@
 
 mod format;
 
+use std::cell::Cell;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -33,6 +34,9 @@ const CASE_LIMIT: Duration = match cfg!(debug_assertions) {
 /// the input on stderr.
 const HANG_LIMIT: Duration = Duration::from_secs(30);
 
+/// How much of an input is shown, in bytes.
+const SHOWN_MOST: usize = 4_096;
+
 /// Holds the property for all cases of a format: `parse` returns, in time, and gives the
 /// size of its output in bytes, at most `most(input)`.
 pub(crate) fn run(format: &Format, most: impl Fn(usize) -> usize, parse: impl Fn(&Case) -> usize) {
@@ -43,10 +47,12 @@ pub(crate) fn run(format: &Format, most: impl Fn(usize) -> usize, parse: impl Fn
     let mut runner = TestRunner::new(Config {
         cases,
         failure_persistence: None,
+        // A slow case is shrunk by slow ones.
+        max_shrink_time: 20_000,
         ..Config::default()
     });
     let watch = Watch::start(format.name);
-    let slowest = Mutex::new((Duration::ZERO, 0));
+    let slowest = Cell::new((Duration::ZERO, 0));
     let mutations = vec((0..KINDS, any::<u32>(), any::<u32>(), any::<u32>()), 0..6);
     let strategy = (any::<u32>(), mutations, any::<u32>());
     let result = runner.run(&strategy, |(document, mutations, seed)| {
@@ -58,14 +64,12 @@ pub(crate) fn run(format: &Format, most: impl Fn(usize) -> usize, parse: impl Fn
             (begun.elapsed(), size)
         };
         let (mut time, size) = timed();
-        let mut slowest = slowest.lock().expect("no code panics under this lock");
-        if time > slowest.0 {
+        if time > slowest.get().0 {
             // The machine may be busy: the quickest of four counts.
             time = (0..3).map(|_| timed().0).fold(time, Duration::min);
         }
-        *slowest = (*slowest).max((time, case.bytes.len()));
-        drop(slowest);
         let input = case.bytes.len();
+        slowest.set(slowest.get().max((time, input)));
         if time > CASE_LIMIT {
             return Err(TestCaseError::fail(format!("took {time:?}")));
         }
@@ -80,7 +84,7 @@ pub(crate) fn run(format: &Format, most: impl Fn(usize) -> usize, parse: impl Fn
         panic!("{}: {why}, by seed {seed}\n{}", format.name, shown(&case));
     }
     result.expect("nothing rejects a case");
-    let (time, input) = slowest.into_inner().expect("no code panics under it");
+    let (time, input) = slowest.get();
     println!(
         "{}: {cases} cases, the slowest {time:?} ({input} bytes)",
         format.name
@@ -88,7 +92,9 @@ pub(crate) fn run(format: &Format, most: impl Fn(usize) -> usize, parse: impl Fn
 }
 
 fn shown(case: &Case) -> String {
-    format!("b\"{}\"", case.bytes.escape_ascii())
+    let shown = &case.bytes[..case.bytes.len().min(SHOWN_MOST)];
+    let bytes = case.bytes.len();
+    format!("b\"{}\", {bytes} bytes in all", shown.escape_ascii())
 }
 
 /// Aborts the process where a case does not return: a test can't be ended otherwise.

@@ -208,6 +208,11 @@ const COUNTERS: &[Described] = &[
         "Items that the play log lost, since the disk took none for too long",
     ),
     (
+        "roomcast_unlogged_plays_total",
+        Unit::Count,
+        "Items that were published and not logged, since too many came for the play log",
+    ),
+    (
         "roomcast_webhook_calls_total",
         Unit::Count,
         "Calls of the backend, each try of one, by method and result",

@@ -2,6 +2,8 @@
 //! Knows no room: it turns files into what [`crate::core::namespace`] describes.
 
 mod file;
+#[cfg(test)]
+mod fuzz_tests;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use chrono::Duration;
 use chrono_tz::Tz;
 
-pub use aired::Aired;
-pub use item::{Item, LENGTH_MOST, can_start};
+pub use aired::{Aired, CsvRows};
+pub use item::{Item, LENGTH_MOST, TEXT_MOST, can_start, capped};
 pub use time::parse_time;
 pub use track::{Track, Validity, nothing_known};
 pub use went_on::WentOn;

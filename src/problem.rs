@@ -112,6 +112,7 @@ impl Hint {
         let right: Vec<&str> = right.into_iter().collect();
         let near = right
             .iter()
+            .filter(|_| wrong.len() <= WORD_MOST)
             .map(|word| (strsim::jaro_winkler(&wrong, &plain(word)), word))
             .max_by(|(a, _), (b, _)| a.total_cmp(b));
         match near {
@@ -120,6 +121,10 @@ impl Hint {
         }
     }
 }
+
+/// The longest word that is compared, in bytes: twice the longest right one. Longer ones
+/// are no slips, and take seconds.
+const WORD_MOST: usize = 64;
 
 /// How alike two words are (0 to 1) that one is taken for a slip of the other:
 /// a letter left out, doubled or swapped, in words of four letters and more.
@@ -191,7 +196,10 @@ mod tests {
 
     #[test]
     fn what_is_like_nothing_gets_the_whole_list() {
-        let hint = Hint::new("xyz", ["port", "host"]);
-        assert_eq!(hint.to_string(), "there are: port, host");
+        // A long one took minutes.
+        for wrong in ["xyz", &"port".repeat(1 << 18)] {
+            let hint = Hint::new(wrong, ["port", "host"]);
+            assert_eq!(hint.to_string(), "there are: port, host");
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use crate::config::{Config, Report};
-use crate::nowplaying::{Aired, Item, Station};
+use crate::nowplaying::{Aired, CsvRows, Item, Station};
 use crate::store::{self, Query, StoreError};
 
 /// Why there is no report.
@@ -28,21 +28,20 @@ pub fn history(config: &Config, report: &Report, out: &mut impl Write) -> Result
         to: report.to,
         all: report.all,
         limit: report.limit,
+        text_bytes: None,
     };
     let station = Station {
         timezone: config.timezone,
         text: config.station_text.clone(),
     };
-    let items = store::history(&config.state, &query)?;
     if report.csv {
-        let rows = items
-            .iter()
-            .map(|item| Aired::new(item, &station, report.all));
-        out.write_all(Aired::csv(rows, report.all).as_bytes())?;
+        let mut csv = CsvRows::begin(&mut *out, report.all)?;
+        let write = |item: Item| csv.write(Aired::new(&item, &station, report.all));
+        store::history(&config.state, &query, write)??;
+        csv.finish()?;
     } else {
-        for item in &items {
-            writeln!(out, "{}", line(item, &station))?;
-        }
+        let write = |item: Item| writeln!(out, "{}", line(&item, &station));
+        store::history(&config.state, &query, write)??;
     }
     Ok(out.flush()?)
 }

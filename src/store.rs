@@ -81,6 +81,9 @@ pub struct Query {
     pub all: bool,
     /// How many at most, the newest; none: all of them.
     pub limit: Option<usize>,
+    /// How many bytes of texts; the item with which they have as many is the last. None:
+    /// any.
+    pub text_bytes: Option<usize>,
 }
 
 /// The store, for those who write to it and read from it.
@@ -188,12 +191,17 @@ impl Store {
     }
 }
 
-/// The play log of a folder that a server may be using, newest first.
+/// Gives the play log of a folder that a server may be using, newest first, item by item,
+/// until `take` refuses one.
 ///
 /// # Errors
-/// There is none, or it can't be read.
-pub fn history(folder: &Path, query: &Query) -> Result<Vec<Item>, StoreError> {
-    let read = file::read_only(folder, &mut None, |db| plays::read(db, query));
+/// There is none, or it can't be read. Else what `take` says.
+pub fn history<E>(
+    folder: &Path,
+    query: &Query,
+    take: impl FnMut(Item) -> Result<(), E>,
+) -> Result<Result<(), E>, StoreError> {
+    let read = file::read_only(folder, &mut None, |db| plays::each(db, query, take));
     read.map_err(|error| unreadable(folder, &error))
 }
 

@@ -22,8 +22,10 @@ impl Layers {
             .environment()
             .filter(|(name, _)| !is_right(name))
             .filter_map(|(name, _)| {
+                let length = name.chars().count();
                 let near = right
                     .iter()
+                    .filter(|right| right.len().abs_diff(length) <= SLIP_MOST)
                     .map(|right| (strsim::osa_distance(right, name), right))
                     .min();
                 let (_, right) = near.filter(|(distance, _)| *distance <= SLIP_MOST)?;

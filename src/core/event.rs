@@ -85,6 +85,17 @@ pub struct Offset {
     pub number: u64,
 }
 
+impl Offset {
+    /// The highest number, 2^53: JavaScript and Lua count exactly until there, and no
+    /// room comes near it.
+    pub const NUMBER_MOST: u64 = 1 << 53;
+
+    /// The offset of these, if a room can have it: it comes from outside.
+    pub fn checked(epoch: Epoch, number: u64) -> Option<Self> {
+        (number <= Self::NUMBER_MOST).then_some(Self { epoch, number })
+    }
+}
+
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.epoch, self.number)
@@ -105,10 +116,8 @@ impl FromStr for Offset {
         if !decimal {
             return Err(OffsetError);
         }
-        Ok(Self {
-            epoch: epoch.parse()?,
-            number: number.parse().map_err(|_| OffsetError)?,
-        })
+        let number = number.parse().map_err(|_| OffsetError)?;
+        Self::checked(epoch.parse()?, number).ok_or(OffsetError)
     }
 }
 

@@ -20,5 +20,6 @@ mod roster;
 mod rules;
 pub mod secret;
 mod shard;
+pub mod tally;
 pub mod terms;
 pub mod token;

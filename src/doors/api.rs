@@ -4,6 +4,8 @@
 mod accept;
 mod cached;
 mod described;
+#[cfg(test)]
+mod fuzz_tests;
 mod history;
 mod now;
 mod publish;

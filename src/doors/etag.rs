@@ -8,9 +8,9 @@ use axum::http::{HeaderMap, header};
 /// The same for the same content, as long as the server is of the same build: the
 /// hash may be another one in the next. That costs an answer that was known
 /// already, and never gives a wrong one.
-pub(super) fn etag(body: &str) -> String {
+pub(super) fn etag<P: AsRef<[u8]>>(body: &[P]) -> String {
     let mut hasher = DefaultHasher::new();
-    hasher.write(body.as_bytes());
+    body.iter().for_each(|part| hasher.write(part.as_ref()));
     format!("\"{:016x}\"", hasher.finish())
 }
 

@@ -42,7 +42,7 @@ const FILES: [File; 8] = [
 /// The routes.
 pub fn router() -> Router {
     FILES.into_iter().fold(Router::new(), |router, file| {
-        let tag = etag(file.text);
+        let tag = etag(&[file.text]);
         let answer = async move |headers: HeaderMap| file.answer(&tag, &headers);
         router.route(file.path, get(answer))
     })

@@ -4,6 +4,8 @@
 
 mod admission;
 mod asked;
+#[cfg(test)]
+mod fuzz_tests;
 mod http;
 mod outlet;
 mod pace;

@@ -10,6 +10,8 @@ mod connection;
 mod connections;
 mod elsewhere;
 mod exchange;
+#[cfg(test)]
+mod fuzz_tests;
 mod outlet;
 mod payload;
 mod protocol;
@@ -40,6 +42,7 @@ use super::Asked;
 use crate::core::hub::Hub;
 use crate::core::name::NamespaceName;
 use crate::core::namespace::{Namespace, Rooms};
+use crate::core::tally::Tally;
 use crate::core::token::Token;
 use crate::net::PeerAddr;
 use crate::net::access::PrivateAccess;
@@ -94,6 +97,8 @@ pub struct Webhook {
     /// How many connections the backend has accepted, and was not told the end of.
     accepted: watch::Sender<usize>,
     asked: Arc<Semaphore>,
+    /// What is logged once a minute: clients can bring it about as often as they like.
+    tally: Tally,
     /// Questions and farewells that no connection waits for.
     tasks: TaskTracker,
 }
@@ -116,6 +121,7 @@ impl Webhook {
             waiting: Arc::default(),
             accepted: watch::Sender::new(0),
             asked: Arc::new(Semaphore::new(ASKED_MOST)),
+            tally: Tally::default(),
             tasks: TaskTracker::new(),
         });
         elsewhere::answer_others(&door);
@@ -182,10 +188,11 @@ async fn open(
         );
     };
     let patience = door.backend.settings().timeout;
-    let (tell, told) = oneshot::channel();
-    // Not in this task, which ends with the client: the answer counts all the same.
+    let (mut tell, told) = oneshot::channel();
+    // Not in this task, which ends with the client: an answer counts all the same, once
+    // the backend was asked.
     door.tasks.clone().spawn(async move {
-        let answered = connection::ask(door, peer).await;
+        let answered = connection::ask(door, peer, tell.closed()).await;
         drop(place);
         // Where nobody waits any more, this tells the backend so.
         let _ = tell.send(answered);

@@ -4,6 +4,9 @@
 /// The biggest input, in bytes: mutations stop there.
 const INPUT_MOST: usize = 64 * 1024;
 
+/// About how many pieces an input is cut into at most.
+const PIECES_MOST: u32 = 2_000;
+
 /// How many kinds of mutations there are.
 pub(super) const KINDS: u8 = 12;
 
@@ -179,6 +182,8 @@ impl Case {
             2 => 5_000,
             _ => u32::MAX,
         };
+        // Some thousands of pieces say no more than one.
+        let most = most.max(self.bytes.len() as u32 / PIECES_MOST);
         let mut rest = &self.bytes[..];
         std::iter::from_fn(move || {
             let length = rest.len().min(1 + dice.below(most) as usize);

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::log_pace::LogPace;
 use super::rooms::{Rooms, Slot};
 use crate::core::event::Event;
 use crate::nowplaying::{self, Change, GRACE, Item, Publish, Station, WentOn};
@@ -37,6 +38,7 @@ pub struct Programme {
     told: Mutex<Told>,
     /// Wakes [`Programme::run`].
     changed: Notify,
+    log_pace: LogPace,
 }
 
 /// What listeners were told last; at first, what the rooms have kept of that.
@@ -73,6 +75,7 @@ impl Programme {
             went_on,
             told: Mutex::new(told),
             changed: Notify::new(),
+            log_pace: LogPace::new(),
         })
     }
 
@@ -119,7 +122,9 @@ impl Programme {
             Change::Next(item) => self.comes(item),
             Change::Aired(_) => {}
         }
-        if let (Some(store), Some(item)) = (&self.store, aired(change)) {
+        if let (Some(store), Some(item)) = (&self.store, aired(change))
+            && self.log_pace.allows()
+        {
             store.aired(item.shown(&self.station));
         }
     }

@@ -3,6 +3,8 @@
 
 pub mod current;
 pub mod framing;
+#[cfg(test)]
+mod fuzz_tests;
 mod intruder;
 mod item;
 mod sender;

@@ -12,6 +12,8 @@ mod certificate;
 mod connection;
 mod connections;
 pub mod frame;
+#[cfg(test)]
+mod fuzz_tests;
 mod gate;
 mod head;
 mod kernel;

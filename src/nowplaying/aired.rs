@@ -2,6 +2,7 @@
 //! Knows no table and no request.
 
 use std::borrow::Cow;
+use std::io::{self, Write};
 
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
@@ -49,12 +50,20 @@ impl<'a> Aired<'a> {
             r#type: typed.then_some(item.kind.as_str()),
         }
     }
+}
 
-    /// All rows as CSV (RFC 4180), below a line with the names, for spreadsheets.
-    pub fn csv(rows: impl Iterator<Item = Self>, typed: bool) -> String {
+/// Rows as CSV (RFC 4180), below a line with the names, for spreadsheets.
+pub struct CsvRows<W: Write>(csv::Writer<W>);
+
+impl<W: Write> CsvRows<W> {
+    /// Writes the names.
+    ///
+    /// # Errors
+    /// `out` does not take them.
+    pub fn begin(out: W, typed: bool) -> io::Result<Self> {
         let mut csv = csv::WriterBuilder::new()
             .has_headers(false)
-            .from_writer(Vec::new());
+            .from_writer(out);
         let names = [
             "track",
             "album",
@@ -64,22 +73,31 @@ impl<'a> Aired<'a> {
             "timestampCST",
             "type",
         ];
-        let names = if typed { &names[..] } else { &names[..6] };
-        let written = csv.write_record(names).and_then(|()| {
-            for row in rows {
-                let (track, album, artist) = (cell(row.track), cell(row.album), cell(row.artist));
-                csv.serialize(Aired {
-                    track: &track,
-                    album: &album,
-                    artist: &artist,
-                    ..row
-                })?;
-            }
-            Ok(())
-        });
-        written.expect("a list in memory takes all that is written");
-        let bytes = csv.into_inner().expect("a list in memory is never full");
-        String::from_utf8(bytes).expect("strings make a string")
+        csv.write_record(if typed { &names[..] } else { &names[..6] })?;
+        Ok(Self(csv))
+    }
+
+    /// Writes a row.
+    ///
+    /// # Errors
+    /// `out` does not take it.
+    pub fn write(&mut self, row: Aired<'_>) -> io::Result<()> {
+        let (track, album, artist) = (cell(row.track), cell(row.album), cell(row.artist));
+        let row = Aired {
+            track: &track,
+            album: &album,
+            artist: &artist,
+            ..row
+        };
+        Ok(self.0.serialize(row)?)
+    }
+
+    /// Ends it, and gives back what has taken it.
+    ///
+    /// # Errors
+    /// It does not take the rest.
+    pub fn finish(self) -> io::Result<W> {
+        self.0.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 }
 
@@ -154,7 +172,9 @@ mod tests {
                 album: text.into(),
                 ..Item::default()
             };
-            let csv = Aired::csv([Aired::new(&item, &station, false)].into_iter(), false);
+            let mut csv = CsvRows::begin(Vec::new(), false).unwrap();
+            csv.write(Aired::new(&item, &station, false)).unwrap();
+            let csv = String::from_utf8(csv.finish().unwrap()).unwrap();
             let row = format!("{shown},{shown},{shown},0.0,1970");
             assert!(csv.lines().nth(1).unwrap().starts_with(&row), "{csv}");
         }

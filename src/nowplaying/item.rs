@@ -12,6 +12,15 @@ pub(super) const MASKED: &str = "LINK";
 /// has it.
 pub const LENGTH_MOST: f64 = 86_400_000.0;
 
+/// The longest text of an item, in bytes: ten times a long title. What is longer is cut.
+pub const TEXT_MOST: usize = 1024;
+
+/// The text as far as it is kept, logged, stored and shown: at most [`TEXT_MOST`] bytes
+/// of whole characters.
+pub fn capped(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_MOST)]
+}
+
 /// How far ahead an item can start: what is later is no time of a clock that is
 /// anywhere near right.
 const AHEAD_MOST: Duration = Duration::days(1);
@@ -53,6 +62,41 @@ impl Item {
         named && self.kind.trim().eq_ignore_ascii_case(Self::SONG)
     }
 
+    /// The item with its texts [`capped`].
+    pub fn capped(mut self) -> Self {
+        let Self {
+            id,
+            kind,
+            title,
+            artist,
+            album,
+            ..
+        } = &mut self;
+        for text in [id, kind, title, artist, album] {
+            // A copy: the memory of the long one is given back.
+            if text.len() > TEXT_MOST {
+                *text = capped(text).to_owned();
+            }
+        }
+        self
+    }
+
+    /// How many bytes its texts have.
+    pub fn text_bytes(&self) -> usize {
+        let Self {
+            id,
+            kind,
+            title,
+            artist,
+            album,
+            ..
+        } = self;
+        [id, kind, title, artist, album]
+            .map(String::len)
+            .iter()
+            .sum()
+    }
+
     /// The item as everybody may see it. What is not a song is masked by the
     /// station's text: an advertiser's name is never shown, nor kept.
     pub fn shown(self, station: &Station) -> Self {
@@ -66,6 +110,34 @@ impl Item {
             artist: String::new(),
             album: String::new(),
             ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        for (text, length) in [
+            ("x".repeat(TEXT_MOST), TEXT_MOST),
+            ("x".repeat(TEXT_MOST + 1), TEXT_MOST),
+            (format!("x{}", "é".repeat(TEXT_MOST)), TEXT_MOST - 1),
+            ("\u{1d11e}".repeat(TEXT_MOST), TEXT_MOST),
+        ] {
+            assert_eq!(capped(&text).len(), length);
+            let item = Item {
+                id: text.clone(),
+                kind: text.clone(),
+                title: text.clone(),
+                artist: text.clone(),
+                album: text,
+                ..Item::default()
+            };
+            let item = item.capped();
+            assert_eq!(item.text_bytes(), 5 * length);
+            assert!(item.title.capacity() <= TEXT_MOST);
         }
     }
 }

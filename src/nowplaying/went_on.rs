@@ -30,6 +30,7 @@ impl WentOn {
             length: shown.length,
             start: shown.start,
         };
+        let item = item.capped();
         (!shown.stale).then_some(Self { item, received })
     }
 }

@@ -109,10 +109,9 @@ pub(super) fn read_place(text: &str) -> Result<(Offset, DateTime<Utc>, &str), Un
     let mut parts = text.splitn(4, ' ');
     let mut part = || parts.next().unwrap_or_default();
     let unreadable = || Unreadable("it has no place".to_owned());
-    let offset = Offset {
-        epoch: part().parse().map_err(|_| unreadable())?,
-        number: part().parse().map_err(|_| unreadable())?,
-    };
+    let epoch = part().parse().map_err(|_| unreadable())?;
+    let number = part().parse().map_err(|_| unreadable())?;
+    let offset = Offset::checked(epoch, number).ok_or_else(unreadable)?;
     let time = part().parse().ok();
     let time = time.and_then(DateTime::from_timestamp_millis);
     Ok((offset, time.ok_or_else(unreadable)?, part()))
@@ -256,6 +255,7 @@ mod tests {
             "abcdefghijkl 5",
             "abcdefghijkl 5 6",
             "abcdefghijkl 5 6 {}",
+            "abcdefghijkl 18446744073709551615 6 {\"k\":\"left\",\"s\":\"a\"}",
             "abcdefghijkl x 6 {\"k\":\"left\",\"s\":\"a\"}",
             "abcdefghijkl 5 6 {\"k\":\"other\",\"s\":\"a\"}",
             "abcdefghijkl 5 6 {\"k\":\"left\",\"s\":\"\"}",

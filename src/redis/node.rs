@@ -7,6 +7,8 @@ mod answers;
 mod asking;
 mod batch;
 mod events;
+#[cfg(test)]
+mod fuzz_tests;
 mod goodbye;
 mod places;
 mod sync;

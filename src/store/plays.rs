@@ -5,7 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::Query;
-use crate::nowplaying::Item;
+use crate::nowplaying::{Item, capped};
 
 /// How far from its start the other rows of an item are looked for: no item is
 /// longer.
@@ -61,6 +61,27 @@ pub(super) fn expire(db: &Connection, before: DateTime<Utc>) -> rusqlite::Result
 
 /// What the query asks for, newest first.
 pub(super) fn read(db: &Connection, query: &Query) -> rusqlite::Result<Vec<Item>> {
+    let (mut items, mut bytes) = (Vec::new(), 0);
+    let take = |item: Item| {
+        bytes += item.text_bytes();
+        items.push(item);
+        match query.text_bytes.is_some_and(|most| bytes >= most) {
+            true => Err(()),
+            false => Ok(()),
+        }
+    };
+    // Refused or not: it has what it takes.
+    let (Ok(()) | Err(())) = each(db, query, take)?;
+    Ok(items)
+}
+
+/// Gives what the query asks for, newest first, until `take` refuses one; its bound in
+/// bytes is the caller's matter.
+pub(super) fn each<E>(
+    db: &Connection,
+    query: &Query,
+    mut take: impl FnMut(Item) -> Result<(), E>,
+) -> rusqlite::Result<Result<(), E>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM plays
          WHERE started >= ?1 AND started < ?2 AND (?3 OR type = ?4)
@@ -72,9 +93,14 @@ pub(super) fn read(db: &Connection, query: &Query) -> rusqlite::Result<Vec<Item>
     let limit = query
         .limit
         .map_or(-1, |most| i64::try_from(most).unwrap_or(-1));
-    let mut rows = db.prepare_cached(&sql)?;
-    let rows = rows.query_map(params![from, to, query.all, Item::SONG, limit], read_row)?;
-    rows.collect()
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![from, to, query.all, Item::SONG, limit])?;
+    while let Some(row) = rows.next()? {
+        if let Err(refused) = take(read_row(row)?) {
+            return Ok(Err(refused));
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// Adds what is not written yet to what was read.
@@ -95,17 +121,27 @@ pub(super) fn merge(rows: &mut Vec<Item>, waiting: Vec<Item>, query: &Query) {
     });
     rows.sort_by_key(|item| std::cmp::Reverse(item.start));
     rows.truncate(query.limit.unwrap_or(usize::MAX));
+    let (most, mut bytes) = (query.text_bytes.unwrap_or(usize::MAX), 0);
+    let is_within = |item: &&Item| {
+        let is_within = bytes < most;
+        bytes += item.text_bytes();
+        is_within
+    };
+    let within = rows.iter().take_while(is_within).count();
+    rows.truncate(within);
 }
 
 fn read_row(row: &Row<'_>) -> rusqlite::Result<Item> {
     let start: i64 = row.get(1)?;
+    // Rows of earlier versions may be longer than all that is kept now.
+    let text = |column| Ok::<_, rusqlite::Error>(capped(row.get_ref(column)?.as_str()?).to_owned());
     Ok(Item {
-        id: row.get(0)?,
+        id: text(0)?,
         start: DateTime::from_timestamp_millis(start).unwrap_or_default(),
-        kind: row.get(2)?,
-        title: row.get(3)?,
-        artist: row.get(4)?,
-        album: row.get(5)?,
+        kind: text(2)?,
+        title: text(3)?,
+        artist: text(4)?,
+        album: text(5)?,
         length: row.get(6)?,
     })
 }

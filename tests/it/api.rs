@@ -3,6 +3,7 @@
 
 mod bodies;
 mod described;
+mod long;
 mod played;
 mod tracks;
 

@@ -1,10 +1,39 @@
-//! Answers that a CDN may keep: with an ETag, and 304 for who has it already.
-//! Knows no content.
+//! Answers that a CDN may keep: with an ETag, and 304 for who has it already. Their bodies
+//! are sent piece by piece. Knows no content.
 
+use std::convert::Infallible;
+use std::io::{self, Write};
+
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::stream;
 
 use crate::doors::{etag, is_known};
+
+/// The size of a piece, in bytes: some of them fit into a socket's buffer.
+const PIECE: usize = 16 * 1024;
+
+/// A body as it is written, in pieces: each is given back once it is sent.
+#[derive(Default)]
+pub(super) struct Pieces {
+    whole: Vec<Bytes>,
+    last: Vec<u8>,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.last.extend(bytes);
+        if self.last.len() >= PIECE {
+            self.whole.push(std::mem::take(&mut self.last).into());
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// An answer, or 304 where the asking one has the same.
 ///
@@ -13,9 +42,11 @@ pub(super) fn cached(
     request: &HeaderMap,
     content_type: &'static str,
     max_age: u32,
-    body: String,
+    body: Pieces,
 ) -> Response {
-    let etag = etag(&body);
+    let mut pieces = body.whole;
+    pieces.push(body.last.into());
+    let etag = etag(&pieces);
     let is_known = is_known(request, &etag);
     let head = [
         (header::ETAG, etag),
@@ -25,5 +56,11 @@ pub(super) fn cached(
     if is_known {
         return (StatusCode::NOT_MODIFIED, head).into_response();
     }
-    (head, [(header::CONTENT_TYPE, content_type)], body).into_response()
+    let length: usize = pieces.iter().map(Bytes::len).sum();
+    let content = [
+        (header::CONTENT_TYPE, content_type.to_owned()),
+        (header::CONTENT_LENGTH, length.to_string()),
+    ];
+    let body = Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, Infallible>)));
+    (head, content, body).into_response()
 }

@@ -1,19 +1,21 @@
 //! `GET /api/now-playing/history`: the play log, as JSON or CSV, newest first.
 //! Knows what can be asked for; the store answers.
 
+use std::io::{self, Write};
+
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
-use chrono::{Duration, SubsecRound};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use chrono::{DateTime, Duration, SecondsFormat, SubsecRound, Utc};
 use tracing::debug;
 use utoipa::ToSchema;
 
 use super::Api;
 use super::accept::prefers_csv;
-use super::cached::cached;
+use super::cached::{Pieces, cached};
 use super::turn::in_turn;
 use crate::doors::Problem;
-use crate::nowplaying::{Aired, Item, Station, parse_time};
+use crate::nowplaying::{Aired, CsvRows, Item, Station, parse_time};
 use crate::store::{Query, Store, StoreError};
 
 /// How many items there are if nothing else is asked for: as many as the
@@ -24,6 +26,10 @@ const LIMIT: usize = 25;
 /// with the oldest start as `to`.
 const LIMIT_MOST: usize = 1_000;
 
+/// How many bytes of texts make an answer full, whatever its limit: four times what
+/// [`LIMIT_MOST`] usual items have. JSON and CSV take some times as many at worst.
+const TEXT_BYTES_MOST: usize = 256 * 1024;
+
 /// How long an answer may be kept, in seconds: a list of what was may be that late.
 const MAX_AGE: u32 = 5;
 
@@ -31,7 +37,7 @@ const MAX_AGE: u32 = 5;
 const UNREADABLE: &str = "unreadable";
 
 /// What was asked for.
-struct Asked {
+pub(super) struct Asked {
     query: Query,
     form: Form,
 }
@@ -56,7 +62,7 @@ enum Form {
         ("format" = inline(Option<Form>), Query, description = "Else as `Accept` says"),
     ),
     responses(
-        (status = 200, description = "The items", content(
+        (status = 200, description = "The items. An answer is full with `limit` items, or 256 KiB of texts: then `Link` has the next page, as `rel=\"next\"`", content(
             ([Aired<'static>] = "application/json"),
             (String = "text/csv"),
         )),
@@ -70,10 +76,11 @@ pub(super) async fn history(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let read = read(&query.unwrap_or_default(), &headers, &api.station);
+    let asked = query.unwrap_or_default();
+    let read = read(&asked, &headers, &api.station);
     let Asked { query, form } = read.map_err(|why| Problem::bad_request("invalid_query", why))?;
     let all = query.all;
-    let items = match api.store.clone() {
+    let page = match api.store.clone() {
         Some(store) => {
             let read = in_turn(&api.readers, move || page(&store, query)).await?;
             // Not an empty list, which a CDN would keep and a report believe.
@@ -82,21 +89,53 @@ pub(super) async fn history(
                 Problem::unavailable(UNREADABLE, "the play log can't be read; try again later")
             })?
         }
-        None => Vec::new(),
+        None => Page::default(),
     };
-    let rows = items.iter().map(|item| Aired::new(item, &api.station, all));
-    if form == Form::Json {
-        let rows: Vec<_> = rows.collect();
-        let body = serde_json::to_string(&rows).expect("strings and numbers always serialize");
-        return Ok(cached(&headers, "application/json", MAX_AGE, body));
+    let rows = page.items.iter();
+    let rows = rows.map(|item| Aired::new(item, &api.station, all));
+    let (body, kind) = match form {
+        Form::Json => (json(rows), "application/json"),
+        Form::Csv => (csv(rows, all), "text/csv; charset=utf-8"),
+    };
+    let body = body.expect("a list in memory takes all that is written");
+    let mut answer = cached(&headers, kind, MAX_AGE, body);
+    if form == Form::Csv {
+        let name = HeaderValue::from_static(r#"attachment; filename="history.csv""#);
+        answer
+            .headers_mut()
+            .insert(header::CONTENT_DISPOSITION, name);
     }
-    let body = Aired::csv(rows, all);
-    let name = [(
-        header::CONTENT_DISPOSITION,
-        r#"attachment; filename="history.csv""#,
-    )];
-    let answer = cached(&headers, "text/csv; charset=utf-8", MAX_AGE, body);
-    Ok((name, answer).into_response())
+    if let Some(link) = page.next.and_then(|to| next_page(&asked, to)) {
+        answer.headers_mut().insert(header::LINK, link);
+    }
+    Ok(answer)
+}
+
+fn json<'a>(rows: impl Iterator<Item = Aired<'a>>) -> io::Result<Pieces> {
+    let mut body = Pieces::default();
+    body.write_all(b"[")?;
+    for (number, row) in rows.enumerate() {
+        body.write_all(if number == 0 { b"" } else { b"," })?;
+        serde_json::to_writer(&mut body, &row)?;
+    }
+    body.write_all(b"]")?;
+    Ok(body)
+}
+
+fn csv<'a>(rows: impl Iterator<Item = Aired<'a>>, all: bool) -> io::Result<Pieces> {
+    let mut csv = CsvRows::begin(Pieces::default(), all)?;
+    rows.into_iter().try_for_each(|row| csv.write(row))?;
+    csv.finish()
+}
+
+/// The same question for what started before that (RFC 8288).
+pub(super) fn next_page(asked: &str, to: DateTime<Utc>) -> Option<HeaderValue> {
+    let others = form_urlencoded::parse(asked.as_bytes()).filter(|(name, _)| name != "to");
+    let next = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(others)
+        .append_pair("to", &to.to_rfc3339_opts(SecondsFormat::Secs, true))
+        .finish();
+    HeaderValue::from_str(&format!(r#"<?{next}>; rel="next""#)).ok()
 }
 
 /// The same, where the station's site has always asked for it.
@@ -122,15 +161,31 @@ pub(super) async fn history_of_old(
     history(state, query, headers).await
 }
 
+/// Some items.
+#[derive(Default)]
+struct Page {
+    items: Vec<Item>,
+    /// Where the next page ends, if there may be one.
+    next: Option<DateTime<Utc>>,
+}
+
 /// What is asked for, and what else started in the second of the oldest.
 ///
 /// Starts are shown in whole seconds. Who goes on with the oldest of them as `to`
-/// would lose what of its second did not fit, if an answer ended within one.
-fn page(store: &Store, query: Query) -> Result<Vec<Item>, StoreError> {
+/// would lose what of its second did not fit, if an answer ended within one. So an answer
+/// that is full, by its limit or by its bytes, takes the rest of that second as well, up to
+/// the same bounds once more: what one second has beyond them is left out.
+fn page(store: &Store, query: Query) -> Result<Page, StoreError> {
     let limit = query.limit.unwrap_or(LIMIT);
+    let query = Query {
+        text_bytes: Some(TEXT_BYTES_MOST),
+        ..query
+    };
     let mut items = store.history(&query)?;
-    let Some(oldest) = items.last().filter(|_| items.len() == limit) else {
-        return Ok(items);
+    let bytes: usize = items.iter().map(Item::text_bytes).sum();
+    let is_full = items.len() == limit || bytes >= TEXT_BYTES_MOST;
+    let Some(oldest) = items.last().filter(|_| is_full) else {
+        return Ok(Page { items, next: None });
     };
     let second = oldest.start.trunc_subsecs(0);
     let end = second + Duration::seconds(1);
@@ -143,10 +198,11 @@ fn page(store: &Store, query: Query) -> Result<Vec<Item>, StoreError> {
     };
     items.retain(|item| item.start >= end);
     items.extend(store.history(&whole)?);
-    Ok(items)
+    let next = Some(second);
+    Ok(Page { items, next })
 }
 
-fn read(query: &str, headers: &HeaderMap, station: &Station) -> Result<Asked, String> {
+pub(super) fn read(query: &str, headers: &HeaderMap, station: &Station) -> Result<Asked, String> {
     let mut form = match prefers_csv(headers) {
         true => Form::Csv,
         false => Form::Json,

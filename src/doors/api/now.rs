@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::cached::cached;
+use super::cached::{Pieces, cached};
 use crate::core::event::Event;
 use crate::core::name::{NamespaceName, RoomName};
 use crate::nowplaying::{CURRENT_KEY, NAMESPACE, NEXT, NOW_PLAYING, SONG_KEY, Track, Validity};
@@ -58,7 +58,8 @@ pub(super) async fn now_playing(State(api): State<Api>, headers: HeaderMap) -> R
             .filter(|next| is_to_come(next, current.as_deref())),
         stale: current.as_deref().map(validity).is_some_and(|v| v.stale),
     };
-    let body = serde_json::to_string(&shown).expect("raw JSON always serializes");
+    let mut body = Pieces::default();
+    serde_json::to_writer(&mut body, &shown).expect("raw JSON always serializes");
     cached(&headers, "application/json", MAX_AGE, body)
 }
 

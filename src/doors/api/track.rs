@@ -78,6 +78,7 @@ pub(super) fn tell(
     if item.message(&api.station).get().len() > message_most {
         return Err(Error::TooBig(message_most).into());
     }
+    let item = item.capped();
     let change: fn(Item) -> Change = match room.as_str() {
         NOW_PLAYING => Change::Current,
         NEXT => Change::Next,
@@ -102,7 +103,11 @@ fn log(room: &RoomName, item: &Item) {
 }
 
 /// The item that is told now; `unsaid` is its start where it has none.
-fn item(body: &[u8], now: DateTime<Utc>, unsaid: DateTime<Utc>) -> Result<Item, Problem> {
+pub(super) fn item(
+    body: &[u8],
+    now: DateTime<Utc>,
+    unsaid: DateTime<Utc>,
+) -> Result<Item, Problem> {
     let track: PostedTrack = serde_json::from_slice(body).map_err(unreadable)?;
     if !(0.0..=LENGTH_MOST).contains(&track.length) {
         let why = format!("`length` is a number of milliseconds from 0 to {LENGTH_MOST}");

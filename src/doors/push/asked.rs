@@ -38,8 +38,11 @@ impl CreateChannel {
     pub(super) fn wanted(&self) -> Result<Wanted, Refusal> {
         const SLIP_MOST: usize = 2;
         for name in self.others.keys() {
-            let mut known = ["retain", "history"].into_iter();
-            if let Some(right) = known.find(|right| osa_distance(right, name) <= SLIP_MOST) {
+            let length = name.chars().count();
+            let is_near = |right: &&str| {
+                right.len().abs_diff(length) <= SLIP_MOST && osa_distance(right, name) <= SLIP_MOST
+            };
+            if let Some(right) = ["retain", "history"].into_iter().find(is_near) {
                 let why = format!("`data`: `{name}` means nothing; did you mean `{right}`?");
                 return Err(Refusal::bad(why));
             }

@@ -30,7 +30,7 @@ const RECIPIENTS_MOST: usize = 10_000;
 const SCRIPT: &str = include_str!("pushserver.js");
 
 pub(super) fn router(publishers: Publishers) -> Router {
-    let tag = etag(SCRIPT);
+    let tag = etag(&[SCRIPT]);
     Router::new()
         .route("/channel/create", post(create))
         .route("/channel/ping", post(ping))

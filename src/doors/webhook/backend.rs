@@ -2,13 +2,14 @@
 //! Knows no connection: whoever calls says what, and for how long it matters.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, Method, Request, Uri, header};
 use bytes::Bytes;
 use chrono::Utc;
 use http_body_util::{BodyExt, Full, Limited};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::debug;
 use uuid::Uuid;
@@ -81,18 +82,29 @@ impl Backend {
         &self.settings
     }
 
-    /// Calls once: for somebody who waits for the answer.
+    /// Calls once: for a client that waits for the answer. Not at all once `given_up` is
+    /// over: the client is gone, or has waited for too long.
     ///
-    /// Twice as long as anybody waits: a backend that says yes too late believes that
-    /// there is a connection, and has to be told that there is none.
-    pub(super) async fn ask(&self, call: &Call) -> Result<Bytes, Unanswered> {
+    /// A call takes twice as long as anybody waits: a backend that says yes too late
+    /// believes that there is a connection, and has to be told that there is none.
+    pub(super) async fn ask(
+        &self,
+        call: &Call,
+        given_up: impl Future<Output = ()>,
+    ) -> Result<Bytes, Unanswered> {
         let limit = self.settings.timeout * 2;
+        let mut given_up = pin!(given_up);
         let mut tried = false;
         loop {
             let Some(turn) = self.breaker.try_pass() else {
                 return Err(Unanswered::Broken("it fails for some time".to_owned()));
             };
-            match self.attempt(turn, &self.questions, call, limit).await {
+            let place = tokio::select! {
+                biased;
+                () = &mut given_up => return Err(Unanswered::GivenUp),
+                place = place(&turn, &self.questions) => place,
+            };
+            match self.attempt(turn, place, call, limit).await {
                 // A kept connection may have been at its end.
                 Err(failed) if failed.is_cut && !tried => tried = true,
                 asked => return asked.map_err(|failed| failed.why),
@@ -114,7 +126,8 @@ impl Backend {
             };
             left = left.saturating_sub(began.elapsed());
             let limit = self.settings.timeout.min(left.max(FIRST_WAIT));
-            let failed = match self.attempt(turn, &self.deliveries, call, limit).await {
+            let place = place(&turn, &self.deliveries).await;
+            let failed = match self.attempt(turn, place, call, limit).await {
                 Ok(_) => return Ok(()),
                 Err(failed) => failed,
             };
@@ -133,19 +146,13 @@ impl Backend {
         }
     }
 
-    /// Calls once its turn has come among those of its kind.
     async fn attempt(
         &self,
         turn: Turn<'_>,
-        places: &Semaphore,
+        place: Option<SemaphorePermit<'_>>,
         call: &Call,
         limit: Duration,
     ) -> Result<Bytes, Failed> {
-        // All others wait for the one that tries.
-        let place = match turn.tries() {
-            true => None,
-            false => places.acquire().await.ok(),
-        };
         let counted = InFlight::begin();
         let began = Instant::now();
         let called = self.call(call, began + limit).await;
@@ -209,11 +216,21 @@ impl Backend {
         set("webhook-timestamp", &now.to_string());
         if let Some(signer) = &self.signer {
             set("webhook-signature", &signer.sign(&call.id, now, &call.body));
+            set("roomcast-signature", &signer.sign_request(now, call));
         }
         if let Some(authorization) = &call.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
         request
+    }
+}
+
+/// A place among the calls of its kind, once it is free.
+async fn place<'a>(turn: &Turn<'_>, places: &'a Semaphore) -> Option<SemaphorePermit<'a>> {
+    // All others wait for the one that tries.
+    match turn.tries() {
+        true => None,
+        false => places.acquire().await.ok(),
     }
 }
 

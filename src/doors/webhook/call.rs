@@ -51,6 +51,9 @@ pub(super) enum Unanswered {
     /// It takes too long.
     #[error("the backend does not answer in time")]
     Silent,
+    /// Nobody waits for the answer any more, and it was not asked.
+    #[error("the client is gone, or has waited for too long")]
+    GivenUp,
     /// It answers with this.
     #[error("the backend answers {0}")]
     Status(StatusCode),
@@ -127,7 +130,7 @@ impl Failed {
         match self.why {
             Unanswered::Broken(_) if self.is_local => "local",
             Unanswered::Broken(_) => "broken",
-            Unanswered::Silent => "silent",
+            Unanswered::Silent | Unanswered::GivenUp => "silent",
             Unanswered::Status(_) => "refused",
         }
     }

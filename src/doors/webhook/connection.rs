@@ -50,8 +50,13 @@ pub(super) struct Peer {
     pub(super) authorization: Option<HeaderValue>,
 }
 
-/// Asks the backend whether a client may connect.
-pub(super) async fn ask(door: Arc<Webhook>, peer: Peer) -> Result<Accepted, Turned> {
+/// Asks the backend whether a client may connect, unless nobody waits for that any more
+/// when it could be asked.
+pub(super) async fn ask(
+    door: Arc<Webhook>,
+    peer: Peer,
+    given_up: impl Future<Output = ()>,
+) -> Result<Accepted, Turned> {
     let place = door.connections.begin();
     let notice = Notice::NewConnection {
         ws_uri: &door.uri_of(&place.id),
@@ -65,14 +70,16 @@ pub(super) async fn ask(door: Arc<Webhook>, peer: Peer) -> Result<Accepted, Turn
         "application/json",
         notice.body(),
     );
-    let answer = match door.backend.ask(&call).await {
+    let answer = match door.backend.ask(&call, given_up).await {
         Ok(answer) => answer,
         Err(why) => {
-            info!(connection = place.id.short(), %why, "a client was not let in");
+            if let Some(count) = door.tally.due("refused") {
+                info!(connection = place.id.short(), count, %why, "a client was not let in");
+            }
             return Err(match why {
                 Unanswered::Status(status) if status.is_client_error() => Turned::Away,
                 Unanswered::Status(_) | Unanswered::Broken(_) => Turned::Broken,
-                Unanswered::Silent => Turned::Silent,
+                Unanswered::Silent | Unanswered::GivenUp => Turned::Silent,
             });
         }
     };
@@ -88,14 +95,19 @@ pub(super) async fn ask(door: Arc<Webhook>, peer: Peer) -> Result<Accepted, Turn
             })
         }
         Err(NotWelcome::Refused) => {
-            info!(
-                connection = place.id.short(),
-                "a client was not let in: the backend refuses it"
-            );
+            if let Some(count) = door.tally.due("refused") {
+                let why = "the backend refuses it";
+                info!(
+                    connection = place.id.short(),
+                    count, why, "a client was not let in"
+                );
+            }
             Err(Turned::Away)
         }
         Err(NotWelcome::Rubbish(why)) => {
-            warn!(connection = place.id.short(), %why, "the backend's answer can't be read");
+            if let Some(count) = door.tally.due("unreadable") {
+                warn!(connection = place.id.short(), count, %why, "the backend's answer can't be read");
+            }
             Err(Turned::Broken)
         }
     }
@@ -121,7 +133,9 @@ pub(super) async fn serve(mut accepted: Accepted, stream: Upgraded, wire: Wire) 
             accepted.say_goodbye().await;
         }
         Err(why) => {
-            warn!(connection = accepted.place.id.short(), %why, "a connection is not served");
+            if let Some(count) = door.tally.due("unserved") {
+                warn!(connection = accepted.place.id.short(), count, %why, "a connection is not served");
+            }
             outlet.close(CloseReason::Stopping);
             accepted.say_goodbye().await;
         }
@@ -144,8 +158,11 @@ async fn settle(
 
 /// What the backend has said in its answer is done.
 async fn greet(connection: &Connection, accepted: &Accepted, welcome: Welcome, way: &Way) {
+    let tally = &accepted.door.tally;
     for why in welcome.wrong {
-        warn!(connection = accepted.place.id.short(), %why, "a part of the backend's answer is left out");
+        if let Some(count) = tally.due("left out") {
+            warn!(connection = accepted.place.id.short(), count, %why, "a part of the backend's answer is left out");
+        }
     }
     for payload in welcome.send {
         if way.wire.send(&outlet::frame(&payload)).is_err() {
@@ -154,9 +171,11 @@ async fn greet(connection: &Connection, accepted: &Accepted, welcome: Welcome, w
         }
     }
     for (namespace, room) in welcome.rooms {
-        if let Err(why) = connection.join(&namespace, &room).await {
+        if let Err(why) = connection.join(&namespace, &room).await
+            && let Some(count) = tally.due("not joined")
+        {
             let id = &accepted.place.id;
-            warn!(connection = id.short(), %namespace, %room, %why, "a room can't be joined");
+            warn!(connection = id.short(), count, %namespace, %room, %why, "a room can't be joined");
         }
     }
 }
@@ -235,7 +254,9 @@ async fn farewell(door: Arc<Webhook>, id: String, call: Call) {
         Ok(()) => {}
         Err(why) => {
             metrics::counter!("roomcast_webhook_undelivered_total").increment(1);
-            warn!(connection = id, %why, "the backend does not know that a connection is gone");
+            if let Some(count) = door.tally.due("untold") {
+                warn!(connection = id, count, %why, "the backend does not know that a connection is gone");
+            }
         }
     }
 }

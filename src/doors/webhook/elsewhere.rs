@@ -37,7 +37,7 @@ const AGAIN_AFTER: [Duration; 3] = [
 
 /// An answer on its way to the node that was asked first.
 #[derive(Serialize, Deserialize)]
-struct Relayed {
+pub(super) struct Relayed {
     status: u16,
     body: String,
 }

@@ -83,7 +83,9 @@ pub(super) async fn exchange(
                 delivering = None;
                 waiting.pop();
                 if let Err(why) = delivered {
-                    warn!(connection = accepted.place.id.short(), %why, "a message was not delivered");
+                    if let Some(count) = door.tally.due("undelivered") {
+                        warn!(connection = accepted.place.id.short(), count, %why, "a message was not delivered");
+                    }
                     metrics::counter!("roomcast_webhook_undelivered_total").increment(1);
                     door.hub.close(client, CloseReason::Undeliverable);
                     // At once: what comes behind it may not be delivered instead.

@@ -1,10 +1,12 @@
-//! Signatures of webhooks, as the Standard Webhooks specification has them: a backend
-//! can check that a call is from here. Knows no connection.
+//! Signatures of calls: that of the Standard Webhooks specification, and one of our own,
+//! which covers method and path as well. Knows no connection.
 
+use axum::http::uri::PathAndQuery;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ring::hmac::{HMAC_SHA256, Key, sign};
 
+use super::call::Call;
 use crate::core::secret::SigningSecret;
 
 /// What calls are signed with.
@@ -18,7 +20,23 @@ impl Signer {
     /// The header `webhook-signature` of a call with this `webhook-id` and
     /// `webhook-timestamp` (in seconds).
     pub(super) fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
-        let signed = [format!("{id}.{timestamp}.").as_bytes(), body].concat();
+        self.sign_text(format!("{id}.{timestamp}."), body)
+    }
+
+    /// The header `roomcast-signature` of the same call.
+    ///
+    /// A client decides what body its messages have, and so what `webhook-signature`
+    /// says: with that alone a message could pose as a notice. None of the parts holds a
+    /// line's end, so no two calls have one text, nor has a call here and one of
+    /// [`Signer::sign`].
+    pub(super) fn sign_request(&self, timestamp: i64, call: &Call) -> String {
+        let path = call.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let head = format!("{}\n{timestamp}\n{}\n{path}\n", call.id, call.method);
+        self.sign_text(head, &call.body)
+    }
+
+    fn sign_text(&self, head: String, body: &[u8]) -> String {
+        let signed = [head.as_bytes(), body].concat();
         format!("v1,{}", BASE64_STANDARD.encode(sign(&self.0, &signed)))
     }
 }

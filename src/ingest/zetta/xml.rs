@@ -4,6 +4,8 @@
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 
+use crate::nowplaying::capped;
+
 /// Deeper than this nothing is looked at; ZettaLite has four levels.
 const DEPTH_MOST: usize = 64;
 
@@ -167,7 +169,8 @@ fn attributes(tag: &BytesStart<'_>, mut take: impl FnMut(&str, String)) {
     }
 }
 
-/// Resolves XML's five entities and character references; leaves the rest.
+/// Resolves XML's five entities and character references; leaves the rest. What is too
+/// long for an item is cut.
 fn unescape(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
     let mut rest = raw;
@@ -189,7 +192,7 @@ fn unescape(raw: &str) -> String {
     }
     text.push_str(rest);
     let shown = text.chars().filter(|c| !c.is_control());
-    shown.collect::<String>().trim().to_owned()
+    capped(shown.collect::<String>().trim()).to_owned()
 }
 
 /// The reference that the text begins with, from its `&` to its `;`.

@@ -61,18 +61,13 @@ impl Running {
             // There is one other channel that it listens to.
             return self.answer_came(&message);
         };
-        let Ok(mut message) = String::from_utf8(message) else {
-            return;
-        };
-        if message.is_empty() {
-            return;
-        }
-        let rest = message.split_off(1);
-        match message.as_str() {
-            "e" => self.event(&room, rest),
-            "t" => self.tell(room, rest),
-            "x" => self.ended(&room),
-            "q" => self.question(&room, &rest),
+        // Anybody with access to Redis may publish there: any bytes.
+        let message = std::str::from_utf8(&message).ok();
+        match message.and_then(|message| message.split_at_checked(1)) {
+            Some(("e", event)) => self.event(&room, event.to_owned()),
+            Some(("t", event)) => self.tell(room, event.to_owned()),
+            Some(("x", _)) => self.ended(&room),
+            Some(("q", question)) => self.question(&room, question),
             _ => {}
         }
     }

@@ -112,13 +112,10 @@ impl Running {
         let Some(answer) = read::<Answer>(answer) else {
             return self.ask_later(room, all);
         };
-        let Ok(epoch) = answer.1.parse() else {
-            warn!(%room, "Redis has no epoch for this room, but something else");
+        let epoch = answer.1.parse().ok();
+        let Some(newest) = epoch.and_then(|epoch| Offset::checked(epoch, answer.2)) else {
+            warn!(%room, "Redis has no offset for this room, but something else");
             return self.ask_later(room, all);
-        };
-        let newest = Offset {
-            epoch,
-            number: answer.2,
         };
         let events = placed(room, answer.3);
         let has_more = answer.7 == 1;

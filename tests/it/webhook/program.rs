@@ -161,6 +161,20 @@ async fn a_backend_that_says_ok_to_everything_is_served() {
 }
 
 #[tokio::test]
+async fn refusals_are_logged_once_a_minute() {
+    let backend = Backend::start().await;
+    backend.does(|_| Does::Answers(403, String::new()));
+    let mut running = Running::start(&backend.target(), &[]).await;
+    for _ in 0..20 {
+        assert_eq!(Client::connect(running.ws).await.err(), Some(403));
+    }
+    running.stop(Vec::new()).await;
+    let lines = running.program.seen.iter();
+    let refusals = lines.filter(|line| line.contains("was not let in"));
+    assert_eq!(refusals.count(), 1, "{:#?}", running.program.seen);
+}
+
+#[tokio::test]
 async fn nothing_secret_is_logged() {
     /// Whatever holds this is nobody's business but the sender's.
     const SECRET: &str = "hunter2";

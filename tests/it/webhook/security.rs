@@ -40,6 +40,53 @@ fn signs(call: &Called) -> bool {
     hmac::verify(&key, &signed.concat(), &signature).is_ok()
 }
 
+/// Whether `roomcast-signature` is that of a call with this method and path.
+fn signs_as(call: &Called, method: &str, path: &str) -> bool {
+    let (id, time) = (call.header("webhook-id"), call.header("webhook-timestamp"));
+    let head = format!("{id}\n{time}\n{method}\n{path}\n");
+    let signature = call.header("roomcast-signature").strip_prefix("v1,");
+    let signature = BASE64_STANDARD.decode(signature.unwrap()).unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &SECRET);
+    let signed = [head.as_bytes(), &call.body].concat();
+    hmac::verify(&key, &signed, &signature).is_ok()
+}
+
+#[tokio::test]
+async fn a_message_can_not_pose_as_a_notice() {
+    let backend = Backend::start().await;
+    let mut needs = needs(&backend);
+    needs.backend.target = format!("{}?a=b.c", backend.target()).parse().unwrap();
+    let secret = format!("whsec_{}", BASE64_STANDARD.encode(SECRET));
+    needs.backend.secret = Some(secret.parse().unwrap());
+    let door = Door::open(needs).unwrap();
+    let mut client = Client::connect(door.ws).await.unwrap();
+    let id = backend.called(1).await[0].id.clone();
+    let notice = format!(r#"{{"code":"CONNECTION_CLOSE","ws_uri":"http://gateway.example/{id}"}}"#);
+    client.send(&*notice).await;
+    // The text that would be signed for a notice, were it joined by dots.
+    let posing = format!("DELETE./websocket/{id}?a=b.c.{notice}");
+    client.send(&*posing).await;
+    backend.called(3).await;
+    drop(client);
+    let calls = backend.called(4).await;
+    assert_eq!(calls[3].text(), notice);
+    for call in &calls {
+        let path = format!("{}?a=b.c", call.path);
+        for method in ["POST", "PUT", "DELETE"] {
+            let is_it = call.method.as_str() == method;
+            assert_eq!(signs_as(call, method, &path), is_it, "{method} {call:?}");
+        }
+        let other = path.replace(&id, &id.replace(char::is_alphabetic, "0"));
+        assert!(other == path || !signs_as(call, call.method.as_str(), &other));
+        // As the libraries check it, the message could be anything.
+        assert!(signs(call));
+        assert_ne!(
+            call.header("webhook-signature"),
+            call.header("roomcast-signature")
+        );
+    }
+}
+
 #[tokio::test]
 async fn every_call_is_signed_with_the_time_of_its_try() {
     let backend = Backend::start().await;
