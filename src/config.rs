@@ -1,6 +1,7 @@
 //! Command line, environment and file, resolved into one [`Config`].
 //! Knows no room and opens no port: it says what is wanted, others do it.
 
+mod addresses;
 mod clash;
 mod command;
 mod layers;
@@ -34,6 +35,7 @@ use crate::core::token::Token;
 use crate::net::origin::WebOrigins;
 use crate::problem::{Fault, Origin, Problem, Problems};
 use crate::simulate;
+pub use addresses::Address;
 use layers::Layers;
 pub use log::{Log, LogFormat, LogStyle};
 pub use push::Push;
@@ -97,6 +99,8 @@ pub struct Config {
     pub stale_after: Duration,
     /// The most connections that the main port holds at once.
     pub max_connections: usize,
+    /// What the clients of one address may have.
+    pub address: Address,
     /// Whose forwarding headers count.
     pub trusted_proxies: Vec<IpNet>,
     /// The web pages that may use the main port.
@@ -186,6 +190,7 @@ impl Config {
             history_keep: layers.required("history-days", number::days),
             stale_after: layers.required("stale-after", number::span),
             max_connections: layers.required("max-connections", number::connections),
+            address: addresses::read(&mut layers),
             trusted_proxies: layers.list("trusted-proxy", value::networks),
             cors_origins: layers
                 .list("cors-origin", value::web_origins)

@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
+use super::addresses::Addresses;
+use super::reserve::{Essential, RESERVED};
+
 /// What one listener allows; the default is what the server runs with.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Connections open at once, over all listeners that share a
     /// [`Connections`](super::Connections). One more is answered with 503.
     pub connections: usize,
+    /// What the clients of one address may have.
+    pub addresses: Addresses,
+    /// Which requests are served beyond `connections`, on a few that are kept for them;
+    /// none: none is.
+    pub essential: Option<Essential>,
     /// Time for the TLS handshake, counted from the accept.
     pub handshake: Duration,
     /// Time for a request's head, counted from the accept or the last answer.
@@ -39,8 +47,9 @@ const WRITE: Duration = Duration::from_secs(20);
 const HOLD: Duration = Duration::from_secs(10);
 
 /// Descriptors for what is no connection of a client: listeners, the feed's
-/// senders (64), certificate files, the runtime's own.
-const DESCRIPTORS_BESIDE: u64 = 128;
+/// senders (64), certificate files, the runtime's own; and the reserves of the three
+/// listeners that have one: the main port, and those of publishers and of the backend.
+const DESCRIPTORS_BESIDE: u64 = 128 + 3 * RESERVED as u64;
 
 /// Raises the limit of open files as far as the system lets us, which is often
 /// 1024 to begin with; returns how many connections that is good for.
@@ -57,6 +66,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: CONNECTIONS,
+            addresses: Addresses::default(),
+            essential: None,
             handshake: HANDSHAKE,
             header: HEADER,
             write: WRITE,

@@ -6,10 +6,12 @@
 //! by which a door cuts the connection or sets a [`FrameRule`] on it.
 
 mod accept;
+mod addresses;
 mod backlog;
 mod certificate;
 mod connection;
 mod connections;
+mod counted;
 pub mod frame;
 mod gate;
 mod head;
@@ -20,8 +22,10 @@ pub mod origin;
 mod out;
 pub mod peer;
 mod records;
+mod refusals;
 mod refuse;
 mod request;
+mod reserve;
 mod socket;
 mod stream;
 mod tcp;
@@ -30,11 +34,14 @@ mod upgrade;
 mod wire;
 
 pub use accept::serve;
+pub use addresses::{AddressLimits, Addresses, Place, network};
 pub use connections::Connections;
 pub use gate::{FrameRule, Next};
 pub use limits::{Limits, raise_descriptors};
 pub use listen::{BindError, bind};
-pub use request::{ConnectionHandle, PeerAddr, asks_for_websocket};
+pub use refusals::{Reason, Refusals};
+pub use request::{ClientSource, ConnectionHandle, PeerAddr, asks_for_websocket};
+pub use reserve::Essential;
 pub use socket::{Kill, TooLate};
 pub use upgrade::{Upgraded, upgraded};
 pub use wire::{Untaken, Wire};
