@@ -19,9 +19,8 @@ use super::name::{RoomId, RoomName};
 use super::namespace::{Namespace, ROOMS_MOST, Rooms};
 use super::presence::{Clients, Page};
 use super::room::{PEERS_MOST, Published, Refused, Room};
-use super::source::SourceKey;
 use super::terms::Terms;
-use open::Open;
+use open::{Open, Opener};
 
 /// How many empty rooms are kept, for members who lost connection: also those
 /// without events, whose offsets are good to come back with.
@@ -181,15 +180,21 @@ impl Area {
             return Ok(known.room.clone());
         }
         let terms = terms()?;
-        let source = opener.source();
         let of_address = self.spec.limits.rooms_per_address;
-        if let Some(source) = source
+        if let Some(source) = opener.source()
             && open.count_of(source) >= of_address
             && !open.give_up_one_of(source)
         {
             return Err(Error::TooManyOfAddress(of_address));
         }
-        if open.by_name.len() >= self.rooms_most(&opener) && !open.give_up_one() {
+        let most = self.rooms_most();
+        let is_full = match opener {
+            Opener::Client(_) if open.of_clients() >= most.saturating_sub(ROOMS_RESERVED) => {
+                !open.give_up_one_of_clients()
+            }
+            _ => open.by_name.len() >= most && !open.give_up_one(),
+        };
+        if is_full {
             return Err(Error::Full(self.spec.name.to_string()));
         }
         let room = Arc::new(Room::new(
@@ -201,17 +206,16 @@ impl Area {
             terms,
             self.shared,
         ));
-        open.add(&room, source);
+        open.add(&room, opener);
         Ok(room)
     }
 
     /// How many rooms there may be: of those that clients have to themselves as many
     /// as there are clients.
-    fn rooms_most(&self, opener: &Opener) -> usize {
-        match (&self.spec.rooms, opener) {
-            (Rooms::Own, _) => usize::MAX,
-            (_, Opener::Server) => ROOMS_MOST,
-            (_, Opener::Client(_)) => ROOMS_MOST - ROOMS_RESERVED,
+    fn rooms_most(&self) -> usize {
+        match self.spec.rooms {
+            Rooms::Own => usize::MAX,
+            _ => ROOMS_MOST,
         }
     }
 
@@ -391,22 +395,5 @@ impl Area {
             IDLE_MOST
         };
         while open.idle.len() > most && open.settle_next() {}
-    }
-}
-
-/// Who has a room made.
-enum Opener {
-    /// A backend, the feed, or the server itself.
-    Server,
-    /// A client of this address, if that counts.
-    Client(Option<SourceKey>),
-}
-
-impl Opener {
-    fn source(&self) -> Option<SourceKey> {
-        match self {
-            Self::Server => None,
-            Self::Client(source) => *source,
-        }
     }
 }

@@ -34,7 +34,6 @@ use super::roster::Roster;
 use super::rules;
 use super::source::ClientOrigin;
 
-
 /// Something that a client sends to others.
 #[derive(Debug)]
 pub struct Notice {

@@ -20,6 +20,13 @@ pub struct Page {
     pub after: u64,
 }
 
+impl Default for Page {
+    /// The first one.
+    fn default() -> Self {
+        Self::new(None, None)
+    }
+}
+
 impl Page {
     /// The page of at most so many names that begins behind this cursor; without one,
     /// with the client that came first.

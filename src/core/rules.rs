@@ -33,9 +33,7 @@ pub(super) fn admit(client: &Client, verb: Verb, cost: u32) -> Result<(), Error>
     may_send(client, cost)?;
     let spec = &client.area.spec;
     let is_membership = matches!(verb, Verb::Join | Verb::Leave);
-    if spec.protocol == Protocol::Lobby
-        && is_membership
-        && !client.origin.budget.take_membership()
+    if spec.protocol == Protocol::Lobby && is_membership && !client.origin.budget.take_membership()
     {
         return Err(Error::TooRestless(MEMBERSHIP.per_second));
     }

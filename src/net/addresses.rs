@@ -314,7 +314,11 @@ mod tests {
             let source = |private, text: &str| addresses(private).source(text.parse().unwrap());
             assert_eq!(source(false, one).is_some(), limited, "{one}");
             assert_eq!(source(true, one).is_some(), private, "{one}");
-            assert_eq!(source(true, one) == source(true, other), same, "{one} {other}");
+            assert_eq!(
+                source(true, one) == source(true, other),
+                same,
+                "{one} {other}"
+            );
         }
     }
 

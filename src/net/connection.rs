@@ -69,7 +69,10 @@ impl Host {
             return Err(tcp);
         }
         prepare(&tcp);
-        let socket = self.connections.admit(tcp, self.limits.write, is_full);
+        let socket = match is_full {
+            true => self.connections.admit_reserved(tcp, self.limits.write),
+            false => self.connections.admit(tcp, self.limits.write),
+        };
         socket.keep(place);
         let reserved = is_full.then(|| self.reserve.admit(Kill::of(&socket)));
         let tcp = Tcp::new(socket);

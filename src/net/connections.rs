@@ -51,7 +51,8 @@ impl Connections {
 
     /// How many of them clients may have taken: all that are in no reserve.
     pub(super) fn open_to_clients(&self) -> usize {
-        self.open().saturating_sub(self.inner.reserved.load(Ordering::Relaxed))
+        self.open()
+            .saturating_sub(self.inner.reserved.load(Ordering::Relaxed))
     }
 
     /// Cuts every open connection at once; returns how many.
@@ -79,9 +80,19 @@ impl Connections {
         &self.inner.tracker
     }
 
-    /// Takes in a connection, which may be in a reserve.
-    pub(super) fn admit(&self, tcp: TcpStream, deadline: Duration, is_reserved: bool) -> Arc<Socket> {
-        self.inner.reserved.fetch_add(usize::from(is_reserved), Ordering::Relaxed);
+    pub(super) fn admit(&self, tcp: TcpStream, deadline: Duration) -> Arc<Socket> {
+        self.take_in(tcp, deadline, false)
+    }
+
+    /// The same for a connection in a reserve.
+    pub(super) fn admit_reserved(&self, tcp: TcpStream, deadline: Duration) -> Arc<Socket> {
+        self.take_in(tcp, deadline, true)
+    }
+
+    fn take_in(&self, tcp: TcpStream, deadline: Duration, is_reserved: bool) -> Arc<Socket> {
+        self.inner
+            .reserved
+            .fetch_add(usize::from(is_reserved), Ordering::Relaxed);
         let mut table = self.table();
         let number = table.next;
         table.next += 1;

@@ -15,6 +15,7 @@ mod expiry;
 mod http;
 mod layers;
 mod leaving;
+mod limits;
 mod lobby;
 mod net;
 mod page;

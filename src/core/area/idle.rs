@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::open::Opener;
 use crate::core::room::Room;
 use crate::core::source::SourceKey;
 
@@ -25,7 +26,7 @@ impl Turn {
 
 #[derive(Default)]
 pub(super) struct Idle {
-    rooms: BTreeMap<Turn, (Arc<Room>, Option<SourceKey>)>,
+    rooms: BTreeMap<Turn, (Arc<Room>, Opener)>,
     by_source: HashMap<SourceKey, OfSource>,
     /// The addresses by how many of the rooms that keep something they have opened.
     keeping: BTreeSet<(usize, SourceKey)>,
@@ -52,16 +53,16 @@ impl Idle {
         self.rooms.len()
     }
 
-    pub(super) fn add(&mut self, turn: Turn, room: Arc<Room>, source: Option<SourceKey>) {
-        self.rooms.insert(turn, (room, source));
-        if let Some(source) = source {
+    pub(super) fn add(&mut self, turn: Turn, room: Arc<Room>, opener: Opener) {
+        self.rooms.insert(turn, (room, opener));
+        if let Some(source) = opener.source() {
             self.change(source, |rooms| rooms.of(turn).insert(turn));
         }
     }
 
     pub(super) fn remove(&mut self, turn: Turn) -> Option<Arc<Room>> {
-        let (room, source) = self.rooms.remove(&turn)?;
-        if let Some(source) = source {
+        let (room, opener) = self.rooms.remove(&turn)?;
+        if let Some(source) = opener.source() {
             self.change(source, |rooms| rooms.of(turn).remove(&turn));
         }
         Some(room)
@@ -95,20 +96,37 @@ impl Idle {
     pub(super) fn next_that_keeps(&self, spared: Option<&Arc<Room>>) -> Option<Turn> {
         let is_spared = |turn: &Turn| {
             let room = self.rooms.get(turn).map(|(room, _)| room);
-            room.zip(spared).is_some_and(|(room, spared)| Arc::ptr_eq(room, spared))
+            room.zip(spared)
+                .is_some_and(|(room, spared)| Arc::ptr_eq(room, spared))
         };
         let most = self.keeping.last().filter(|(count, _)| *count > 1);
         let of_most = most.and_then(|(_, source)| {
             let mut turns = self.by_source[source].keeping.iter();
             turns.find(|turn| !is_spared(turn))
         });
-        let mut all = self.rooms.range(Turn::FIRST_THAT_KEEPS..).map(|(turn, _)| turn);
-        of_most.or_else(|| all.find(|turn| !is_spared(turn))).copied()
+        let mut all = self
+            .rooms
+            .range(Turn::FIRST_THAT_KEEPS..)
+            .map(|(turn, _)| turn);
+        of_most
+            .or_else(|| all.find(|turn| !is_spared(turn)))
+            .copied()
+    }
+
+    /// The one that goes next of those that clients have opened.
+    pub(super) fn next_of_clients(&self) -> Option<Turn> {
+        let is_of_client = |turn: &Turn| self.rooms[turn].1.is_client();
+        let next = self.next().filter(is_of_client);
+        next.or_else(|| self.rooms.keys().copied().find(is_of_client))
     }
 
     /// The one that goes next of those that clients of an address have opened.
     pub(super) fn next_of(&self, source: SourceKey) -> Option<Turn> {
         let rooms = self.by_source.get(&source)?;
-        rooms.keeping_nothing.first().or_else(|| rooms.keeping.first()).copied()
+        rooms
+            .keeping_nothing
+            .first()
+            .or_else(|| rooms.keeping.first())
+            .copied()
     }
 }

@@ -13,7 +13,9 @@ use crate::core::source::SourceKey;
 #[derive(Default)]
 pub(super) struct Open {
     pub(super) by_name: HashMap<RoomName, Known>,
-    /// How many rooms clients of an address have opened.
+    /// How many rooms clients have opened.
+    of_clients: usize,
+    /// How many of them clients of an address have.
     by_source: HashMap<SourceKey, usize>,
     /// Rooms that became empty; some are in use again.
     pub(super) idle: Idle,
@@ -25,10 +27,31 @@ pub(super) struct Open {
 
 pub(super) struct Known {
     pub(super) room: Arc<Room>,
-    /// Of the client that opened it.
-    source: Option<SourceKey>,
+    opener: Opener,
     /// Its place among the idle ones, if it has one.
     turn: Option<Turn>,
+}
+
+/// Who had a room made.
+#[derive(Clone, Copy)]
+pub(super) enum Opener {
+    /// A backend, the feed, or the server itself.
+    Server,
+    /// A client of this address, if that counts.
+    Client(Option<SourceKey>),
+}
+
+impl Opener {
+    pub(super) fn source(self) -> Option<SourceKey> {
+        match self {
+            Self::Server => None,
+            Self::Client(source) => source,
+        }
+    }
+
+    pub(super) fn is_client(self) -> bool {
+        matches!(self, Self::Client(_))
+    }
 }
 
 impl Open {
@@ -39,27 +62,29 @@ impl Open {
         }
     }
 
-    pub(super) fn add(&mut self, room: &Arc<Room>, source: Option<SourceKey>) {
+    pub(super) fn add(&mut self, room: &Arc<Room>, opener: Opener) {
         let known = Known {
             room: room.clone(),
-            source,
+            opener,
             turn: None,
         };
         self.by_name.insert(room.name.clone(), known);
-        if let Some(source) = source {
+        self.of_clients += usize::from(opener.is_client());
+        if let Some(source) = opener.source() {
             *self.by_source.entry(source).or_default() += 1;
         }
     }
 
     /// Takes a room away.
     pub(super) fn remove(&mut self, name: &RoomName) {
-        let Some(Known { source, turn, .. }) = self.by_name.remove(name) else {
+        let Some(Known { opener, turn, .. }) = self.by_name.remove(name) else {
             return;
         };
         if let Some(turn) = turn {
             self.idle.remove(turn);
         }
-        if let Some(source) = source
+        self.of_clients -= usize::from(opener.is_client());
+        if let Some(source) = opener.source()
             && let Some(count) = self.by_source.get_mut(&source)
         {
             *count -= 1;
@@ -67,6 +92,11 @@ impl Open {
                 self.by_source.remove(&source);
             }
         }
+    }
+
+    /// How many rooms clients have opened.
+    pub(super) fn of_clients(&self) -> usize {
+        self.of_clients
     }
 
     /// How many rooms the clients of an address have opened.
@@ -90,7 +120,7 @@ impl Open {
         if let Some(old) = known.turn.replace(turn) {
             self.idle.remove(old);
         }
-        self.idle.add(turn, room.clone(), known.source);
+        self.idle.add(turn, room.clone(), known.opener);
     }
 
     /// Gives up the empty room whose turn it is; false if there is none.
@@ -107,6 +137,11 @@ impl Open {
     /// As [`Open::give_up_one`] among the rooms that clients of an address have opened.
     pub(super) fn give_up_one_of(&mut self, source: SourceKey) -> bool {
         self.give_up_by(|idle| idle.next_of(source))
+    }
+
+    /// The same among the rooms that clients have opened.
+    pub(super) fn give_up_one_of_clients(&mut self) -> bool {
+        self.give_up_by(|idle| idle.next_of_clients())
     }
 
     /// Gives up the first room of those that a choice gives which is still empty;

@@ -74,9 +74,7 @@ impl From<Error> for Refusal {
             | Error::TooRestless(_)
             | Error::Full(_)
             | Error::TooManyRooms(_)
-            | Error::TooManyOfAddress(_) => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
+            | Error::TooManyOfAddress(_) => StatusCode::TOO_MANY_REQUESTS,
             Error::Busy | Error::Alone | Error::Closing => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         };

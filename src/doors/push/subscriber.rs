@@ -32,12 +32,7 @@ const TOO_MUCH: &str = "too_fast";
 /// How long a subscriber is not read that sends too much.
 const TOO_FAST: Duration = Duration::from_secs(1);
 
-pub(super) async fn serve(
-    channels: &Channels,
-    origin: ClientOrigin,
-    stream: Upgraded,
-    wire: Wire,
-) {
+pub(super) async fn serve(channels: &Channels, origin: ClientOrigin, stream: Upgraded, wire: Wire) {
     let Channels { hub, namespace } = channels;
     let outlet = Arc::new(PushOutlet::new(wire.clone()));
     let client = match hub.connect_from(namespace, outlet.clone(), origin) {

@@ -23,9 +23,8 @@ use super::legacy;
 use super::link::Link;
 use super::payload::Framing;
 use super::polling::{self, Polled};
-use super::sessions::{Opener, Sessions};
+use super::sessions::Sessions;
 use super::websocket::{self, Moving};
-use crate::doors::source_of;
 use crate::net::peer::sender;
 use crate::net::{ConnectionHandle, PeerAddr, Upgraded};
 
@@ -79,11 +78,7 @@ where
                 Some(link) => link,
                 None => return refuse(StatusCode::BAD_REQUEST, UNKNOWN),
             },
-            None => match self.sessions.open(Opener {
-                address,
-                source: source_of(request.extensions()),
-                deaf_to_close: is_deaf_to_close(&request),
-            }) {
+            None => match self.sessions.open(address, is_deaf_to_close(&request)) {
                 Ok(link) => link,
                 Err(reason) if reason.is_of_address() => {
                     return come_back(StatusCode::TOO_MANY_REQUESTS, MUCH);

@@ -1,6 +1,7 @@
 //! One Engine.IO session as the door sees it: what its requests and its clients
 //! share. Knows which namespaces are open and what is still on its way out.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
@@ -14,12 +15,12 @@ use super::legacy::Pending;
 use super::outlet::SocketOutlet;
 use super::payload::namespace_of;
 use super::session::Session;
-use super::sessions::{Opener, Place};
+use super::sessions::Place;
 use crate::core::outlet::{CloseReason, Outlet};
 use crate::core::pace::{Bucket, Pace};
-use crate::core::source::ClientOrigin;
-use crate::net::{self, Wire};
+use crate::core::source::{ClientOrigin, SourceKey};
 use crate::net::frame::{close_frame, text_frame};
+use crate::net::{self, Wire};
 
 /// How long what follows a CONNECT waits for it; an answer takes milliseconds.
 /// The same as a WebSocket's frames are held back, for the same reason.
@@ -35,6 +36,16 @@ const CONNECTS: Pace = Pace {
 /// How many CONNECTs in a row are refused before the session ends: an SDK does not try
 /// again by itself.
 const REFUSED_MOST: u32 = 32;
+
+/// Who opened a session.
+pub(super) struct Opener {
+    /// Where it is: a polling session answers to nobody else.
+    pub(super) address: IpAddr,
+    /// Whose limits it counts against.
+    pub(super) source: Option<SourceKey>,
+    /// Its SDK takes no notice of a close frame, nor of the end behind one.
+    pub(super) deaf_to_close: bool,
+}
 
 /// One session; lives as long as the engine's.
 pub(super) struct Link {
@@ -318,7 +329,11 @@ impl Link {
     /// answering no more polls.
     pub(super) fn close(&self, reason: CloseReason, word: &[u8]) {
         let close = close_frame(reason.websocket_code(), reason.code());
-        let close = if self.opener.deaf_to_close { &[] } else { &close[..] };
+        let close = if self.opener.deaf_to_close {
+            &[]
+        } else {
+            &close[..]
+        };
         let last: Bytes = [word, close].concat().into();
         self.lock()
             .closed

@@ -140,7 +140,7 @@ pub fn service(
     let names = names.chain([("/".to_owned(), None)]).collect();
     let front = Front {
         engine: service,
-        sessions: Sessions::new(limits.sessions, limits.addresses, names),
+        sessions: Sessions::limited(limits.sessions, limits.addresses, names),
         trusted: limits.trusted,
         packet_bytes,
     };

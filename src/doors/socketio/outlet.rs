@@ -227,7 +227,13 @@ impl Outlet for SocketOutlet {
             Some(waits) => {
                 let frame = frame.into_owned();
                 let waits = waits.clone();
-                send(wire, &Bytes::from_owner(Waiting { frame, _waits: waits }))
+                send(
+                    wire,
+                    &Bytes::from_owner(Waiting {
+                        frame,
+                        _waits: waits,
+                    }),
+                )
             }
         }
     }

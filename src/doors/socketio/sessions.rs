@@ -8,24 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use socketioxide::socket::Sid;
 
-use super::link::Link;
-use crate::core::source::SourceKey;
+use super::link::{Link, Opener};
 use crate::net::{self, Addresses, Reason};
 
 /// Which part of the sessions is kept for private addresses, where backends are that
 /// publish by Socket.IO: one of so many.
 const SHARE_RESERVED: usize = 64;
-
-/// Who opens a session.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Opener {
-    /// Where it is: a polling session answers to nobody else.
-    pub(super) address: IpAddr,
-    /// Whose limits it counts against.
-    pub(super) source: Option<SourceKey>,
-    /// Its SDK takes no notice of a close frame, nor of the end behind one.
-    pub(super) deaf_to_close: bool,
-}
 
 /// The sessions of the engine; clones are the same set.
 #[derive(Clone)]
@@ -44,7 +32,7 @@ struct Inner {
 impl Sessions {
     /// No more than `most` at once: a polling session costs memory without
     /// holding a connection.
-    pub(super) fn new(
+    pub(super) fn limited(
         most: usize,
         addresses: Addresses,
         namespaces: Vec<(String, Option<String>)>,
@@ -58,13 +46,20 @@ impl Sessions {
         }))
     }
 
+    /// No more than `most` at once, wherever they are from.
+    #[cfg(test)]
+    pub(super) fn new(most: usize, namespaces: Vec<(String, Option<String>)>) -> Self {
+        Self::limited(most, Addresses::default(), namespaces)
+    }
+
     /// A new session, if there is room for one more, on the whole and of its address.
-    pub(super) fn open(&self, opener: Opener) -> Result<Arc<Link>, Reason> {
+    pub(super) fn open(&self, address: IpAddr, deaf_to_close: bool) -> Result<Arc<Link>, Reason> {
+        let source = self.0.addresses.source(address);
         let refused = |reason| {
-            self.0.addresses.refusals().note(reason, opener.address);
+            self.0.addresses.refusals().note(reason, address);
             reason
         };
-        let of_address = self.0.addresses.session(opener.source).map_err(refused)?;
+        let of_address = self.0.addresses.session(source).map_err(refused)?;
         let (counted, unconfirmed) = of_address;
         let place = Place {
             all: self.clone(),
@@ -74,7 +69,7 @@ impl Sessions {
         let before = self.0.open.fetch_add(1, Ordering::Relaxed);
         metrics::gauge!("roomcast_sessions_open").increment(1.0);
         // Those that have no limits of their own come in last.
-        let most = match opener.source {
+        let most = match source {
             Some(_) => self.0.most - self.0.most / SHARE_RESERVED,
             None => self.0.most,
         };
@@ -82,6 +77,11 @@ impl Sessions {
             // The place is given back by its drop.
             return Err(refused(Reason::FullSessions));
         }
+        let opener = Opener {
+            address,
+            source,
+            deaf_to_close,
+        };
         Ok(Arc::new(Link::new(opener, place, unconfirmed)))
     }
 

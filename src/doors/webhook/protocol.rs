@@ -218,9 +218,7 @@ impl From<Error> for Answer {
             Error::TooFast(_)
             | Error::TooRestless(_)
             | Error::TooManyRooms(_)
-            | Error::TooManyOfAddress(_) => {
-                Self::bad(StatusCode::TOO_MANY_REQUESTS, error)
-            }
+            | Error::TooManyOfAddress(_) => Self::bad(StatusCode::TOO_MANY_REQUESTS, error),
             Error::Busy | Error::Alone | Error::Full(_) | Error::Closing => {
                 Self::bad(StatusCode::SERVICE_UNAVAILABLE, error)
             }

@@ -43,8 +43,6 @@ async fn listed(client: &mut Client) -> (Vec<String>, u64) {
     let mut listed = client.ask("CLIENTS", json!({"room": ROOM})).await;
     assert_eq!(listed["status"], "ok", "{listed}");
     let names = serde_json::from_value(listed["clients"].take()).unwrap();
-    // The same comes as an event.
-    client.the("CLIENTS").await;
     (names, listed["total"].as_u64().unwrap())
 }
 
