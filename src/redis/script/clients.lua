@@ -4,8 +4,8 @@
 if ARGV[6] == '1' then bury(ARGV[4] == '1', ARGV[1], ARGV[5]) end
 local names = {}
 for _, node in ipairs(redis.call('SMEMBERS', nodes)) do
-  local some = redis.call('ZRANGEBYSCORE', members_of(node), '(' .. ARGV[3], '+inf',
-    'WITHSCORES', 'LIMIT', 0, ARGV[2])
+  local some = redis.call('ZRANGE', members_of(node), '(' .. ARGV[3], '+inf', 'BYSCORE',
+    'LIMIT', 0, ARGV[2], 'WITHSCORES')
   for _, value in ipairs(some) do names[#names + 1] = value end
 end
 return { total(), names }
