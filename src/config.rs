@@ -1,6 +1,7 @@
 //! Command line, environment and file, resolved into one [`Config`].
 //! Knows no room and opens no port: it says what is wanted, others do it.
 
+mod addresses;
 mod clash;
 mod command;
 mod exposed;
@@ -38,6 +39,7 @@ use crate::net::access::PrivateAccess;
 use crate::net::origin::WebOrigins;
 use crate::problem::{Fault, Origin, Problem, Problems};
 use crate::simulate;
+pub use addresses::Address;
 use layers::Layers;
 pub use log::{Log, LogFormat, LogStyle};
 pub use push::Push;
@@ -104,6 +106,8 @@ pub struct Config {
     pub stale_after: Duration,
     /// The most connections that the main port holds at once.
     pub max_connections: usize,
+    /// What the clients of one address may have.
+    pub address: Address,
     /// Whose forwarding headers count.
     pub trusted_proxies: Vec<IpNet>,
     /// Host names under which what is for private addresses answers.
@@ -205,6 +209,7 @@ impl Config {
             history_keep: layers.required("history-days", number::days),
             stale_after: layers.required("stale-after", number::span),
             max_connections: layers.required("max-connections", number::connections),
+            address: addresses::read(&mut layers),
             trusted_proxies: layers.list("trusted-proxy", value::networks),
             host_names: layers.list("host-name", value::host_name),
             require_token: layers.required(REQUIRE_TOKEN, value::boolean),

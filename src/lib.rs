@@ -53,7 +53,7 @@ use crate::doors::webhook::Webhook;
 use crate::ingest::programme::Programme;
 use crate::ingest::rooms::Rooms;
 use crate::ingest::zetta;
-use crate::net::{Connections, Limits, tls};
+use crate::net::{Addresses, Connections, Limits, tls};
 use crate::nowplaying::Station;
 use crate::nowplaying::feed::Feed;
 use crate::ports::{Ports, address};
@@ -283,8 +283,11 @@ impl Server {
             .merge(doors::websocket::router(self.hub.clone()))
             .merge(doors::sse::router(self.hub.clone()))
             .merge(doors::page::router());
+        let trusted = self.config.trusted_proxies.clone().into();
+        let addresses = Addresses::new(self.config.address.limits, trusted);
         let limits = doors::socketio::Limits {
             sessions: self.connections_most,
+            addresses: addresses.clone(),
             trusted: self.config.trusted_proxies.clone().into(),
         };
         let (service, io) = doors::socketio::service(&self.hub, limits, router);
@@ -310,6 +313,7 @@ impl Server {
         }
         let limits = Limits {
             connections: self.connections_most,
+            addresses,
             ..Limits::default()
         };
         let connections = self.connections.clone();
@@ -320,13 +324,16 @@ impl Server {
             self.store.clone(),
             self.webhook.as_ref(),
         );
-        for (listener, router) in others {
+        for (listener, router, essential) in others {
             let service = router.map_request(|request: Request<Incoming>| request.map(Body::new));
             let service = Cors::new(service, self.config.cors_origins.clone(), &[]);
             tasks.spawn(net::serve(
                 listener,
                 self.tls.clone(),
-                limits.clone(),
+                Limits {
+                    essential,
+                    ..limits.clone()
+                },
                 service,
                 shutdown.clone(),
                 connections.clone(),
@@ -335,7 +342,10 @@ impl Server {
         net::serve(
             self.ports.main,
             self.tls,
-            limits,
+            Limits {
+                essential: Some(metrics::status::is_essential),
+                ..limits
+            },
             service,
             shutdown,
             connections.clone(),

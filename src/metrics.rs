@@ -165,7 +165,7 @@ const COUNTERS: &[Described] = &[
     (
         "roomcast_connections_refused_total",
         Unit::Count,
-        "Connections that were not served, by reason",
+        "Connections, sessions and requests that were not served, by reason",
     ),
     (
         "roomcast_broker_dropped_total",
@@ -196,6 +196,11 @@ const COUNTERS: &[Described] = &[
         "roomcast_refused_total",
         Unit::Count,
         "What clients asked for and did not get, by door and reason",
+    ),
+    (
+        "roomcast_signals_dropped_total",
+        Unit::Count,
+        "Signals of other nodes that were not delivered, since too many of their sender waited",
     ),
     (
         "roomcast_store_failures_total",

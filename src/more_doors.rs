@@ -13,6 +13,7 @@ use crate::core::hub::Hub;
 use crate::doors::webhook::Webhook;
 use crate::doors::{push, webhook, websocket};
 use crate::namespaces;
+use crate::net::Essential;
 use crate::ports::{MorePorts, Ports};
 use crate::store::Store;
 
@@ -23,11 +24,13 @@ pub(crate) fn routers(
     hub: &Arc<Hub>,
     store: Option<Store>,
     webhook: Option<&Arc<Webhook>>,
-) -> Vec<(TcpListener, Router)> {
+) -> Vec<(TcpListener, Router, Option<Essential>)> {
+    // What publishers ask for is served also where clients have filled the server.
+    let all: Option<Essential> = Some(|_, _| true);
     let mut routers = Vec::new();
     let access = config.private_access();
     if let Some(listener) = ports.gateway {
-        routers.push((listener, websocket::gateway(hub.clone())));
+        routers.push((listener, websocket::gateway(hub.clone()), None));
     }
     if let (Some(ports), Some(settings)) = (ports.push, config.push) {
         let channels = push::Channels {
@@ -41,12 +44,12 @@ pub(crate) fn routers(
             key: settings.key,
             rate: settings.rate,
         });
-        routers.push((ports.http, publishers));
-        routers.push((ports.ws, push::subscribers(channels)));
+        routers.push((ports.http, publishers, all));
+        routers.push((ports.ws, push::subscribers(channels), None));
     }
     if let (Some(ports), Some(webhook)) = (ports.webhook, webhook) {
-        routers.push((ports.ws, webhook.clients()));
-        routers.push((ports.rest, webhook.rest()));
+        routers.push((ports.ws, webhook.clients(), None));
+        routers.push((ports.rest, webhook.rest(), all));
     }
     routers
 }

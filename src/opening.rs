@@ -57,6 +57,9 @@ pub(crate) fn namespaces(config: &Config) -> anyhow::Result<Vec<Namespace>> {
             false => namespaces.retain(|namespace| !door.is_met_by(namespace)),
         }
     }
+    for namespace in &mut namespaces {
+        namespace.limits.rooms_per_address = config.address.rooms;
+    }
     for (name, token) in &config.tokens {
         let found = namespaces.iter_mut().find(|namespace| {
             namespace.name == *name

@@ -36,6 +36,7 @@ use crate::core::error::Error;
 use crate::core::event::Publication;
 use crate::core::hub::Hub;
 use crate::core::name::RoomId;
+use crate::core::presence::Page;
 use crate::core::terms::Terms;
 use crate::core::token::TokenHash;
 
@@ -178,8 +179,8 @@ impl Cluster for RedisBroker {
         drop(self.want(Job::exit(room, who)));
     }
 
-    fn clients(&self, room: RoomId, told: Told) {
-        if let Err(Job::Clients(_, told)) = self.want(Job::Clients(room, vec![told])) {
+    fn clients(&self, room: RoomId, page: Page, told: Told) {
+        if let Err(Job::Clients(_, _, told)) = self.want(Job::Clients(room, page, vec![told])) {
             told.into_iter().for_each(|told| told(Err(Error::Busy)));
         }
     }

@@ -38,6 +38,18 @@ pub(super) fn rate(text: &str) -> Result<u32, String> {
     whole(text, "a whole number", 1..=RATE_MOST)
 }
 
+/// How many there may be; 0 stands for no limit.
+pub(super) fn limit(text: &str) -> Result<usize, String> {
+    let limit = whole(text, "a whole number", 0..=CONNECTIONS_MOST)?;
+    Ok(if limit == 0 { usize::MAX } else { limit })
+}
+
+/// How many per second there may be; 0 stands for no limit.
+pub(super) fn rate_limit(text: &str) -> Result<u32, String> {
+    let limit = whole(text, "a whole number", 0..=RATE_MOST)?;
+    Ok(if limit == 0 { u32::MAX } else { limit })
+}
+
 pub(super) fn days(text: &str) -> Result<Duration, String> {
     let days = whole(text, "a whole number of days", 1..=DAYS_MOST)?;
     Ok(Duration::from_secs(days * 24 * 60 * 60))

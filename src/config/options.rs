@@ -4,7 +4,7 @@
 use super::opt::{Kind, Opt};
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 44] = [
+pub(super) const OPTIONS: [Opt; 49] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -265,6 +265,48 @@ pub(super) const OPTIONS: [Opt; 44] = [
     )
     // At 18 KiB each, 360 MiB; twice the crowd that the server is measured with.
     .or("20000"),
+    Opt::new(
+        "address-connections",
+        Kind::Number,
+        "N",
+        "How many connections, and how many Socket.IO sessions, the clients of one public \
+         address have open at once (of IPv6 those of a /64); more get a 429; 0 for no limit",
+    )
+    // A campus behind one address, and a quarter of --max-connections.
+    .or("5000"),
+    Opt::new(
+        "address-unconfirmed",
+        Kind::Number,
+        "N",
+        "How many of those sessions may have connected to no namespace yet; 0 for no limit",
+    )
+    // SDKs do within a round trip: so many of a campus that comes back at once.
+    .or("2000"),
+    Opt::new(
+        "address-rate",
+        Kind::Number,
+        "N",
+        "How many new connections per second the clients of one public address open in the \
+         long run; --address-connections of them at once; 0 for no limit",
+    )
+    // A campus moves to other pages at less.
+    .or("200"),
+    Opt::new(
+        "address-rooms",
+        Kind::Number,
+        "N",
+        "How many rooms of a namespace the clients of one public address have open; 0 for \
+         no limit",
+    )
+    // One for each client of a campus, and half of those that a namespace holds.
+    .or("5000"),
+    Opt::new(
+        "address-private",
+        Kind::Switch,
+        "BOOL",
+        "Whether the limits of one address hold for private and loopback addresses as well",
+    )
+    .or("false"),
     Opt::new(
         "trusted-proxy",
         Kind::List,

@@ -156,6 +156,11 @@ fn every_option_can_be_set_everywhere() {
         ("history-days", "30", "30"),
         ("stale-after", "90s", "\"90s\""),
         ("max-connections", "7", "7"),
+        ("address-connections", "6", "6"),
+        ("address-unconfirmed", "5", "5"),
+        ("address-rate", "4", "4"),
+        ("address-rooms", "3", "3"),
+        ("address-private", "true", "true"),
         ("trusted-proxy", "192.0.2.1", "\"192.0.2.1\""),
         (
             "cors-origin",

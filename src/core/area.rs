@@ -1,6 +1,7 @@
 //! The rooms of one namespace: made when needed, given up when nobody needs them.
 //! Knows the namespace's rooms only; who may do what in them is the hub's matter.
 
+mod idle;
 mod open;
 
 use std::cmp::Reverse;
@@ -9,21 +10,26 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
-use super::client::ClientKey;
+use super::client::{Client, ClientKey};
 use super::durable::{Keeper, Keeping, Snapshot};
 use super::error::Error;
 use super::event::{Offset, Order, Publication, To};
-use super::hub::{Clients, NAMES_MOST};
 use super::kept::Budget;
 use super::name::{RoomId, RoomName};
 use super::namespace::{Namespace, ROOMS_MOST, Rooms};
+use super::presence::{Clients, Page};
 use super::room::{PEERS_MOST, Published, Refused, Room};
 use super::terms::Terms;
-use open::{Open, Turn};
+use open::{Open, Opener};
 
 /// How many empty rooms are kept, for members who lost connection: also those
 /// without events, whose offsets are good to come back with.
 const IDLE_MOST: usize = 1_000;
+
+/// How many of the rooms of a namespace clients can't open: they are kept for what
+/// backends and the feed publish. A room that nobody is in makes way for the next, so
+/// that these are enough for any number.
+const ROOMS_RESERVED: usize = 500;
 
 /// Answers what another node asks of a room.
 pub(super) type Answerer =
@@ -96,8 +102,17 @@ impl Area {
 
     /// The room, made where it is not there yet and nobody has to create it.
     pub(super) fn open(&self, name: &RoomName) -> Result<Arc<Room>, Error> {
+        self.open_by(name, Opener::Server)
+    }
+
+    /// The same for a client, which may not make as many.
+    pub(super) fn open_for(&self, client: &Client, name: &RoomName) -> Result<Arc<Room>, Error> {
+        self.open_by(name, Opener::Client(client.origin.source))
+    }
+
+    fn open_by(&self, name: &RoomName, opener: Opener) -> Result<Arc<Room>, Error> {
         self.check_known(name)?;
-        self.open_or(name, || match self.spec.rooms {
+        self.open_or(name, opener, || match self.spec.rooms {
             // Whether it was created the other nodes know.
             Rooms::Created if self.shared => Ok(None),
             Rooms::Created | Rooms::Own => Err(Error::NotCreated(name.to_string())),
@@ -124,7 +139,7 @@ impl Area {
     /// Makes a room with these terms.
     pub(super) fn create(&self, name: &RoomName, terms: Option<Terms>) -> Result<Arc<Room>, Error> {
         let mut created = false;
-        let room = self.open_or(name, || {
+        let room = self.open_or(name, Opener::Server, || {
             created = true;
             Ok(terms)
         })?;
@@ -145,7 +160,7 @@ impl Area {
             if !known.is_some_and(|known| Arc::ptr_eq(&known.room, room)) {
                 return false;
             }
-            open.by_name.remove(&room.name);
+            open.remove(&room.name);
         }
         if let Some(keeping) = &self.keeping {
             keeping.changed(&room.name);
@@ -157,6 +172,7 @@ impl Area {
     fn open_or(
         &self,
         name: &RoomName,
+        opener: Opener,
         terms: impl FnOnce() -> Result<Option<Terms>, Error>,
     ) -> Result<Arc<Room>, Error> {
         let mut open = self.lock();
@@ -164,7 +180,21 @@ impl Area {
             return Ok(known.room.clone());
         }
         let terms = terms()?;
-        if open.by_name.len() >= self.rooms_most() && !open.give_up_one() {
+        let of_address = self.spec.limits.rooms_per_address;
+        if let Some(source) = opener.source()
+            && open.count_of(source) >= of_address
+            && !open.give_up_one_of(source)
+        {
+            return Err(Error::TooManyOfAddress(of_address));
+        }
+        let most = self.rooms_most();
+        let is_full = match opener {
+            Opener::Client(_) if open.of_clients() >= most.saturating_sub(ROOMS_RESERVED) => {
+                !open.give_up_one_of_clients()
+            }
+            _ => open.by_name.len() >= most && !open.give_up_one(),
+        };
+        if is_full {
             return Err(Error::Full(self.spec.name.to_string()));
         }
         let room = Arc::new(Room::new(
@@ -176,7 +206,7 @@ impl Area {
             terms,
             self.shared,
         ));
-        open.add(&room);
+        open.add(&room, opener);
         Ok(room)
     }
 
@@ -219,12 +249,11 @@ impl Area {
     }
 
     /// Who of this node is in a room.
-    pub(super) fn clients(&self, room: &RoomName) -> Clients {
-        let (names, total) = match self.find(room) {
-            Some(room) => room.names(NAMES_MOST),
-            None => (Vec::new(), 0),
-        };
-        Clients { names, total }
+    pub(super) fn clients(&self, room: &RoomName, page: Page) -> Clients {
+        match self.find(room) {
+            Some(room) => room.clients(page),
+            None => page.of([], 0),
+        }
     }
 
     /// How many rooms there are.
@@ -334,20 +363,11 @@ impl Area {
         shrunk
     }
 
-    /// Gives up the room that keeps events and is empty for longest, unless it
-    /// is this one; false if there is none.
+    /// Gives up a room that keeps events and is empty, unless it is this one; false if
+    /// there is none.
     fn make_way_for(&self, room: &Arc<Room>) -> bool {
-        let mut open = self.lock();
-        loop {
-            let mut keeping = open.idle.range(Turn::FIRST_THAT_KEEPS..);
-            let other = keeping.find(|(_, idle)| !Arc::ptr_eq(idle, room));
-            let Some(turn) = other.map(|(turn, _)| *turn) else {
-                return false;
-            };
-            if open.give_up(turn) == Some(true) {
-                return true;
-            }
-        }
+        self.lock()
+            .give_up_by(|idle| idle.next_that_keeps(Some(room)))
     }
 
     /// Keeps a room that has become empty for a while: longer than those that
@@ -374,6 +394,6 @@ impl Area {
         } else {
             IDLE_MOST
         };
-        while open.idle.len() > most && open.give_up_next().is_some() {}
+        while open.idle.len() > most && open.settle_next() {}
     }
 }

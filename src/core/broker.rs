@@ -9,8 +9,9 @@ use futures_util::future::BoxFuture;
 use super::client::ClientKey;
 use super::error::Error;
 use super::event::{Offset, Order, Publication};
-use super::hub::{Clients, Hub};
+use super::hub::Hub;
 use super::name::{Nickname, RoomId};
+use super::presence::{Clients, Page};
 use super::terms::Terms;
 use super::token::TokenHash;
 
@@ -58,8 +59,8 @@ pub trait Cluster: Send + Sync {
     /// A client of this node has left a room.
     fn exit(&self, room: RoomId, who: Presence);
 
-    /// Who is in a room, on all nodes.
-    fn clients(&self, room: RoomId, told: Told);
+    /// A page of who is in a room, on all nodes.
+    fn clients(&self, room: RoomId, page: Page, told: Told);
 
     /// What was laid down for a room that was created; none: there is no such room.
     fn terms(&self, room: RoomId) -> BoxFuture<'static, Result<Option<Terms>, Error>>;

@@ -12,10 +12,9 @@ use uuid::Uuid;
 
 use super::area::Area;
 use super::name::{Nickname, RoomName};
-use super::namespace::Limits;
 use super::outlet::{CloseReason, Outlet};
-use super::pace::Bucket;
 use super::room::Room;
+use super::source::ClientOrigin;
 
 /// A client's number within this process; never shown to anybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,30 +62,34 @@ pub struct Client {
     outlet: Arc<dyn Outlet>,
     closed: AtomicBool,
     pub(super) area: Arc<Area>,
-    /// Guards what the client is in and how much it may send; held while it
-    /// joins or leaves, never while anything is delivered.
+    pub(super) origin: ClientOrigin,
+    /// Guards what the client is in; held while it joins or leaves, never while
+    /// anything is delivered.
     state: Mutex<State>,
 }
 
 pub(super) struct State {
     pub(super) rooms: HashMap<RoomName, Arc<Room>>,
     pub(super) gone: bool,
-    bucket: Bucket,
 }
 
 impl Client {
-    pub(super) fn new(key: ClientKey, area: Arc<Area>, outlet: Arc<dyn Outlet>) -> Self {
-        let bucket = Bucket::full(area.spec.limits.pace());
+    pub(super) fn new(
+        key: ClientKey,
+        area: Arc<Area>,
+        outlet: Arc<dyn Outlet>,
+        origin: ClientOrigin,
+    ) -> Self {
         Self {
             id: ClientId::random(),
             key,
             outlet,
             closed: AtomicBool::new(false),
             area,
+            origin,
             state: Mutex::new(State {
                 rooms: HashMap::new(),
                 gone: false,
-                bucket,
             }),
         }
     }
@@ -168,12 +171,5 @@ impl Client {
             }
         }
         self.outlet.close(reason);
-    }
-}
-
-impl State {
-    /// Whether the client may send another event now.
-    pub(super) fn may_send(&mut self, limits: &Limits) -> bool {
-        self.bucket.take(limits.pace())
     }
 }

@@ -90,6 +90,12 @@ pub enum Error {
     /// The client sends faster than its namespace allows.
     #[error("too fast: {0} events per second at most")]
     TooFast(u32),
+    /// A peer joins and leaves lobbies faster than it may.
+    #[error("too fast: a peer can join or leave {0} time per second at most")]
+    TooRestless(u32),
+    /// The clients of one address have opened as many rooms as they may.
+    #[error("the clients of one address can have {0} rooms of a namespace open at most")]
+    TooManyOfAddress(usize),
     /// The room has more to deliver than it can hold.
     #[error("the room is busy; try again later")]
     Busy,
@@ -118,11 +124,11 @@ impl Error {
             Self::NameRequired(_) => "name_required",
             Self::NotInRoom(_) => "not_in_room",
             Self::NoPeer(_) => "no_such_peer",
-            Self::TooManyRooms(_) => "too_many_rooms",
+            Self::TooManyRooms(_) | Self::TooManyOfAddress(_) => "too_many_rooms",
             Self::Full(_) | Self::Crowded(_) => "full",
             Self::TooBig(_) => "too_big",
             Self::TooDeep(_) => "too_deep",
-            Self::TooFast(_) => "too_fast",
+            Self::TooFast(_) | Self::TooRestless(_) => "too_fast",
             Self::Busy => "busy",
             Self::Alone => "alone",
             Self::Closing => "closing",

@@ -229,6 +229,7 @@ pub struct Event {
     pub time: DateTime<Utc>,
     json: OnceLock<Box<RawValue>>,
     encoded: Encoded,
+    waits: Option<Arc<()>>,
 }
 
 impl Event {
@@ -240,7 +241,22 @@ impl Event {
             time,
             json: OnceLock::new(),
             encoded: Encoded::default(),
+            waits: None,
         }
+    }
+
+    /// The same, counted by this as long as it waits for the client that it is for.
+    pub(super) fn counted_by(self, waits: Arc<()>) -> Self {
+        Self {
+            waits: Some(waits),
+            ..self
+        }
+    }
+
+    /// What is to be held for as long as the event waits for its client, if it is for
+    /// one alone: by how often it is held its sender is kept back.
+    pub fn waits(&self) -> Option<&Arc<()>> {
+        self.waits.as_ref()
     }
 
     /// Its place in the room, if it has one of its own: what is for some members

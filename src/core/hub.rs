@@ -28,21 +28,11 @@ use super::event::{Kind, Offset, Order, Publication, Same, To};
 use super::name::{NamespaceName, Nickname, RoomName};
 use super::namespace::{Namespace, Publisher, Rooms, Verb};
 use super::outlet::{CloseReason, Outlet};
+use super::presence::Page;
 use super::room::{Joined, Newcomer, Refused, Room, Welcome};
 use super::roster::Roster;
 use super::rules;
-
-/// The most names that CLIENTS lists; the total is exact all the same.
-pub const NAMES_MOST: usize = 1_000;
-
-/// Who is in a room.
-#[derive(Clone, Debug)]
-pub struct Clients {
-    /// Up to [`NAMES_MOST`] names, those who came first.
-    pub names: Vec<Nickname>,
-    /// How many clients are in the room.
-    pub total: usize,
-}
+use super::source::ClientOrigin;
 
 /// Something that a client sends to others.
 #[derive(Debug)]
@@ -156,7 +146,8 @@ impl Hub {
         self.broker.status()
     }
 
-    /// Takes a client into a namespace; `outlet` makes its outbound half.
+    /// Takes a client into a namespace that counts against nobody's limits; see
+    /// [`Hub::connect_from`].
     ///
     /// # Errors
     /// The namespace is unknown or reserved, or the server is stopping.
@@ -165,7 +156,20 @@ impl Hub {
         namespace: &NamespaceName,
         outlet: Arc<dyn Outlet>,
     ) -> Result<Arc<Client>, Error> {
-        self.roster.add(self.area(namespace)?, outlet)
+        self.connect_from(namespace, outlet, ClientOrigin::default())
+    }
+
+    /// Takes a client into a namespace; `outlet` makes its outbound half.
+    ///
+    /// # Errors
+    /// The namespace is unknown or reserved, or the server is stopping.
+    pub fn connect_from(
+        &self,
+        namespace: &NamespaceName,
+        outlet: Arc<dyn Outlet>,
+        origin: ClientOrigin,
+    ) -> Result<Arc<Client>, Error> {
+        self.roster.add(self.area(namespace)?, outlet, origin)
     }
 
     /// Forgets a client whose connection has ended; it leaves all its rooms.
@@ -210,13 +214,13 @@ impl Hub {
         since: Option<Offset>,
         welcome: impl FnOnce(Result<Joined, Error>) + Send + 'static,
     ) -> Result<(), Error> {
-        rules::admit(client, Verb::Join)?;
+        rules::admit(client, Verb::Join, 1)?;
         let name = rules::joins_as(client, room, name)?;
         let mut state = client.lock();
         rules::has_place(&state, room, &client.area.spec)?;
         let mut welcome: Welcome = Box::new(welcome);
         loop {
-            let open = client.area.open(room)?;
+            let open = client.area.open_for(client, room)?;
             let newcomer = Newcomer {
                 client: client.clone(),
                 name: name.clone(),
@@ -267,7 +271,7 @@ impl Hub {
         room: &RoomName,
         farewell: impl FnOnce() + Send + 'static,
     ) -> Result<(), Error> {
-        rules::admit(client, Verb::Leave)?;
+        rules::admit(client, Verb::Leave, 1)?;
         let left = client.lock().rooms.remove(room);
         let left = left.ok_or_else(|| client.area.why_not_in(room))?;
         self.leaves(client, &left, farewell);
@@ -284,7 +288,7 @@ impl Hub {
         done: Done,
     ) {
         let allowed = || {
-            rules::admit(client, Verb::Notify)?;
+            rules::admit(client, Verb::Notify, 1)?;
             rules::may_notify(&client.area.spec, &message)?;
             let joined = client.lock().rooms.get(&room).cloned();
             joined
@@ -346,7 +350,8 @@ impl Hub {
         }
     }
 
-    /// Who is in a room, on all nodes. A room that nobody is in has nobody in it.
+    /// A page of who is in a room, on all nodes. A room that nobody is in has nobody in
+    /// it. Counts as [`Page::cost`] events.
     ///
     /// # Errors
     /// The namespace shows nobody, or a rule forbids it; then `told` is not called.
@@ -354,13 +359,14 @@ impl Hub {
         &self,
         client: &Arc<Client>,
         room: &RoomName,
+        page: Page,
         told: Told,
     ) -> Result<(), Error> {
-        rules::admit(client, Verb::Clients)?;
+        rules::admit(client, Verb::Clients, page.cost())?;
         rules::shows_clients(&client.area.spec)?;
         match self.broker.cluster() {
-            Some(cluster) => cluster.clients(client.area.id(room), told),
-            None => told(Ok(client.area.clients(room))),
+            Some(cluster) => cluster.clients(client.area.id(room), page, told),
+            None => told(Ok(client.area.clients(room, page))),
         }
         Ok(())
     }
@@ -394,7 +400,7 @@ impl Hub {
     /// # Errors
     /// The client sends faster than its namespace allows, or is gone.
     pub fn misunderstood(&self, client: &Client) -> Result<(), Error> {
-        rules::may_send(client)
+        rules::may_send(client, 1)
     }
 
     /// Ends a client's connection, telling it why.

@@ -30,6 +30,12 @@ pub trait Outlet: Send + Sync + 'static {
     /// The client can't take it: the hub closes it with the reason.
     fn deliver(&self, event: &Arc<Event>) -> Result<(), CloseReason>;
 
+    /// Whether less waits for the client than half of what may: what somebody sends to
+    /// it alone is refused otherwise, so that nobody can make it too slow.
+    fn has_room(&self) -> bool {
+        true
+    }
+
     /// A word ahead of [`Outlet::deliver`]: called for a few outlets in a row.
     ///
     /// Whoever looks here at what it will need has the processor fetch it for

@@ -13,6 +13,7 @@ pub struct Pace {
 }
 
 /// A token bucket: refilled at the allowed rate, holding one burst at most.
+#[derive(Debug)]
 pub struct Bucket {
     tokens: f64,
     filled: Instant,
@@ -29,11 +30,17 @@ impl Bucket {
 
     /// Whether it may be done once more now; then it is counted.
     pub fn take(&mut self, pace: Pace) -> bool {
+        self.take_many(pace, 1)
+    }
+
+    /// The same for what counts as so many; more than a burst counts as one burst.
+    pub fn take_many(&mut self, pace: Pace, cost: u32) -> bool {
         self.fill(pace);
-        if self.tokens < 1.0 {
+        let cost = f64::from(cost.min(pace.burst));
+        if self.tokens < cost {
             return false;
         }
-        self.tokens -= 1.0;
+        self.tokens -= cost;
         true
     }
 

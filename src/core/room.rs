@@ -7,6 +7,7 @@ mod lobby;
 mod shared;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
@@ -22,6 +23,7 @@ use super::name::{NamespaceName, Nickname, RoomName};
 use super::namespace::{Namespace, Protocol};
 use super::offsets::Offsets;
 use super::outlet::BACKLOG_MOST;
+use super::presence::{Clients, Page};
 use super::shard::{Item, Shard};
 use super::terms::{Keeps, Terms};
 use super::token::TokenHash;
@@ -333,11 +335,13 @@ impl Room {
         member.or_else(|| state.arrivals.get(&key).map(Arrival::name))
     }
 
-    /// Up to `most` names, those who came first, and how many members there are.
-    pub(super) fn names(&self, most: usize) -> (Vec<Nickname>, usize) {
+    /// A page of the members, those who connected first first.
+    pub(super) fn clients(&self, page: Page) -> Clients {
         let state = self.lock();
-        let names = state.members.values().take(most);
-        (names.map(|m| m.name.clone()).collect(), state.members.len())
+        let after = Bound::Excluded(ClientKey(page.after));
+        let members = state.members.range((after, Bound::Unbounded));
+        let names = members.map(|(key, member)| (key.0, Some(member.name.clone())));
+        page.of(names, state.members.len())
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -12,6 +12,7 @@ use super::area::Area;
 use super::client::{Client, ClientId, ClientKey};
 use super::error::Error;
 use super::outlet::{CloseReason, Outlet};
+use super::source::ClientOrigin;
 
 /// At a stop clients are closed over a second and a half, in this many rounds:
 /// they all come back, and should not come at once.
@@ -38,9 +39,10 @@ impl Roster {
         &self,
         area: &Arc<Area>,
         outlet: Arc<dyn Outlet>,
+        origin: ClientOrigin,
     ) -> Result<Arc<Client>, Error> {
         let key = ClientKey(self.last_key.fetch_add(1, Ordering::Relaxed) + 1);
-        let client = Arc::new(Client::new(key, area.clone(), outlet));
+        let client = Arc::new(Client::new(key, area.clone(), outlet, origin));
         {
             let mut clients = self.lock();
             // Under the lock, so that `stop` sees every client that came before it.

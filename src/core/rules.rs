@@ -7,6 +7,7 @@ use super::client::{Client, State};
 use super::error::Error;
 use super::name::{Nickname, RoomName};
 use super::namespace::{Namespace, Protocol, Publisher, Rooms, Verb};
+use super::source::MEMBERSHIP;
 use super::token::TokenHash;
 
 /// How deeply a message may be nested: what serde_json itself reads.
@@ -14,23 +15,28 @@ use super::token::TokenHash;
 /// Some SDKs' parsers recurse, and a message must not end those who get it.
 const DEPTH_MOST: usize = 128;
 
-/// Whether the client may send anything at all now: not faster than allowed.
-pub(super) fn may_send(client: &Client) -> Result<(), Error> {
+/// Whether the client may send anything at all now, which counts as so many events:
+/// not faster than allowed.
+pub(super) fn may_send(client: &Client, cost: u32) -> Result<(), Error> {
     let limits = &client.area.spec.limits;
-    let mut state = client.lock();
-    if state.gone || client.is_closed() {
+    if client.is_closed() || client.lock().gone {
         return Err(Error::Closing);
     }
-    if !state.may_send(limits) {
+    if !client.origin.budget.take_event(limits.pace(), cost) {
         return Err(Error::TooFast(limits.events_per_second));
     }
     Ok(())
 }
 
-/// Whether the client may send this verb, now.
-pub(super) fn admit(client: &Client, verb: Verb) -> Result<(), Error> {
-    may_send(client)?;
+/// Whether the client may send this verb, now; it counts as so many events.
+pub(super) fn admit(client: &Client, verb: Verb, cost: u32) -> Result<(), Error> {
+    may_send(client, cost)?;
     let spec = &client.area.spec;
+    let is_membership = matches!(verb, Verb::Join | Verb::Leave);
+    if spec.protocol == Protocol::Lobby && is_membership && !client.origin.budget.take_membership()
+    {
+        return Err(Error::TooRestless(MEMBERSHIP.per_second));
+    }
     // The other protocols have verbs of their own, which all of their clients may.
     if spec.protocol == Protocol::Room && !spec.verbs.contains(&verb) {
         return Err(not_allowed(verb.as_str(), spec));

@@ -24,6 +24,8 @@ use self::body::{Unread, read_body};
 use self::etag::{etag, is_known};
 use self::socket::{Asked, Reader, Silence, open_socket};
 use crate::core::error::Error;
+use crate::core::source::SourceKey;
+use crate::net::ClientSource;
 
 /// Why a request is refused: problem details (RFC 9457), with the stable code as
 /// an extension.
@@ -52,6 +54,11 @@ impl Problem {
     fn unavailable(code: &'static str, why: impl ToString) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, why)
     }
+}
+
+/// Whose limits a request counts against.
+fn source_of(extensions: &http::Extensions) -> Option<SourceKey> {
+    extensions.get::<ClientSource>()?.0
 }
 
 /// What stands behind `Authorization: Bearer` (RFC 6750, section 2.1).
@@ -129,6 +136,9 @@ fn status_of(error: &Error) -> StatusCode {
         Error::TooBig(_) => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Busy | Error::Alone | Error::Full(_) | Error::Closing => {
             StatusCode::SERVICE_UNAVAILABLE
+        }
+        Error::TooFast(_) | Error::TooRestless(_) | Error::TooManyOfAddress(_) => {
+            StatusCode::TOO_MANY_REQUESTS
         }
         _ => StatusCode::BAD_REQUEST,
     }

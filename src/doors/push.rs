@@ -18,7 +18,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 
-use super::open_socket;
+use super::{open_socket, source_of};
 use crate::core::hub::Hub;
 use crate::core::name::NamespaceName;
 use crate::core::token::Token;
@@ -57,8 +57,9 @@ pub fn publishers(door: Publishers) -> Router {
 /// The subscribers' port: a WebSocket on any path.
 pub fn subscribers(channels: Channels) -> Router {
     Router::new().fallback(async move |request: Request| {
+        let source = source_of(request.extensions());
         open_socket(request, move |stream, wire| async move {
-            subscriber::serve(&channels, stream, wire).await;
+            subscriber::serve(&channels, source.into(), stream, wire).await;
         })
     })
 }

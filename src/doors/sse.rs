@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chrono::{SecondsFormat, Utc};
@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::Problem;
+use super::{Problem, source_of};
 use crate::core::client::Client;
 use crate::core::error::Error;
 use crate::core::event::Offset;
@@ -28,6 +28,7 @@ use crate::core::hub::Hub;
 use crate::core::name::{NamespaceName, RoomName};
 use crate::core::namespace::{Namespace, Protocol};
 use crate::core::room::Joined;
+use crate::core::source::ClientOrigin;
 use outlet::SseOutlet;
 
 /// How often something is said where nothing happens: proxies close after a
@@ -54,9 +55,11 @@ async fn listen(
     Path((namespace, room)): Path<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
+    extensions: Extensions,
 ) -> Result<Response, Problem> {
     let since = last_event_id(&headers, query.as_deref().unwrap_or_default());
-    let listener = open(&hub, &namespace, &room, since).await?;
+    let origin = source_of(&extensions).into();
+    let listener = open(&hub, origin, &namespace, &room, since).await?;
     let head = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store"),
@@ -76,6 +79,7 @@ fn last_event_id(headers: &HeaderMap, query: &str) -> Option<Offset> {
 
 async fn open(
     hub: &Arc<Hub>,
+    origin: ClientOrigin,
     namespace: &str,
     room: &str,
     since: Option<Offset>,
@@ -89,7 +93,7 @@ async fn open(
     }
     let (outlet, lines) = SseOutlet::new();
     let outlet = Arc::new(outlet);
-    let client = hub.connect(&name, outlet.clone())?;
+    let client = hub.connect_from(&name, outlet.clone(), origin)?;
     let listener = Listener {
         hub: hub.clone(),
         client,

@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::open_socket;
+use super::{open_socket, source_of};
 use crate::core::hub::Hub;
 use target::Target;
 
@@ -35,7 +35,8 @@ async fn open(State(hub): State<Arc<Hub>>, request: Request) -> Response {
         Ok(target) => target,
         Err(wrong) => return (StatusCode::BAD_REQUEST, wrong.to_string()).into_response(),
     };
+    let source = source_of(request.extensions());
     open_socket(request, move |stream, wire| async move {
-        listener::serve(&hub, target, stream, wire).await;
+        listener::serve(&hub, target, source.into(), stream, wire).await;
     })
 }

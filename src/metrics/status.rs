@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
@@ -20,6 +20,14 @@ use crate::store::Store;
 
 /// Where the figures are: for this machine and private networks only.
 pub const EXPOSITION: &str = "/metrics";
+
+/// Whether a request is served also where clients have filled the server: of probes,
+/// and of backends that publish.
+pub fn is_essential(method: &Method, path: &str) -> bool {
+    let publishes = *method == Method::POST;
+    let is_probe = matches!(path, "/health" | "/healthcheck" | EXPOSITION);
+    is_probe || (publishes && !path.starts_with("/socket.io"))
+}
 
 /// What the answers are made of.
 #[derive(Clone)]

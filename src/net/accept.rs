@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,9 @@ use tracing::warn;
 use super::connection::Host;
 use super::connections::Connections;
 use super::limits::Limits;
+use super::refusals::Reason;
 use super::request::PeerAddr;
+use super::reserve::Reserve;
 use super::tls;
 
 /// Pause after an accept that failed for want of something. The connection
@@ -50,8 +53,7 @@ pub async fn serve<S, B>(
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + 'static,
     S::Future: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let host = Arc::new(Host {
@@ -59,10 +61,10 @@ pub async fn serve<S, B>(
         limits,
         shutdown,
         connections,
+        reserve: Reserve::default(),
     });
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let mut failing = Burst::default();
-    let mut full = Burst::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -85,25 +87,39 @@ pub async fn serve<S, B>(
                 }
             }
         };
-        let open = host.connections.open();
-        if open >= host.limits.connections {
-            metrics::counter!("roomcast_connections_refused_total", "reason" => "full")
-                .increment(1);
-            if full.begins(Instant::now()) {
-                warn!(open, "connection limit reached; answering 503");
+        let source = host.limits.addresses.source(peer.ip());
+        let place = match host.limits.addresses.connect(source) {
+            Ok(place) => place,
+            Err(reason) => {
+                refuse(&host, &refusals, tcp, peer, reason);
+                continue;
             }
-            if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
-                let host = Arc::clone(&host);
-                host.connections.tracker().clone().spawn(async move {
-                    host.refuse(tcp).await;
-                    drop(permit);
-                });
+        };
+        match host.admit(tcp, place) {
+            Ok(admitted) => {
+                let task = Arc::clone(&host).run(admitted, PeerAddr(peer), service.clone());
+                host.connections.tracker().spawn(task);
             }
-            continue;
+            Err(tcp) => refuse(&host, &refusals, tcp, peer, Reason::Full),
         }
-        let tcp = host.admit(tcp);
-        let task = Arc::clone(&host).run(tcp, PeerAddr(peer), service.clone());
-        host.connections.tracker().spawn(task);
+    }
+}
+
+/// Tells a connection in a task of its own why it is not served, unless there are many.
+fn refuse(
+    host: &Arc<Host>,
+    refusals: &Arc<Semaphore>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    reason: Reason,
+) {
+    host.limits.addresses.refusals().note(reason, peer.ip());
+    if let Ok(permit) = Arc::clone(refusals).try_acquire_owned() {
+        let host = Arc::clone(host);
+        host.connections.tracker().clone().spawn(async move {
+            host.refuse(tcp, reason).await;
+            drop(permit);
+        });
     }
 }
 

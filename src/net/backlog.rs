@@ -71,6 +71,11 @@ impl Backlog {
         self.queue.is_empty()
     }
 
+    /// Whether less waits than half of the frames and the bytes that may.
+    pub(super) fn is_half_empty(&self) -> bool {
+        self.frames < FRAMES_MOST / 2 && self.frame_bytes < FRAME_BYTES_MOST / 2
+    }
+
     pub(super) fn has_room_for(&self, frame: &Frame) -> bool {
         self.frames < FRAMES_MOST
             && self.frame_bytes + frame.len() <= FRAME_BYTES_MOST

@@ -7,7 +7,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use bytes::Bytes;
+use http::header::{CONNECTION, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -20,10 +21,14 @@ use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 use tracing::debug;
 
+use super::addresses::Place;
 use super::connections::Connections;
+use super::counted::{Counted, refusal};
 use super::limits::Limits;
+use super::refusals::Reason;
 use super::refuse;
-use super::request::{ConnectionHandle, PeerAddr, asks_for_websocket, refresh};
+use super::request::{ClientSource, ConnectionHandle, PeerAddr, asks_for_websocket, refresh};
+use super::reserve::{self, Reserve, Reserved};
 use super::socket::Kill;
 use super::stream::Stream;
 use super::tcp::Tcp;
@@ -55,25 +60,42 @@ pub(super) struct Host {
     pub(super) limits: Limits,
     pub(super) shutdown: CancellationToken,
     pub(super) connections: Connections,
+    pub(super) reserve: Reserve,
 }
 
 impl Host {
-    /// A new connection, counted from here on.
-    pub(super) fn admit(&self, tcp: TcpStream) -> Tcp {
+    /// A new connection, counted from here on; where clients have taken all there are,
+    /// it is one of those that are kept free. None: there is no room.
+    pub(super) fn admit(&self, tcp: TcpStream, place: Place) -> Result<Admitted, TcpStream> {
+        let is_full = self.connections.open_to_clients() >= self.limits.connections;
+        if is_full && self.limits.essential.is_none() {
+            return Err(tcp);
+        }
         prepare(&tcp);
-        Tcp::new(self.connections.admit(tcp, self.limits.write))
+        let socket = match is_full {
+            true => self.connections.admit_reserved(tcp, self.limits.write),
+            false => self.connections.admit(tcp, self.limits.write),
+        };
+        socket.keep(place);
+        let reserved = is_full.then(|| self.reserve.admit(Kill::of(&socket)));
+        let tcp = Tcp::new(socket);
+        Ok(Admitted { tcp, reserved })
     }
 
     /// Serves a connection to its end, or to its upgrade.
-    pub(super) async fn run<S, B>(self: Arc<Self>, tcp: Tcp, peer: PeerAddr, service: S)
+    pub(super) async fn run<S, B>(self: Arc<Self>, admitted: Admitted, peer: PeerAddr, service: S)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
         S: Clone + Send + 'static,
         S::Future: Send,
-        B: Body + Send + 'static,
-        B::Data: Send,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
+        let Admitted { tcp, reserved } = admitted;
+        let header = match reserved {
+            Some(_) => self.limits.header.min(reserve::HEADER),
+            None => self.limits.header,
+        };
         let stream = tokio::select! {
             () = self.shutdown.cancelled() => return,
             stream = timeout(self.limits.handshake, self.open(tcp)) => match stream {
@@ -85,23 +107,42 @@ impl Host {
         };
         let handle = ConnectionHandle::new(Kill::of(stream.socket()));
         let is_certified = self.tls.as_ref().is_some_and(tls::Acceptor::is_certified);
+        let host = &self;
         let answer = service_fn(move |request: Request<Incoming>| {
             let handle = handle.clone();
             let service = service.clone();
+            let reserved = reserved.clone();
             async move {
                 let upgrade = asks_for_websocket(request.headers());
-                let request = refresh(request, peer, handle.clone());
+                let (source, place) = match host.let_in(&request, peer, reserved.as_ref()) {
+                    Ok(let_in) => let_in,
+                    Err(reason) => {
+                        handle.stays_http(upgrade);
+                        let mut response = refusal(reason);
+                        secure(response.headers_mut(), is_certified);
+                        return Ok(response);
+                    }
+                };
+                let request = refresh(request, peer, source, handle.clone());
                 let mut response = service.oneshot(request).await?;
+                if reserved.is_some() {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
                 if response.status() != StatusCode::SWITCHING_PROTOCOLS {
                     handle.stays_http(upgrade);
                     secure(response.headers_mut(), is_certified);
+                    return Ok(response.map(|body| Counted::new(body, place)));
                 }
-                Ok::<_, Infallible>(response)
+                if let Some(place) = Some(place).filter(Place::is_taken) {
+                    handle.keep(place);
+                }
+                Ok::<_, Infallible>(response.map(|body| Counted::new(body, Place::default())))
             }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.header)
+            .header_read_timeout(header)
             .max_buf_size(HEAD_MAX)
             .serve_connection(TokioIo::new(stream), answer)
             .with_upgrades();
@@ -116,6 +157,38 @@ impl Host {
         if let Err(error) = ended {
             debug!(peer = %peer.0, %error, "connection ended");
         }
+    }
+
+    /// Whose limits a request counts against, and the place that it takes there.
+    fn let_in<B>(
+        &self,
+        request: &Request<B>,
+        PeerAddr(peer): PeerAddr,
+        reserved: Option<&Reserved>,
+    ) -> Result<(ClientSource, Place), Reason> {
+        let addresses = &self.limits.addresses;
+        let source = addresses.source_of(peer, request.headers());
+        let admitted = || {
+            if let (Some(reserved), Some(serves)) = (reserved, self.limits.essential) {
+                reserved.is_at_work();
+                if !serves(request.method(), request.uri().path()) {
+                    return Err(Reason::Full);
+                }
+            }
+            // Whoever speaks for itself has a place by its connection.
+            match addresses.is_trusted(peer.ip()) {
+                false => Ok(Place::default()),
+                true if asks_for_websocket(request.headers()) => addresses.connect(source),
+                true => addresses.request(source),
+            }
+        };
+        let refused = |reason| {
+            let address = addresses.sender(peer, request.headers());
+            addresses.refusals().note(reason, address);
+            reason
+        };
+        let place = admitted().map_err(refused)?;
+        Ok((ClientSource(source), place))
     }
 
     /// The stream of a new connection; none if it was told to use HTTPS.
@@ -137,14 +210,18 @@ impl Host {
         Ok(Some(Stream::new(socket, self.limits.hold)))
     }
 
-    /// Tells a connection above the limit so.
-    pub(super) async fn refuse(&self, mut tcp: TcpStream) {
+    /// Tells a connection above a limit so.
+    pub(super) async fn refuse(&self, mut tcp: TcpStream, reason: Reason) {
+        let answer = match reason.is_of_address() {
+            true => refuse::MUCH,
+            false => refuse::FULL,
+        };
         // Also over TLS: a browser shows nothing of a plain answer.
         let Some(tls) = &self.tls else {
-            return refuse::FULL.send(&mut tcp).await;
+            return answer.send(&mut tcp).await;
         };
         if let Ok(Ok(mut tcp)) = timeout(refuse::LINGER, tls.accept(tcp)).await {
-            refuse::FULL.send(&mut tcp).await;
+            answer.send(&mut tcp).await;
         }
     }
 }
@@ -157,6 +234,13 @@ fn secure(headers: &mut HeaderMap, is_certified: bool) {
     if is_certified {
         headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
     }
+}
+
+/// A connection that is let in.
+pub(super) struct Admitted {
+    tcp: Tcp,
+    /// Where it is one of those that are kept free.
+    reserved: Option<Reserved>,
 }
 
 /// A TLS record of type handshake, which opens every TLS connection

@@ -2,6 +2,7 @@
 //! Knows sockets, not what is spoken on them.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub struct Connections {
 struct Inner {
     /// Guards the table of open sockets and the next number to give.
     open: Mutex<Table>,
+    /// How many of them are in a reserve.
+    reserved: AtomicUsize,
     tracker: TaskTracker,
 }
 
@@ -44,6 +47,12 @@ impl Connections {
     #[must_use]
     pub fn open(&self) -> usize {
         self.table().sockets.len()
+    }
+
+    /// How many of them clients may have taken: all that are in no reserve.
+    pub(super) fn open_to_clients(&self) -> usize {
+        self.open()
+            .saturating_sub(self.inner.reserved.load(Ordering::Relaxed))
     }
 
     /// Cuts every open connection at once; returns how many.
@@ -72,6 +81,18 @@ impl Connections {
     }
 
     pub(super) fn admit(&self, tcp: TcpStream, deadline: Duration) -> Arc<Socket> {
+        self.take_in(tcp, deadline, false)
+    }
+
+    /// The same for a connection in a reserve.
+    pub(super) fn admit_reserved(&self, tcp: TcpStream, deadline: Duration) -> Arc<Socket> {
+        self.take_in(tcp, deadline, true)
+    }
+
+    fn take_in(&self, tcp: TcpStream, deadline: Duration, is_reserved: bool) -> Arc<Socket> {
+        self.inner
+            .reserved
+            .fetch_add(usize::from(is_reserved), Ordering::Relaxed);
         let mut table = self.table();
         let number = table.next;
         table.next += 1;
@@ -80,6 +101,7 @@ impl Connections {
             deadline,
             Admission {
                 number,
+                is_reserved,
                 inner: Arc::clone(&self.inner),
                 _token: self.inner.tracker.token(),
             },
@@ -97,6 +119,7 @@ impl Connections {
 /// A socket's place in the set, given back when it is dropped.
 pub(super) struct Admission {
     number: u64,
+    is_reserved: bool,
     inner: Arc<Inner>,
     _token: TaskTrackerToken,
 }
@@ -110,6 +133,8 @@ impl Admission {
 impl Drop for Admission {
     fn drop(&mut self) {
         lock(&self.inner).sockets.remove(&self.number);
+        let reserved = usize::from(self.is_reserved);
+        self.inner.reserved.fetch_sub(reserved, Ordering::Relaxed);
         metrics::gauge!("roomcast_connections_open").decrement(1.0);
     }
 }

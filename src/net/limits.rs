@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
+use super::addresses::Addresses;
+use super::reserve::{Essential, RESERVED};
+
 /// What one listener allows; the default is what the server runs with.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Connections open at once, over all listeners that share a
     /// [`Connections`](super::Connections). One more is answered with 503.
     pub connections: usize,
+    /// What the clients of one address may have.
+    pub addresses: Addresses,
+    /// Which requests are served beyond `connections`, on a few that are kept for them;
+    /// none: none is.
+    pub essential: Option<Essential>,
     /// Time for the TLS handshake, counted from the accept.
     pub handshake: Duration,
     /// Time for a request's head, counted from the accept or the last answer.
@@ -38,9 +46,9 @@ const WRITE: Duration = Duration::from_secs(20);
 /// Under Engine.IO's ping timeout of 20 s, so that holding back ends no session.
 const HOLD: Duration = Duration::from_secs(10);
 
-/// Descriptors of one listener that are no connection of a client: its own, and those
-/// of the connections that it refuses at once, of which there may be 64.
-pub const LISTENER_DESCRIPTORS: usize = 1 + 64;
+/// Descriptors of one listener that are no connection of a client: its own, those of the
+/// connections that it refuses at once, of which there may be 64, and its reserve.
+pub const LISTENER_DESCRIPTORS: usize = 1 + 64 + RESERVED;
 
 /// Descriptors of the process itself: the standard streams, the runtime's own, signals,
 /// certificates and pages that are read, names that are looked up.
@@ -68,6 +76,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: CONNECTIONS,
+            addresses: Addresses::default(),
+            essential: None,
             handshake: HANDSHAKE,
             header: HEADER,
             write: WRITE,

@@ -7,10 +7,12 @@
 
 mod accept;
 pub mod access;
+mod addresses;
 mod backlog;
 mod certificate;
 mod connection;
 mod connections;
+mod counted;
 pub mod frame;
 #[cfg(test)]
 mod fuzz_tests;
@@ -24,8 +26,10 @@ pub mod origin;
 mod out;
 pub mod peer;
 mod records;
+mod refusals;
 mod refuse;
 mod request;
+mod reserve;
 mod socket;
 mod stream;
 mod tcp;
@@ -34,12 +38,15 @@ mod upgrade;
 mod wire;
 
 pub use accept::serve;
+pub use addresses::{AddressLimits, Addresses, Place, network};
 pub use connections::Connections;
 pub use gate::{MessageRule, Next, Verdict};
 pub use limits::{LISTENER_DESCRIPTORS, Limits, raise_descriptors};
 pub use listen::{BindError, bind};
 pub use message::{Message, ProtocolError};
-pub use request::{ConnectionHandle, PeerAddr, asks_for_websocket};
+pub use refusals::{Reason, Refusals};
+pub use request::{ClientSource, ConnectionHandle, PeerAddr, asks_for_websocket};
+pub use reserve::Essential;
 pub use socket::{Kill, TooLate};
 pub use stream::ReadError;
 pub use upgrade::{Upgraded, upgraded};

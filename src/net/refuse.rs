@@ -8,7 +8,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// An answer, whole.
 pub(super) struct Answer(&'static str);
 
-/// For a connection above the limit. Browsers and proxies come again later.
+/// When to come again, in seconds. Browsers and proxies do.
+pub(super) const RETRY_AFTER_SECONDS: u64 = 5;
+
+/// For a connection above the limit.
 pub(super) const FULL: Answer = Answer(
     "HTTP/1.1 503 Service Unavailable\r\n\
      content-type: text/plain; charset=utf-8\r\n\
@@ -17,6 +20,16 @@ pub(super) const FULL: Answer = Answer(
      retry-after: 5\r\n\
      connection: close\r\n\r\n\
      This server has no room for more connections right now.\n",
+);
+
+/// For a connection above the limit of its address.
+pub(super) const MUCH: Answer = Answer(
+    "HTTP/1.1 429 Too Many Requests\r\n\
+     content-type: text/plain; charset=utf-8\r\n\
+     content-length: 55\r\n\
+     retry-after: 5\r\n\
+     connection: close\r\n\r\n\
+     Too many connections come from your address right now.\n",
 );
 
 /// For a request without TLS on a port that speaks TLS.
@@ -37,6 +50,11 @@ pub(super) const LINGER: Duration = Duration::from_secs(2);
 const DRAIN_MAX: usize = 64 * 1024;
 
 impl Answer {
+    /// What it says, without the head.
+    pub(super) fn text(&self) -> &'static str {
+        self.0.split_once("\r\n\r\n").map_or("", |(_, text)| text)
+    }
+
     /// Writes the answer, then waits for the peer to close, not for long.
     pub(super) async fn send<T>(&self, io: &mut T)
     where
@@ -66,11 +84,16 @@ mod tests {
 
     #[test]
     fn declared_lengths_are_right() {
-        for Answer(text) in [&FULL, &SPEAKS_HTTPS] {
+        for answer in [&FULL, &MUCH, &SPEAKS_HTTPS] {
+            let Answer(text) = answer;
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             let length = head.split("content-length: ").nth(1).unwrap();
             let length = length.split("\r\n").next().unwrap();
             assert_eq!(length, body.len().to_string(), "{text}");
+            assert_eq!(answer.text(), body);
+            let seconds = head.split("retry-after: ").nth(1).map(|rest| &rest[..1]);
+            let expected = RETRY_AFTER_SECONDS.to_string();
+            assert!(seconds.is_none_or(|seconds| seconds == expected), "{text}");
         }
     }
 

@@ -9,13 +9,20 @@ use http::request::Parts;
 use http::{Extensions, HeaderName, Request, Uri};
 use hyper::upgrade::OnUpgrade;
 
+use super::addresses::Place;
 use super::gate::MessageRule;
 use super::socket::{Kill, TooLate};
 use super::wire::Wire;
+use crate::core::source::SourceKey;
 
 /// The address at the other end of the TCP connection; an IPv4 one as such.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
+
+/// Whose limits a request counts against: those of its client's address, also behind a
+/// proxy; none: nobody's. An extension of every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientSource(pub Option<SourceKey>);
 
 /// The connection a request came on; an extension of every request.
 #[derive(Clone)]
@@ -57,6 +64,13 @@ impl ConnectionHandle {
         }
     }
 
+    /// Takes this place for as long as the connection is open.
+    pub(super) fn keep(&self, place: Place) {
+        if let Some(socket) = self.0.socket() {
+            socket.keep(place);
+        }
+    }
+
     /// To be told when a request was answered with something else than 101, and
     /// whether it had asked for an upgrade.
     pub(super) fn stays_http(&self, asked: bool) {
@@ -74,6 +88,7 @@ impl ConnectionHandle {
 pub(super) fn refresh<B>(
     request: Request<B>,
     peer: PeerAddr,
+    source: ClientSource,
     connection: ConnectionHandle,
 ) -> Request<B> {
     let (old, body) = request.into_parts();
@@ -84,6 +99,7 @@ pub(super) fn refresh<B>(
         extensions.insert(upgrade);
     }
     extensions.insert(peer);
+    extensions.insert(source);
     extensions.insert(connection);
     let mut request = Request::new(body);
     *request.method_mut() = old.method;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use super::addresses::Place;
 use super::connections::Admission;
 use super::gate::MessageRule;
 use super::out::Out;
@@ -83,6 +84,8 @@ struct Desk {
     reader: Option<Waker>,
     refused: bool,
     upgraded: bool,
+    /// What the connection counts as for its client's address.
+    place: Place,
 }
 
 impl Socket {
@@ -122,6 +125,11 @@ impl Socket {
     /// Runs a task that counts as open for as long as it goes on.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.admission.tracker().spawn(task);
+    }
+
+    /// Counts for an address until its end.
+    pub(super) fn keep(&self, place: Place) {
+        self.desk().place = place;
     }
 
     /// Cuts the connection; false if it was cut before.

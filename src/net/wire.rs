@@ -50,6 +50,12 @@ impl Wire {
         std::hint::black_box(self.0.strong_count());
     }
 
+    /// Whether less waits for the peer than half of what may, or it is gone.
+    pub fn is_half_empty(&self) -> bool {
+        let socket = self.0.upgrade();
+        socket.is_none_or(|socket| socket.out().is_half_empty())
+    }
+
     /// Writes one whole WebSocket frame, behind what was begun before it.
     ///
     /// Never blocks: what the kernel does not take at once waits, bounded.

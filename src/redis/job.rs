@@ -14,6 +14,7 @@ use crate::core::durable::Contents;
 use crate::core::error::Error;
 use crate::core::event::{Kind, Offset, Publication, To};
 use crate::core::name::RoomId;
+use crate::core::presence::Page;
 use crate::core::terms::Terms;
 use crate::core::token::TokenHash;
 pub(super) use ask::{Context, name_of};
@@ -26,7 +27,7 @@ pub(super) enum Job {
     Publish(Box<Outgoing>),
     Enter(RoomId, Presence),
     Exit(Box<Leaving>),
-    Clients(RoomId, Vec<Told>),
+    Clients(RoomId, Page, Vec<Told>),
     Terms(RoomId, Tell<Option<Terms>>),
     /// Asks how many rooms were created, for one more.
     Count(RoomId, Terms, Tell<()>),
@@ -178,8 +179,8 @@ impl Job {
                 let history = contents.history.iter();
                 history.map(|event| event.weight()).sum()
             }
-            // A thousand names.
-            Self::Clients(..) => 64 << 10,
+            // Its names.
+            Self::Clients(_, page, _) => page.limit() * 64,
             _ => size_of::<Self>(),
         }
     }
@@ -214,7 +215,7 @@ impl Job {
             Self::Publish(outgoing) => Some(outgoing.room()),
             Self::Exit(leaving) => Some(leaving.room.clone()),
             Self::Enter(room, _)
-            | Self::Clients(room, _)
+            | Self::Clients(room, ..)
             | Self::Terms(room, _)
             | Self::Count(room, ..)
             | Self::Create(room, ..)

@@ -41,7 +41,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("stopping", &["net", "core"]),
     (
         "more_doors",
-        &["config", "doors", "namespaces", "ports", "store", "core"],
+        &[
+            "config",
+            "doors",
+            "namespaces",
+            "net",
+            "ports",
+            "store",
+            "core",
+        ],
     ),
     ("opening", &["config", "namespaces", "store", "net", "core"]),
     ("ingest", &["ingest", "nowplaying", "store", "net", "core"]),

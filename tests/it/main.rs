@@ -16,6 +16,7 @@ mod hostile;
 mod http;
 mod layers;
 mod leaving;
+mod limits;
 mod lobby;
 mod net;
 mod page;

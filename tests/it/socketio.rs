@@ -149,10 +149,12 @@ async fn a_room_shows_who_is_in_it() {
     anna.ask("JOIN", json!({"room": "r", "name": "anna"})).await;
     ben.ask("JOIN", json!({"room": "r", "name": "ben"})).await;
     let answer = anna.ask("CLIENTS", json!({"room": "r"})).await;
-    let shown = json!({"room": "r", "clients": ["anna", "ben"], "total": 2});
+    let mut shown = json!({"room": "r", "clients": ["anna", "ben"], "total": 2});
+    // With an ack there is no event, and without one no ack.
+    anna.emit("CLIENTS", json!({"room": "r"})).await;
     assert_eq!(anna.event().await, json!(["CLIENTS", shown]));
-    assert_eq!(answer["status"], "ok");
-    assert_eq!(answer["clients"], shown["clients"]);
+    shown["status"] = "ok".into();
+    assert_eq!(answer, shown);
     assert_eq!(
         ben.ask("LEAVE", json!({"room": "r"})).await,
         json!({"status": "ok", "room": "r"})
@@ -188,7 +190,6 @@ async fn a_join_in_the_instant_of_connect_is_never_lost() {
     .await;
     let asked = json!({"room": "now-playing"});
     assert_eq!(clients[0].ask("CLIENTS", asked).await["total"], CLIENTS);
-    assert_eq!(clients[0].event().await[0], "CLIENTS");
 
     let listening: Vec<_> = clients
         .into_iter()

@@ -1,19 +1,24 @@
 //! Which rooms a namespace has open, and in which order those are given up that nobody
 //! is in. Knows no rule of when that has to be.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::idle::{Idle, Turn};
 use crate::core::durable::Keeping;
 use crate::core::name::RoomName;
 use crate::core::room::Room;
+use crate::core::source::SourceKey;
 
 #[derive(Default)]
 pub(super) struct Open {
     pub(super) by_name: HashMap<RoomName, Known>,
-    /// Rooms that became empty, in the order in which they are to be given up;
-    /// some are in use again.
-    pub(super) idle: BTreeMap<Turn, Arc<Room>>,
+    /// How many rooms clients have opened.
+    of_clients: usize,
+    /// How many of them clients of an address have.
+    by_source: HashMap<SourceKey, usize>,
+    /// Rooms that became empty; some are in use again.
+    pub(super) idle: Idle,
     /// How many times a room became empty.
     emptied: u64,
     /// Of a durable namespace.
@@ -22,23 +27,31 @@ pub(super) struct Open {
 
 pub(super) struct Known {
     pub(super) room: Arc<Room>,
+    opener: Opener,
     /// Its place among the idle ones, if it has one.
     turn: Option<Turn>,
 }
 
-/// When an empty room is to be given up: first those that keep nothing, and of
-/// these and of the others those first that are empty for longest.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Turn {
-    keeps: bool,
-    emptied: u64,
+/// Who had a room made.
+#[derive(Clone, Copy)]
+pub(super) enum Opener {
+    /// A backend, the feed, or the server itself.
+    Server,
+    /// A client of this address, if that counts.
+    Client(Option<SourceKey>),
 }
 
-impl Turn {
-    pub(super) const FIRST_THAT_KEEPS: Self = Self {
-        keeps: true,
-        emptied: 0,
-    };
+impl Opener {
+    pub(super) fn source(self) -> Option<SourceKey> {
+        match self {
+            Self::Server => None,
+            Self::Client(source) => source,
+        }
+    }
+
+    pub(super) fn is_client(self) -> bool {
+        matches!(self, Self::Client(_))
+    }
 }
 
 impl Open {
@@ -49,12 +62,46 @@ impl Open {
         }
     }
 
-    pub(super) fn add(&mut self, room: &Arc<Room>) {
+    pub(super) fn add(&mut self, room: &Arc<Room>, opener: Opener) {
         let known = Known {
             room: room.clone(),
+            opener,
             turn: None,
         };
         self.by_name.insert(room.name.clone(), known);
+        self.of_clients += usize::from(opener.is_client());
+        if let Some(source) = opener.source() {
+            *self.by_source.entry(source).or_default() += 1;
+        }
+    }
+
+    /// Takes a room away.
+    pub(super) fn remove(&mut self, name: &RoomName) {
+        let Some(Known { opener, turn, .. }) = self.by_name.remove(name) else {
+            return;
+        };
+        if let Some(turn) = turn {
+            self.idle.remove(turn);
+        }
+        self.of_clients -= usize::from(opener.is_client());
+        if let Some(source) = opener.source()
+            && let Some(count) = self.by_source.get_mut(&source)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.by_source.remove(&source);
+            }
+        }
+    }
+
+    /// How many rooms clients have opened.
+    pub(super) fn of_clients(&self) -> usize {
+        self.of_clients
+    }
+
+    /// How many rooms the clients of an address have opened.
+    pub(super) fn count_of(&self, source: SourceKey) -> usize {
+        self.by_source.get(&source).copied().unwrap_or_default()
     }
 
     pub(super) fn set_idle(&mut self, room: &Arc<Room>) {
@@ -71,41 +118,59 @@ impl Open {
             emptied: self.emptied,
         };
         if let Some(old) = known.turn.replace(turn) {
-            self.idle.remove(&old);
+            self.idle.remove(old);
         }
-        self.idle.insert(turn, room.clone());
+        self.idle.add(turn, room.clone(), known.opener);
     }
 
     /// Gives up the empty room whose turn it is; false if there is none.
     pub(super) fn give_up_one(&mut self) -> bool {
-        while let Some(given_up) = self.give_up_next() {
-            if given_up {
+        self.give_up_by(|idle| idle.next())
+    }
+
+    /// Takes the room whose turn it is off the idle ones; false if there is none.
+    pub(super) fn settle_next(&mut self) -> bool {
+        let next = self.idle.next();
+        next.map(|turn| self.give_up(turn)).is_some()
+    }
+
+    /// As [`Open::give_up_one`] among the rooms that clients of an address have opened.
+    pub(super) fn give_up_one_of(&mut self, source: SourceKey) -> bool {
+        self.give_up_by(|idle| idle.next_of(source))
+    }
+
+    /// The same among the rooms that clients have opened.
+    pub(super) fn give_up_one_of_clients(&mut self) -> bool {
+        self.give_up_by(|idle| idle.next_of_clients())
+    }
+
+    /// Gives up the first room of those that a choice gives which is still empty;
+    /// false if there is none.
+    pub(super) fn give_up_by(&mut self, choice: impl Fn(&Idle) -> Option<Turn>) -> bool {
+        while let Some(turn) = choice(&self.idle) {
+            if self.give_up(turn) {
                 return true;
             }
         }
         false
     }
 
-    /// As [`Open::give_up`] for the room whose turn it is; nothing if there is
-    /// none.
-    pub(super) fn give_up_next(&mut self) -> Option<bool> {
-        let (turn, _) = self.idle.first_key_value()?;
-        self.give_up(*turn)
-    }
-
     /// Takes a room off the idle ones, and gives it up unless it is in use
     /// again: then it has a new turn once it is emptied again.
-    pub(super) fn give_up(&mut self, turn: Turn) -> Option<bool> {
-        let room = self.idle.remove(&turn)?;
+    fn give_up(&mut self, turn: Turn) -> bool {
+        let Some(room) = self.idle.remove(turn) else {
+            return false;
+        };
+        if let Some(known) = self.by_name.get_mut(&room.name) {
+            known.turn = None;
+        }
         let given_up = room.close_if_empty();
         if given_up {
-            self.by_name.remove(&room.name);
+            self.remove(&room.name);
             if let Some(keeping) = &self.keeping {
                 keeping.changed(&room.name);
             }
-        } else if let Some(known) = self.by_name.get_mut(&room.name) {
-            known.turn = None;
         }
-        Some(given_up)
+        given_up
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Clients, Hub};
+use super::Hub;
 use crate::core::area::Area;
 use crate::core::broker::{Cluster, Presence};
 use crate::core::client::ClientKey;
@@ -14,6 +14,7 @@ use crate::core::error::Error;
 use crate::core::event::Offset;
 use crate::core::name::{RoomId, RoomName};
 use crate::core::outlet::CloseReason;
+use crate::core::presence::{Clients, Page};
 use crate::core::room::{Arrived, Loaded, Newcomer, Refused, Room, Turned, Welcome};
 
 /// How it ended that a client came into a room, as far as other nodes are concerned.
@@ -53,14 +54,11 @@ impl Hub {
         self.found(id).is_some_and(|(_, room)| !room.is_empty())
     }
 
-    /// How many clients of this node are in a room, and who the first of them are.
-    pub fn clients_here(&self, id: &RoomId) -> Clients {
+    /// How many clients of this node are in a room, and a page of them.
+    pub fn clients_here(&self, id: &RoomId, page: Page) -> Clients {
         match self.areas.get(&id.namespace) {
-            Some(area) => area.clients(&id.room),
-            None => Clients {
-                names: Vec::new(),
-                total: 0,
-            },
+            Some(area) => area.clients(&id.room, page),
+            None => page.of([], 0),
         }
     }
 

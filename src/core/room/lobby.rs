@@ -1,6 +1,7 @@
 //! A room as a lobby: its members are peers, who are told of each other and can
 //! be written to one by one. Knows no protocol.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::Utc;
@@ -12,12 +13,20 @@ use crate::core::broker::Presence;
 use crate::core::client::{Client, ClientKey};
 use crate::core::event::{Event, Kind, Offset, Order, Publication, To};
 use crate::core::name::{Nickname, RoomId};
+use crate::core::outlet::OUTLET_QUEUE;
 use crate::core::shard::Item;
 
 /// How many peers a lobby takes: each new one is told of all the others, and
 /// they of it, so that costs grow with the square. At 1,000 a list of them is
 /// 24 KiB.
 pub const PEERS_MOST: usize = 1_000;
+
+/// How many signals of one peer may wait for another: more than two browsers send each
+/// other to connect. An eighth of what may wait for a client on the whole.
+const SIGNALS_MOST: usize = OUTLET_QUEUE / 8;
+
+/// From how many on senders are forgotten of whom nothing waits any more.
+const SENDERS_FEW: usize = 32;
 
 /// Where all peers of a lobby are: what one of them is sent alone has its place
 /// among what all of them are.
@@ -31,8 +40,35 @@ pub(super) struct Peer {
     /// that nothing comes behind the answer to its LEAVE, nor behind its LEFT.
     /// Nothing else is locked under it but the outlet.
     left: Arc<Mutex<bool>>,
+    /// What others have sent to it alone.
+    signals: Arc<Mutex<Signals>>,
     /// What it did last in the queue: once that is done with, all have seen it.
     last: u64,
+}
+
+/// What waits for a peer that others have sent to it alone.
+#[derive(Default)]
+struct Signals {
+    /// By sender; each is held by every signal that waits, and once by this.
+    waiting: HashMap<Nickname, Arc<()>>,
+    /// From how many senders on those are forgotten of whom nothing waits.
+    many: usize,
+}
+
+impl Signals {
+    /// Counts a signal of this sender until it is dropped; none: too many wait.
+    fn take(&mut self, sender: &Nickname) -> Option<Arc<()>> {
+        if let Some(waits) = self.waiting.get(sender) {
+            return (Arc::strong_count(waits) <= SIGNALS_MOST).then(|| waits.clone());
+        }
+        if self.waiting.len() >= self.many {
+            self.waiting.retain(|_, waits| Arc::strong_count(waits) > 1);
+            self.many = SENDERS_FEW.max(2 * self.waiting.len());
+        }
+        let waits = Arc::<()>::default();
+        self.waiting.insert(sender.clone(), waits.clone());
+        Some(waits)
+    }
 }
 
 /// What says that a peer comes or goes.
@@ -86,6 +122,7 @@ impl Room {
         let peer = Peer {
             client: client.clone(),
             left: Arc::default(),
+            signals: Arc::default(),
             last: 0,
         };
         state.peers.insert(name.clone(), peer);
@@ -171,6 +208,15 @@ impl Room {
             (None, Order::Given(offset, _)) => return Ok(offset),
         };
         let offset = state.offsets.last();
+        let waits = match (peer.takes_signal(&publication.sender), order) {
+            (Some(waits), _) => waits,
+            // The sender is held back, and not the one closed that it is for.
+            (None, Order::Here) => return Err((Refused::Busy, publication.into())),
+            (None, Order::Given(offset, _)) => {
+                metrics::counter!("roomcast_signals_dropped_total").increment(1);
+                return Ok(offset);
+            }
+        };
         let shard = &self.shards[LOBBY_SHARD];
         let sender = state.peers.get(&publication.sender);
         let behind = sender.map_or(0, |sender| sender.last).max(peer.last);
@@ -178,15 +224,15 @@ impl Room {
         if order == Order::Here && shard.has_done(behind) {
             let sender = sender.cloned();
             drop(state);
-            let event = Arc::new(Event::new(publication, offset, Utc::now()));
-            peer.deliver(sender.as_ref(), &event);
+            let event = Event::new(publication, offset, Utc::now()).counted_by(waits);
+            peer.deliver(sender.as_ref(), &Arc::new(event));
             return Ok(offset);
         }
         if !shard.takes_items() {
             return Err((Refused::Busy, publication.into()));
         }
         let sender = publication.sender.clone();
-        let event = Event::new(publication, offset, Utc::now());
+        let event = Event::new(publication, offset, Utc::now()).counted_by(waits);
         let item = Item::For(peer.client.key(), Arc::new(event));
         let number = shard.push(item, tasks);
         state.has_done(&sender, number);
@@ -197,6 +243,16 @@ impl Room {
 impl Peer {
     fn key(&self) -> ClientKey {
         self.client.key()
+    }
+
+    /// Whether it can be sent something more alone; then that is counted until what is
+    /// given here is dropped.
+    fn takes_signal(&self, sender: &Nickname) -> Option<Arc<()>> {
+        if !self.client.outlet().has_room() {
+            return None;
+        }
+        let mut signals = self.signals.lock().expect("no code panics under this lock");
+        signals.take(sender)
     }
 
     /// Gives it what another peer sends, unless one of them has left.

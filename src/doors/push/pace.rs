@@ -3,12 +3,13 @@
 //! Knows no request.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::core::pace::{Bucket, Pace};
+use crate::net::network;
 
 /// How many addresses are remembered: those that made requests within the last two
 /// seconds are, and who has so many may slow down the others.
@@ -90,18 +91,6 @@ impl Visitor {
     /// Whether there is nothing to remember of it.
     fn is_new(&mut self, pace: Pace) -> bool {
         Arc::strong_count(&self.bodies) == 1 && self.bucket.is_full(pace)
-    }
-}
-
-/// What one customer of a provider has at least: of IPv6 a network of 64 bits (RFC
-/// 6177, section 2), whose addresses all count as one.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::core::error::Error;
 use crate::core::hub::Hub;
 use crate::core::name::RoomName;
 use crate::core::outlet::{CloseReason, Outlet};
+use crate::core::source::ClientOrigin;
 use crate::doors::{Reader, Silence};
 use crate::net::{Message, ProtocolError, ReadError, Upgraded, Wire};
 
@@ -30,10 +31,10 @@ const TOO_MUCH: &str = "too_fast";
 /// How long a subscriber is not read that sends too much.
 const TOO_FAST: Duration = Duration::from_secs(1);
 
-pub(super) async fn serve(channels: &Channels, stream: Upgraded, wire: Wire) {
+pub(super) async fn serve(channels: &Channels, origin: ClientOrigin, stream: Upgraded, wire: Wire) {
     let Channels { hub, namespace } = channels;
     let outlet = Arc::new(PushOutlet::new(wire.clone()));
-    let client = match hub.connect(namespace, outlet.clone()) {
+    let client = match hub.connect_from(namespace, outlet.clone(), origin) {
         Ok(client) => client,
         Err(_stopping) => return outlet.close(CloseReason::Stopping),
     };

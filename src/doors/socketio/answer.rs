@@ -51,6 +51,11 @@ impl Answer {
         }
     }
 
+    /// Whether the client waits for an ack.
+    pub(super) fn wants_ack(&self) -> bool {
+        self.ack.is_some()
+    }
+
     /// Accepts what the hub has done, or says why it could not.
     pub(super) fn tell<T>(&self, done: Result<T, Error>, accept: impl FnOnce(T)) {
         match done {

@@ -81,8 +81,11 @@ where
             None => {
                 let deaf_to_close = is_deaf_to_close(&request);
                 match self.sessions.open(address, asked.version, deaf_to_close) {
-                    Some(link) => link,
-                    None => return refuse(StatusCode::SERVICE_UNAVAILABLE, FULL),
+                    Ok(link) => link,
+                    Err(reason) if reason.is_of_address() => {
+                        return come_back(StatusCode::TOO_MANY_REQUESTS, MUCH);
+                    }
+                    Err(_full) => return come_back(StatusCode::SERVICE_UNAVAILABLE, FULL),
                 }
             }
         };
@@ -140,7 +143,7 @@ impl<S> Front<S> {
     /// The session, for whoever opened it.
     fn session(&self, sid: Sid, address: IpAddr) -> Option<Arc<Link>> {
         let link = self.sessions.find(sid)?;
-        (link.address == address && !link.is_closed()).then_some(link)
+        (link.opener.address == address && !link.is_closed()).then_some(link)
     }
 }
 
@@ -156,12 +159,29 @@ const OVERLAPS: &str =
 
 const FULL: &str = r#"{"message":"This server has no room for more sessions right now"}"#;
 
+const MUCH: &str = r#"{"message":"Your address has too many sessions here right now"}"#;
+
+/// When whoever finds no room is to come again, in seconds.
+const COME_BACK: u64 = 5;
+
 fn refuse(status: StatusCode, why: &'static str) -> Answering {
+    Box::pin(std::future::ready(Ok(refusal(status, why))))
+}
+
+/// Refuses what may succeed later.
+fn come_back(status: StatusCode, why: &'static str) -> Answering {
+    let mut answer = refusal(status, why);
+    let headers = answer.headers_mut();
+    headers.insert(header::RETRY_AFTER, COME_BACK.into());
+    Box::pin(std::future::ready(Ok(answer)))
+}
+
+fn refusal(status: StatusCode, why: &'static str) -> Response<Body> {
     let mut answer = Response::new(Body::from(why));
     *answer.status_mut() = status;
     let kind = header::HeaderValue::from_static("application/json");
     answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-    Box::pin(std::future::ready(Ok(answer)))
+    answer
 }
 
 /// Whether the client is Java's or Android's SDK, which says what it is made of:

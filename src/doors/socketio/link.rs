@@ -20,20 +20,40 @@ use super::payload::namespace_of;
 use super::session::Session;
 use super::sessions::Place;
 use crate::core::outlet::{CloseReason, Outlet};
-use crate::net::Wire;
+use crate::core::pace::{Bucket, Pace};
+use crate::core::source::{ClientOrigin, SourceKey};
 use crate::net::frame::{close_frame, text_frame};
+use crate::net::{self, Wire};
 
 /// How long what follows a CONNECT waits for it; an answer takes milliseconds.
 /// The same as a WebSocket's frames are held back, for the same reason.
 const CONNECT_MOST: Duration = Duration::from_secs(10);
 
-/// One session; lives as long as the engine's.
-pub(super) struct Link {
-    /// Who opened it: a polling session answers to nobody else.
+/// How often a session may connect to namespaces. An SDK does once for each that its
+/// page uses, and there are some ten; each costs the server a task and a client.
+const CONNECTS: Pace = Pace {
+    per_second: 5,
+    burst: 32,
+};
+
+/// How many CONNECTs in a row are refused before the session ends: an SDK does not try
+/// again by itself.
+const REFUSED_MOST: u32 = 32;
+
+/// Who opened a session.
+pub(super) struct Opener {
+    /// Where it is: a polling session answers to nobody else.
     pub(super) address: IpAddr,
+    /// Whose limits it counts against.
+    pub(super) source: Option<SourceKey>,
     pub(super) version: Version,
     /// Its SDK takes no notice of a close frame, nor of the end behind one.
-    deaf_to_close: bool,
+    pub(super) deaf_to_close: bool,
+}
+
+/// One session; lives as long as the engine's.
+pub(super) struct Link {
+    pub(super) opener: Opener,
     /// A POST of it is being handled.
     posting: AtomicBool,
     /// Once it is on a WebSocket.
@@ -59,22 +79,24 @@ struct State {
     /// It was closed, with this as its last word: its requests are not answered
     /// any more.
     closed: Option<Box<Bytes>>,
+    /// How it counts for its address until it is in a namespace.
+    unconfirmed: net::Place,
+    /// How often it may connect to a namespace; none yet: it has not.
+    connects: Option<Bucket>,
+    /// How many CONNECTs were refused in a row since they came too fast.
+    refused: u32,
 }
 
 impl Link {
-    pub(super) fn new(
-        address: IpAddr,
-        version: Version,
-        deaf_to_close: bool,
-        place: Place,
-    ) -> Self {
+    pub(super) fn new(opener: Opener, place: Place, unconfirmed: net::Place) -> Self {
         Self {
-            address,
-            version,
-            deaf_to_close,
+            opener,
             posting: AtomicBool::new(false),
             wire: OnceLock::new(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                unconfirmed,
+                ..State::default()
+            }),
             place,
         }
     }
@@ -114,9 +136,39 @@ impl Link {
         self.wire.get().is_some()
     }
 
+    /// Whether a client may come to a namespace now; it ends the session if it goes on
+    /// after it was told no.
+    pub(super) fn may_connect(&self) -> bool {
+        let mut state = self.lock();
+        let full = || Bucket::full(CONNECTS);
+        if state.connects.get_or_insert_with(full).take(CONNECTS) {
+            state.refused = 0;
+            return true;
+        }
+        state.refused += 1;
+        let goes_on = state.refused > REFUSED_MOST;
+        drop(state);
+        if goes_on {
+            self.close(CloseReason::TooFast, &[]);
+        }
+        false
+    }
+
+    /// Where a client of this session comes from, and what it may still send in a
+    /// namespace: as much as the one before it.
+    pub(super) fn origin(&self, namespace: &str) -> ClientOrigin {
+        let state = self.lock();
+        let before = state.outlet(namespace);
+        ClientOrigin {
+            source: self.opener.source,
+            budget: before.map(|outlet| outlet.budget()).unwrap_or_default(),
+        }
+    }
+
     /// A client has come to a namespace; the answer to its CONNECT is under way.
     pub(super) fn enter(&self, outlet: &Arc<SocketOutlet>) {
         let mut state = self.lock();
+        state.unconfirmed = net::Place::default();
         let before = state
             .outlets
             .iter()
@@ -236,7 +288,7 @@ impl Link {
 
     /// Whether a CONNECT is for the engine; else it is answered.
     pub(super) fn admits(&self, connect: &Message<'_>) -> bool {
-        self.version == Version::V4 || legacy::admits(self, connect)
+        self.opener.version == Version::V4 || legacy::admits(self, connect)
     }
 
     /// Why nobody can be in this namespace, if that is so.
@@ -324,7 +376,11 @@ impl Link {
     }
 
     fn end(&self, word: &[u8], close: &[u8]) {
-        let close = if self.deaf_to_close { &[] } else { close };
+        let close = if self.opener.deaf_to_close {
+            &[]
+        } else {
+            close
+        };
         let last: Bytes = [word, close].concat().into();
         self.lock()
             .closed

@@ -40,6 +40,7 @@ use crate::core::hub::Hub;
 use crate::core::name::NamespaceName;
 use crate::core::namespace::{self, Namespace, Protocol, Rooms};
 use crate::core::outlet::OUTLET_QUEUE;
+use crate::net::Addresses;
 
 pub use front::Front;
 use link::Link;
@@ -86,6 +87,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Limits {
     /// How many sessions there may be at once, polling ones included.
     pub sessions: usize,
+    /// What the clients of one address may have.
+    pub addresses: Addresses,
     /// The proxies whose forwarding headers count.
     pub trusted: Arc<[IpNet]>,
 }
@@ -138,7 +141,7 @@ pub fn service(
     let names = names.chain([("/".to_owned(), None)]).collect();
     let front = Front {
         engine: service,
-        sessions: Sessions::new(limits.sessions, names),
+        sessions: Sessions::limited(limits.sessions, limits.addresses, names),
         trusted: limits.trusted,
         packet_bytes,
     };
@@ -164,20 +167,28 @@ struct Door {
     protocol: Protocol,
 }
 
+/// Told to a session that connects to namespaces too fast.
+const TOO_FAST: &str = "too_fast: this session connects to namespaces too often; wait a second";
+
 type Refusal = Box<dyn Display + Send>;
 
 impl Door {
     fn open(&self, socket: &Arc<Socket<LocalAdapter>>) -> Result<(), Refusal> {
         let link = link_of(socket).ok_or_else(|| Box::new(Error::Closing) as Refusal)?;
+        if !link.may_connect() {
+            return Err(Box::new(TOO_FAST));
+        }
+        let origin = link.origin(self.namespace.as_str());
         let outlet = Arc::new(SocketOutlet::new(
             socket,
             self.namespace.clone(),
             self.protocol,
             link,
+            origin.budget.clone(),
         ));
         let client = self
             .hub
-            .connect(&self.namespace, outlet.clone())
+            .connect_from(&self.namespace, outlet.clone(), origin)
             .map_err(|error| Box::new(error) as Refusal)?;
         link.enter(&outlet);
         let session = Arc::new(Session::new(&self.hub, client, outlet));

@@ -20,7 +20,8 @@ use super::shown::Dialect;
 use crate::core::event::Event;
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Protocol;
-use crate::core::outlet::{CloseReason, Outlet};
+use crate::core::outlet::{CloseReason, OUTLET_QUEUE, Outlet};
+use crate::core::source::SendBudget;
 use crate::net::Wire;
 use crate::net::frame::text_frame;
 
@@ -39,6 +40,7 @@ pub(super) struct SocketOutlet {
     dialect: Dialect,
     socket: Weak<Socket<LocalAdapter>>,
     link: Weak<Link>,
+    budget: Arc<SendBudget>,
 }
 
 impl SocketOutlet {
@@ -48,6 +50,7 @@ impl SocketOutlet {
         namespace: NamespaceName,
         protocol: Protocol,
         link: &Arc<Link>,
+        budget: Arc<SendBudget>,
     ) -> Self {
         let dialect = Dialect {
             protocol,
@@ -62,11 +65,17 @@ impl SocketOutlet {
             dialect,
             socket: Arc::downgrade(socket),
             link: Arc::downgrade(link),
+            budget,
         }
     }
 
     pub(super) fn namespace(&self) -> &str {
         self.namespace.as_str()
+    }
+
+    /// What the client may still send, and the next one of its session here.
+    pub(super) fn budget(&self) -> Arc<SendBudget> {
+        self.budget.clone()
     }
 
     pub(super) fn dialect(&self) -> Dialect {
@@ -213,7 +222,25 @@ impl Outlet for SocketOutlet {
             let (name, argument) = self.dialect.shown(event);
             self.frame(name, argument.get())
         });
-        send(wire, &frame)
+        match event.waits() {
+            None => send(wire, &frame),
+            Some(waits) => {
+                let frame = frame.into_owned();
+                let waits = waits.clone();
+                send(
+                    wire,
+                    &Bytes::from_owner(Waiting {
+                        frame,
+                        _waits: waits,
+                    }),
+                )
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.passing.load(Ordering::Acquire) < OUTLET_QUEUE / 2
+            && self.wire.get().is_none_or(Wire::is_half_empty)
     }
 
     fn prepare(&self) {
@@ -258,6 +285,18 @@ impl Outlet for SocketOutlet {
         // A Socket.IO DISCONNECT would keep an SDK from coming back by itself:
         // the session is ended below it.
         link.close(reason, &word.unwrap_or_default());
+    }
+}
+
+/// A frame that counts for its sender until it is written.
+struct Waiting {
+    frame: Bytes,
+    _waits: Arc<()>,
+}
+
+impl AsRef<[u8]> for Waiting {
+    fn as_ref(&self) -> &[u8] {
+        &self.frame
     }
 }
 

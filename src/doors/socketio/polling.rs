@@ -81,7 +81,7 @@ where
             head.headers.remove(header::CONTENT_LENGTH);
         }
         let text_sent = std::str::from_utf8(&text).unwrap_or_default();
-        for packet in payload::answered(text_sent, self.link.version) {
+        for packet in payload::answered(text_sent, self.link.opener.version) {
             self.link.passed(packet);
         }
         Ok(Response::from_parts(head, Body::from(text)))
@@ -153,7 +153,7 @@ impl Post {
             Ok(body) => body,
             Err(unread) => return Ok(refuse(unread.status(), "Bad request")),
         };
-        let packets = payload::decode(&body, link.version, is_binary).and_then(|packets| {
+        let packets = payload::decode(&body, link.opener.version, is_binary).and_then(|packets| {
             let received = packets.iter().try_for_each(|packet| link.receives(packet));
             Ok(received.map(|()| packets)?)
         });

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 
 use crate::core::error::Error;
 use crate::core::event::Offset;
-use crate::core::hub::Clients;
 use crate::core::name::{Nickname, RoomName};
+use crate::core::presence::{Clients, Page};
 use crate::core::room::Joined;
 
 use super::answer::{Answer, Invalid};
@@ -20,7 +20,7 @@ pub(super) fn handle(arguments: &Arguments<'_>, answer: &Answer) -> Result<(), I
         "JOIN" => join(object(argument, "{room, name?, since?}")?, answer),
         "LEAVE" => leave(object(argument, "{room}")?, answer),
         "NOTIFY" => notify(object(argument, "{room, message}")?, answer),
-        "CLIENTS" => clients(object(argument, "{room}")?, answer),
+        "CLIENTS" => clients(object(argument, LISTED)?, answer),
         _ => Err(Invalid::Event("JOIN, LEAVE, NOTIFY and CLIENTS")),
     }
 }
@@ -35,6 +35,15 @@ struct Join {
 #[derive(Deserialize)]
 struct Named {
     room: String,
+}
+
+const LISTED: &str = "{room, limit?, after?}";
+
+#[derive(Deserialize)]
+struct Listed {
+    room: String,
+    limit: Option<usize>,
+    after: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -119,7 +128,7 @@ fn notify(asked: Notify, answer: &Answer) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn clients(asked: Named, answer: &Answer) -> Result<(), Invalid> {
+fn clients(asked: Listed, answer: &Answer) -> Result<(), Invalid> {
     #[derive(Serialize)]
     struct Shown<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,8 +136,16 @@ fn clients(asked: Named, answer: &Answer) -> Result<(), Invalid> {
         room: &'a RoomName,
         clients: &'a [Nickname],
         total: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next: Option<String>,
     }
     let room = RoomName::parse(&asked.room)?;
+    let after = asked.after.as_deref().map(str::parse).transpose();
+    let after = after.map_err(|_| Invalid::Argument {
+        form: LISTED,
+        why: "`after` is not what `next` said".into(),
+    })?;
+    let page = Page::new(asked.limit, after);
     let told = {
         let (answer, room) = (answer.clone(), room.clone());
         move |found: Result<Clients, Error>| {
@@ -138,13 +155,17 @@ fn clients(asked: Named, answer: &Answer) -> Result<(), Invalid> {
                     room: &room,
                     clients: &found.names,
                     total: found.total,
+                    next: found.next.map(|next| next.to_string()),
                 };
-                answer.emit("CLIENTS", &shown(None));
-                answer.accept(&shown(Some("ok")));
+                // Once: it may be big.
+                match answer.wants_ack() {
+                    true => answer.accept(&shown(Some("ok"))),
+                    false => answer.emit("CLIENTS", &shown(None)),
+                }
             });
         }
     };
     Ok(answer
         .hub
-        .clients_of(&answer.client, &room, Box::new(told))?)
+        .clients_of(&answer.client, &room, page, Box::new(told))?)
 }

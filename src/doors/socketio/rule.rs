@@ -70,7 +70,7 @@ impl PacketRule {
 
     /// The packet for the engine, if it is to have it.
     fn packet(&mut self, text: &str) -> Result<Option<Message>, PacketError> {
-        let packet = Packet::parse(text, self.link.version)?;
+        let packet = Packet::parse(text, self.link.opener.version)?;
         match &packet {
             _ if !self.is_tried && packet != Packet::Probe => return Err(PacketError::NoProbe),
             Packet::Close | Packet::Ping | Packet::Pong => {}

@@ -8,8 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use socketioxide::socket::Sid;
 
-use super::link::Link;
+use super::link::{Link, Opener};
 use super::packet::Version;
+use crate::net::{self, Addresses, Reason};
+
+/// Which part of the sessions is kept for private addresses, where backends are that
+/// publish by Socket.IO: one of so many.
+const SHARE_RESERVED: usize = 64;
 
 /// The sessions of the engine; clones are the same set.
 #[derive(Clone)]
@@ -17,6 +22,7 @@ pub(super) struct Sessions(Arc<Inner>);
 
 struct Inner {
     most: usize,
+    addresses: Addresses,
     /// The namespaces, and why those are refused that can't be connected to.
     namespaces: Vec<(String, Option<String>)>,
     open: AtomicUsize,
@@ -27,30 +33,57 @@ struct Inner {
 impl Sessions {
     /// No more than `most` at once: a polling session costs memory without
     /// holding a connection.
-    pub(super) fn new(most: usize, namespaces: Vec<(String, Option<String>)>) -> Self {
+    pub(super) fn limited(
+        most: usize,
+        addresses: Addresses,
+        namespaces: Vec<(String, Option<String>)>,
+    ) -> Self {
         Self(Arc::new(Inner {
             most,
+            addresses,
             namespaces,
             open: AtomicUsize::new(0),
             by_sid: Mutex::default(),
         }))
     }
 
-    /// A new session, if there is room for one more.
+    /// A new session, if there is room for one more, on the whole and of its address.
     pub(super) fn open(
         &self,
         address: IpAddr,
         version: Version,
         deaf_to_close: bool,
-    ) -> Option<Arc<Link>> {
+    ) -> Result<Arc<Link>, Reason> {
+        let source = self.0.addresses.source(address);
+        let refused = |reason| {
+            self.0.addresses.refusals().note(reason, address);
+            reason
+        };
+        let of_address = self.0.addresses.session(source).map_err(refused)?;
+        let (counted, unconfirmed) = of_address;
         let place = Place {
             all: self.clone(),
             sid: OnceLock::new(),
+            _counted: counted,
         };
         let before = self.0.open.fetch_add(1, Ordering::Relaxed);
         metrics::gauge!("roomcast_sessions_open").increment(1.0);
-        // A place that is not taken is given back by its drop.
-        (before < self.0.most).then(|| Arc::new(Link::new(address, version, deaf_to_close, place)))
+        // Those that have no limits of their own come in last.
+        let most = match source {
+            Some(_) => self.0.most - self.0.most / SHARE_RESERVED,
+            None => self.0.most,
+        };
+        if before >= most {
+            // The place is given back by its drop.
+            return Err(refused(Reason::FullSessions));
+        }
+        let opener = Opener {
+            address,
+            source,
+            version,
+            deaf_to_close,
+        };
+        Ok(Arc::new(Link::new(opener, place, unconfirmed)))
     }
 
     /// The session of that id.
@@ -70,6 +103,7 @@ impl Sessions {
 pub(super) struct Place {
     all: Sessions,
     sid: OnceLock<Sid>,
+    _counted: net::Place,
 }
 
 impl Place {

@@ -12,6 +12,7 @@ use super::target::Target;
 use crate::core::error::Error;
 use crate::core::hub::Hub;
 use crate::core::outlet::CloseReason;
+use crate::core::source::ClientOrigin;
 use crate::doors::{Reader, Silence};
 use crate::net::frame::close_frame;
 use crate::net::{ProtocolError, ReadError, Upgraded, Wire};
@@ -22,9 +23,15 @@ const MESSAGE_MOST: usize = 4 * 1024;
 /// How long a listener is not read that writes too much.
 const TOO_FAST: Duration = Duration::from_secs(1);
 
-pub(super) async fn serve(hub: &Arc<Hub>, target: Target, stream: Upgraded, wire: Wire) {
+pub(super) async fn serve(
+    hub: &Arc<Hub>,
+    target: Target,
+    origin: ClientOrigin,
+    stream: Upgraded,
+    wire: Wire,
+) {
     let outlet = Arc::new(RawOutlet::new(wire.clone(), target.shape));
-    let client = match hub.connect(&target.namespace, outlet.clone()) {
+    let client = match hub.connect_from(&target.namespace, outlet.clone(), origin) {
         Ok(client) => client,
         Err(_stopping) => {
             let reason = CloseReason::Stopping;

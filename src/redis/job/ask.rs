@@ -6,7 +6,6 @@ use super::{Job, LEASE, Outgoing, announcement};
 use crate::core::broker::Presence;
 use crate::core::durable::Contents;
 use crate::core::event::{Epoch, Kind, Offset, To};
-use crate::core::hub::NAMES_MOST;
 use crate::core::name::RoomId;
 use crate::core::token::TokenHash;
 use crate::redis::frame::{self, NodeId};
@@ -136,9 +135,10 @@ impl Job {
                 command.arg(u8::from(rules.need == Need::Own));
                 command
             }
-            Self::Clients(..) => {
+            Self::Clients(_, page, _) => {
                 let mut command = call(Script::Clients);
-                command.arg(NAMES_MOST).arg(is_lobby);
+                // One more shows whether there is another page.
+                command.arg(page.limit() + 1).arg(page.after).arg(is_lobby);
                 command.arg(rules.cap()).arg(may_bury);
                 command
             }

@@ -199,8 +199,8 @@ impl Running {
             Job::Publish(outgoing) => self.publish_alone(outgoing),
             Job::Enter(room, who) => self.enter_alone(room, who),
             Job::Exit(leaving) => self.exit_alone(leaving),
-            Job::Clients(room, told) => {
-                let here = self.hub.clients_here(&room);
+            Job::Clients(room, page, told) => {
+                let here = self.hub.clients_here(&room, page);
                 told.into_iter().for_each(|told| told(Ok(here.clone())));
             }
             Job::Terms(_, tell) => drop(tell.send(Err(Error::Alone))),

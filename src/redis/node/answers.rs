@@ -6,9 +6,10 @@ use tracing::{debug, warn};
 use super::Running;
 use crate::core::durable::Contents;
 use crate::core::error::Error;
-use crate::core::hub::{Clients, Entered, NAMES_MOST};
+use crate::core::hub::Entered;
 use crate::core::name::{Nickname, RoomId};
 use crate::core::namespace::ROOMS_MOST;
+use crate::core::presence::{Clients, Page};
 use crate::core::terms::Terms;
 use crate::core::token::TokenHash;
 use crate::redis::frame;
@@ -60,8 +61,8 @@ impl Running {
                     self.jobs.push(Job::exit(room, who));
                 }
             }
-            Job::Clients(room, told) => {
-                let found = self.rules(&room).map(|rules| clients(answer, rules));
+            Job::Clients(room, page, told) => {
+                let found = self.rules(&room).map(|rules| clients(answer, page, rules));
                 let found = found.ok_or(Error::Busy);
                 told.into_iter().for_each(|told| told(found.clone()));
             }
@@ -114,7 +115,7 @@ impl Running {
                 outgoing.fail(error);
             }
             Job::Enter(room, who) => self.hub.entered(&room, who.key, Entered::Refused(error)),
-            Job::Clients(_, told) => told.into_iter().for_each(|told| told(Err(error.clone()))),
+            Job::Clients(_, _, told) => told.into_iter().for_each(|told| told(Err(error.clone()))),
             Job::Terms(_, tell) => drop(tell.send(Err(error))),
             Job::Count(_, _, tell) | Job::Create(_, _, tell) | Job::Delete(_, _, tell) => {
                 drop(tell.send(Err(error)));
@@ -182,12 +183,14 @@ pub(super) fn read<T: FromRedisValue>(answer: Value) -> Option<T> {
     }
 }
 
-fn clients(answer: Value, rules: &Rules) -> Clients {
-    let (total, members) = read::<(usize, Vec<(String, f64)>)>(answer).unwrap_or_default();
-    Clients {
-        names: names(members, rules).into_iter().take(NAMES_MOST).collect(),
-        total,
-    }
+fn clients(answer: Value, page: Page, rules: &Rules) -> Clients {
+    let (total, mut members) = read::<(usize, Vec<(String, u64)>)>(answer).unwrap_or_default();
+    members.sort_by_key(|(_, came)| *came);
+    let named = members.iter().map(|(member, came)| {
+        let name = Nickname::stored(name_of(member, rules));
+        (*came, name.ok())
+    });
+    page.of(named, total)
 }
 
 /// The names of members, those who came first first.

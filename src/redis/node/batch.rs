@@ -10,6 +10,7 @@ use super::answers::Outcome;
 use super::{LinkState, Running, SYNC_LIMIT, no_answer};
 use crate::core::broker::Told;
 use crate::core::name::RoomId;
+use crate::core::presence::Page;
 use crate::redis::job::{Context, Job, LEASE};
 use ::redis::{RedisError, RedisResult, Value};
 use tokio::time::{Instant, timeout_at};
@@ -200,32 +201,33 @@ fn is_long(job: &Job) -> bool {
     matches!(job, Job::Sync(..) | Job::Seed(..) | Job::Refresh(..))
 }
 
-/// Who asks for the clients of a room, gets the answer that the last one gets who asks
+/// Who asks for a page of the clients of a room, gets the answer that the last one gets who asks
 /// in the same batch: it may be big.
 fn share_answers(jobs: Vec<Job>) -> Vec<Job> {
     let mut shared: Vec<Job> = Vec::with_capacity(jobs.len());
-    let mut asking: HashMap<RoomId, Vec<Told>> = HashMap::new();
+    let mut asking: HashMap<(RoomId, Page), Vec<Told>> = HashMap::new();
     for job in &jobs {
-        if let Job::Clients(room, _) = job {
-            asking.entry(room.clone()).or_default();
+        if let Job::Clients(room, page, _) = job {
+            asking.entry((room.clone(), *page)).or_default();
         }
     }
     for job in jobs.into_iter().rev() {
         match job {
-            Job::Clients(room, told) => match asking.get_mut(&room) {
+            Job::Clients(room, page, told) => match asking.get_mut(&(room.clone(), page)) {
                 Some(all) if all.is_empty() => {
                     all.extend(told);
-                    shared.push(Job::Clients(room, Vec::new()));
+                    shared.push(Job::Clients(room, page, Vec::new()));
                 }
                 Some(all) => all.extend(told),
-                None => shared.push(Job::Clients(room, told)),
+                None => shared.push(Job::Clients(room, page, told)),
             },
             job => shared.push(job),
         }
     }
     for job in &mut shared {
-        if let Job::Clients(room, told) = job {
-            told.extend(asking.remove(room).unwrap_or_default());
+        if let Job::Clients(room, page, told) = job {
+            let asked = asking.remove(&(room.clone(), *page));
+            told.extend(asked.unwrap_or_default());
         }
     }
     shared.reverse();

@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::*;
 use crate::core::namespace::{Namespace, Rooms};
+use crate::core::presence::Page;
 use crate::fuzz::{self, Case, Format};
 use crate::redis::RedisBroker;
 
@@ -236,7 +237,10 @@ fn fuzz_answers_of_redis() {
                 Job::Sync(room(), case.seed.is_multiple_of(2)),
                 answer.clone(),
             );
-            for job in [Job::Renew(room()), Job::Clients(room(), Vec::new())] {
+            for job in [
+                Job::Renew(room()),
+                Job::Clients(room(), Page::default(), Vec::new()),
+            ] {
                 running.answered(job, answer.clone());
             }
             super::answers::terms(answer);

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use roomcast::core::name::{NamespaceName, RoomId, RoomName};
+use roomcast::core::presence::Page;
 use tokio::time::timeout;
 
 use super::redis::{Keeps, Redis};
@@ -96,7 +97,7 @@ pub async fn are_in(server: &TestServer, namespace: &str, room: &str, many: usiz
         room: RoomName::parse(room).unwrap(),
     };
     let there = async {
-        while hub.clients_here(&id).total < many {
+        while hub.clients_here(&id, Page::default()).total < many {
             tokio::task::yield_now().await;
         }
     };

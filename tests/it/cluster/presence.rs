@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::{interval, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 use super::bus::post;
 use super::flow::is_joined;
@@ -39,13 +39,24 @@ async fn comes(server: SocketAddr, name: &str, since: Value) -> (Client, Value) 
     (client, joined)
 }
 
+/// All pages of who is in the room; the next one is asked for once the client may.
 async fn listed(client: &mut Client) -> (Vec<String>, u64) {
-    let mut listed = client.ask("CLIENTS", json!({"room": ROOM})).await;
-    assert_eq!(listed["status"], "ok", "{listed}");
-    let names = serde_json::from_value(listed["clients"].take()).unwrap();
-    // The same comes as an event.
-    client.the("CLIENTS").await;
-    (names, listed["total"].as_u64().unwrap())
+    let (mut names, mut after) = (Vec::new(), Value::Null);
+    loop {
+        let page = json!({"room": ROOM, "after": after});
+        let mut listed = client.ask("CLIENTS", page).await;
+        if listed["code"] == "too_fast" {
+            sleep(LOOK).await;
+            continue;
+        }
+        assert_eq!(listed["status"], "ok", "{listed}");
+        let page: Vec<String> = serde_json::from_value(listed["clients"].take()).unwrap();
+        names.extend(page);
+        after = listed["next"].take();
+        if after.is_null() {
+            return (names, listed["total"].as_u64().unwrap());
+        }
+    }
 }
 
 async fn say(server: &TestServer, number: u64) -> Value {

@@ -7,6 +7,7 @@ use roomcast::core::client::ClientKey;
 use roomcast::core::event::Publication;
 use roomcast::core::hub::Entered;
 use roomcast::core::name::RoomId;
+use roomcast::core::presence::Page;
 use roomcast::core::terms::Terms;
 use roomcast::core::token::TokenHash;
 
@@ -64,7 +65,7 @@ impl Cluster for Scribe {
         self.notes(Said::Exits(who.key));
     }
 
-    fn clients(&self, _: RoomId, told: Listed) {
+    fn clients(&self, _: RoomId, _: Page, told: Listed) {
         told(Err(Error::Alone));
     }
 

@@ -71,6 +71,12 @@ test('there are open files for as many as may connect', async () => {
   assert.ok(Number(await found(UNIT, /^LimitNOFILE=(\d+)$/)) > most);
 });
 
+test('nginx lets one address have as many connections as the server does', async () => {
+  const most = Number(/--address-connections[^]*?\[default: (\d+)\]/.exec(help)[1]);
+  assert.equal(Number(await found(NGINX, /limit_conn addresses (\d+);/)), most);
+  assert.equal(await found(NGINX, /limit_conn_status (\d+);/), '429');
+});
+
 test('nginx keeps connections to nodes as it does to the one server', async () => {
   const one = lines((await upstreams(NGINX)).roomcast);
   const nodes = Object.values(await upstreams(CLUSTER)).map(lines);

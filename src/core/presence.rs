@@ -1,0 +1,100 @@
+//! Lists of the clients in a room, page by page. Knows no room.
+
+use super::name::Nickname;
+
+/// The most names on a page.
+const NAMES_MOST: usize = 1_000;
+
+/// How many names are on a page unless another number is asked for.
+const NAMES: usize = 100;
+
+/// For so many names on a page it counts as one event more: each may be as long as a
+/// small event.
+const NAMES_PER_EVENT: usize = 50;
+
+/// Which part of the clients in a room is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Page {
+    limit: usize,
+    /// Behind which client it begins: a number that counts up with those who come.
+    pub after: u64,
+}
+
+impl Default for Page {
+    /// The first one.
+    fn default() -> Self {
+        Self::new(None, None)
+    }
+}
+
+impl Page {
+    /// The page of at most so many names that begins behind this cursor; without one,
+    /// with the client that came first.
+    pub fn new(limit: Option<usize>, after: Option<u64>) -> Self {
+        Self {
+            limit: limit.unwrap_or(NAMES).clamp(1, NAMES_MOST),
+            after: after.unwrap_or_default(),
+        }
+    }
+
+    /// How many names are on it at most.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// As how many events it counts.
+    pub(super) fn cost(&self) -> u32 {
+        self.limit.div_ceil(NAMES_PER_EVENT) as u32
+    }
+
+    /// The page, of clients in the order in which they came, each with its number; one
+    /// more than are on it shows that there is another page.
+    pub fn of(
+        &self,
+        clients: impl IntoIterator<Item = (u64, Option<Nickname>)>,
+        total: usize,
+    ) -> Clients {
+        let mut clients = clients.into_iter();
+        let shown: Vec<_> = clients.by_ref().take(self.limit).collect();
+        let last = shown.last().map(|(number, _)| *number);
+        Clients {
+            next: last.filter(|_| clients.next().is_some()),
+            names: shown.into_iter().filter_map(|(_, name)| name).collect(),
+            total,
+        }
+    }
+}
+
+/// A page of the clients in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clients {
+    /// Their names, those who came first first.
+    pub names: Vec<Nickname>,
+    /// How many clients are in the room.
+    pub total: usize,
+    /// Where the next page begins, if there is one.
+    pub next: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_where_the_next_one_begins() {
+        let clients = || (1..=5).map(|n| (n * 10, Nickname::parse(&format!("c{n}")).ok()));
+        // limit -> names, next
+        for (limit, names, next) in [
+            (Some(0), 1, Some(10)),
+            (Some(4), 4, Some(40)),
+            (Some(5), 5, None),
+            (None, 5, None),
+            (Some(usize::MAX), 5, None),
+        ] {
+            let page = Page::new(limit, None).of(clients(), 5);
+            assert_eq!((page.names.len(), page.next), (names, next), "{limit:?}");
+        }
+        let costs = [1, 50, 51, 1_000, 1_001].map(|n| Page::new(Some(n), None).cost());
+        assert_eq!(costs, [1, 1, 2, 20, 20]);
+    }
+}

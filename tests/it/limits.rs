@@ -1,0 +1,14 @@
+//! What one client, one session and one address may take, and what is kept for others.
+
+#[path = "limits/address.rs"]
+mod address;
+#[path = "limits/budget.rs"]
+mod budget;
+#[path = "limits/listed.rs"]
+mod listed;
+#[path = "limits/reserve.rs"]
+mod reserve;
+#[path = "limits/rooms.rs"]
+mod rooms;
+#[path = "limits/signals.rs"]
+mod signals;
