@@ -23,8 +23,7 @@ async fn joined(server: &TestServer, eio: u8) -> Polling<'_> {
 async fn a_payload_holds_one_packet_or_several() {
     let server = TestServer::start().await;
     let notify = r#"42/bus,2["NOTIFY",{"room":"r","message":"Añna 𝄞"}]"#;
-    let shown = r#"42/bus,["CLIENTS",{"room":"r","clients":["anna"],"total":1}]"#;
-    let answers = ["43/bus,2[", shown, "43/bus,1["];
+    let answers = ["43/bus,2[", "43/bus,1["];
     for eio in VERSIONS {
         for (sent, expected) in [
             (&[notify][..], &answers[..1]),
