@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
@@ -113,6 +114,8 @@ impl Host {
             let service = service.clone();
             let reserved = reserved.clone();
             async move {
+                // Requests in a row are here already: the others have their turn between.
+                yield_now().await;
                 let upgrade = asks_for_websocket(request.headers());
                 let (source, place) = match host.let_in(&request, peer, reserved.as_ref()) {
                     Ok(let_in) => let_in,

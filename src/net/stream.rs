@@ -23,6 +23,10 @@ use super::{records, tcp};
 /// ever held. A client's packets are some 100 bytes.
 const HELD_MAX: usize = 4 * 1024;
 
+/// How many messages of a client are read before others have their turn. The runtime's own
+/// budget counts reads, and hundreds of messages may come in one.
+const MESSAGES_IN_A_ROW: u8 = 4;
+
 /// One connection's bytes, as hyper and then the reader of a WebSocket see them.
 pub(super) struct Stream {
     socket: Arc<Socket>,
@@ -37,6 +41,8 @@ pub(super) struct Stream {
     received: bool,
     /// Whether nothing more comes from the peer: it has closed, or is gone.
     has_ended: bool,
+    /// How many messages were read since the task had to wait.
+    in_a_row: u8,
     /// What is left of the message that the engine reads, as a frame.
     frame: Bytes,
     /// Runs while the gate holds the reader back.
@@ -65,6 +71,7 @@ impl Stream {
             has_reader: false,
             received: false,
             has_ended: false,
+            in_a_row: 0,
             frame: Bytes::new(),
             timer: None,
             hold_max,
@@ -104,7 +111,17 @@ impl Stream {
             if self.discards() || ready!(self.poll_reading(cx)).is_err() {
                 return Poll::Ready(Err(ReadError::Gone));
             }
-            match ready!(self.poll_inbound(cx, most)) {
+            if self.in_a_row == MESSAGES_IN_A_ROW {
+                self.in_a_row = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let Poll::Ready(inbound) = self.poll_inbound(cx, most) else {
+                self.in_a_row = 0;
+                return Poll::Pending;
+            };
+            self.in_a_row += 1;
+            match inbound {
                 Ok(Inbound::Nothing) => {}
                 Ok(Inbound::Ping(payload)) => self.answer(&pong_frame(&payload)),
                 Ok(Inbound::Message(Message::Close(code))) => {

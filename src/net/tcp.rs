@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout};
 
 use super::kernel::Kernel;
@@ -72,6 +73,8 @@ pub(super) async fn linger(socket: Arc<Socket>) {
     let mut waste = [0; 4096];
     let mut ended = None;
     while socket.alive().is_ok() {
+        // Readiness alone costs nothing of the runtime's budget.
+        consume_budget().await;
         let now = Instant::now();
         if socket.out().has_ended() && *ended.get_or_insert(now) + LINGER <= now {
             return;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::out::Out;
@@ -122,6 +123,8 @@ impl Wire {
 /// The connection is cut when the peer takes nothing until the deadline.
 pub(super) async fn flush_all(socket: Arc<Socket>) {
     loop {
+        // Readiness alone costs nothing of the runtime's budget.
+        consume_budget().await;
         let ready = timeout(socket.deadline(), socket.tcp().writable()).await;
         let done = match ready {
             Ok(Ok(())) => step(&socket),

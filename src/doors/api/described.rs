@@ -1,6 +1,8 @@
 //! `GET /api/openapi.json`: the description of the API (OpenAPI 3.1), made from the code.
 //! Gathers what the handlers say of themselves, and knows not how they do it.
 
+use std::sync::LazyLock;
+
 use std::collections::BTreeMap;
 
 use axum::http::header;
@@ -21,9 +23,11 @@ use crate::doors::{PROBLEM_JSON, ProblemDetails};
     responses((status = 200, description = "OpenAPI 3.1", body = Object)),
 )]
 pub(super) async fn description() -> impl IntoResponse {
-    let json = Description::openapi().to_json();
-    let json = json.expect("a description made of strings always serializes");
-    ([(header::CONTENT_TYPE, "application/json")], json)
+    static JSON: LazyLock<String> = LazyLock::new(|| {
+        let json = Description::openapi().to_json();
+        json.expect("a description made of strings always serializes")
+    });
+    ([(header::CONTENT_TYPE, "application/json")], JSON.as_str())
 }
 
 /// What can be posted to a room.

@@ -250,7 +250,7 @@ impl Attack {
                 let mut unread = Vec::new();
                 loop {
                     let mut connection = target.connect(target.main).await;
-                    if unread.len() < CROWD / 4 {
+                    if unread.len() < CROWD / 10 {
                         write(&mut connection, &request.repeat(1_000)).await;
                         unread.push(connection);
                     } else {
@@ -266,9 +266,7 @@ impl Attack {
                     write(&mut sse, events.as_bytes()).await;
                     let mut member = target.websocket(target.main, SocketIo.path()).await;
                     write(&mut member, &[text("40/bus,"), text(JOIN)].concat()).await;
-                    let raw = target
-                        .websocket(target.main, "/ws?namespace=bus&room=r")
-                        .await;
+                    let raw = target.websocket(target.main, "/ws?target=bus&room=r").await;
                     unread.extend([sse, member, raw]);
                 }
                 let message = "x".repeat(30_000);
