@@ -2,12 +2,13 @@
 //! goes on, somebody else is answered, the server's memory stays, and a stop ends it.
 
 mod attacks;
+mod mutated;
 mod peer;
 
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,6 +18,9 @@ use self::peer::Target;
 use crate::client::SOON;
 use crate::program::Program;
 use crate::webhook::backend::Backend;
+
+/// From where the bystander connects, which is not where the attackers are.
+const BYSTANDER: ([u8; 4], u16) = ([127, 0, 0, 2], 0);
 
 /// How long each attack goes on at least.
 const LASTS: Duration = Duration::from_millis(1_200);
@@ -58,6 +62,7 @@ impl Victim {
             "127.0.0.1:0",
             "--target-address",
             &url,
+            "--address-private",
         ];
         let program = Program::start(&[&all[..], options].concat()).await;
         let target = Target::of(&program);
@@ -80,8 +85,10 @@ impl Victim {
     /// Asks again and again for a small answer while `attack` goes on: the 99th
     /// percentile of the answers' times, and the most memory that was seen.
     async fn bystander(&self) -> (Duration, usize) {
-        let tcp = TcpStream::connect(self.target.main).await.unwrap();
-        let mut stream = BufReader::new(self.target.secured(tcp).await);
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(BYSTANDER.into()).unwrap();
+        let tcp = socket.connect(self.target.main).await.unwrap();
+        let mut stream = BufReader::new(self.target.secured(tcp).await.unwrap());
         let (begun, mut times, mut memory) = (Instant::now(), Vec::new(), 0);
         while times.len() < ANSWERS || begun.elapsed() < LASTS {
             let asked = Instant::now();

@@ -1,5 +1,6 @@
 //! The attacks: what each of them sends, how often, and what it does not read.
 
+use std::io;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
@@ -55,6 +56,8 @@ pub enum Attack {
     UnreadPolls,
     /// Bytes that are no protocol, on every port.
     Noise,
+    /// Pings one byte at a time, each in a TLS record of its own.
+    TinyRecords,
 }
 
 /// By what a WebSocket is opened.
@@ -92,15 +95,17 @@ pub const ALL: [Attack; 28] = [
     Rooms,
     Lobby,
     SlowHeads,
-    Sessions,
-    Connections,
     UnreadAnswers,
     UnreadEvents,
     UnreadPolls,
     Noise,
+    // Last: they use up what one address may open.
+    Sessions,
+    Connections,
 ];
 
-pub const WITH_TLS: [Attack; 12] = [
+pub const WITH_TLS: [Attack; 13] = [
+    TinyRecords,
     UnreadPings(SocketIo),
     UnreadPings(Raw),
     Pings(SocketIo),
@@ -147,36 +152,36 @@ impl Attack {
             let (target, stop) = (target.clone(), stop.clone());
             tasks.spawn(async move {
                 let attack = self.go_on(&target, number);
-                // A server that stops answers no more.
+                // A server that stops, or refuses one connection more, ends it too.
                 let _ = stop.run_until_cancelled(attack).await;
             });
         }
     }
 
-    async fn go_on(self, target: &Target, number: usize) {
+    async fn go_on(self, target: &Target, number: usize) -> io::Result<()> {
         match self {
             SurrogatePosts => loop {
-                let session = session(target, 3).await;
+                let session = session(target, 3).await?;
                 let body = posted(&session, "", "1:\u{1d11e}x");
-                target.ask(target.main, &body).await;
+                target.ask(target.main, &body).await?;
             },
             UnreadPings(transport) => {
                 let ping = frame(0x89, &[7; 100]);
-                flood(target, transport, &[], &ping, false).await;
+                flood(target, transport, &[], &ping, false).await
             }
             Pings(transport) => flood(target, transport, &[], &frame(0x89, b""), true).await,
             Pongs(transport) => flood(target, transport, &[], &frame(0x8a, b""), true).await,
             EmptyFragments(transport) => {
                 let first = frame(0x01, b"4");
-                flood(target, transport, &[first], &frame(0x00, b""), true).await;
+                flood(target, transport, &[first], &frame(0x00, b""), true).await
             }
             UnreadErrors => {
                 let event = text(r#"42/bus,["NO"]"#);
-                flood(target, SocketIo, &[text("40/bus,")], &event, false).await;
+                flood(target, SocketIo, &[text("40/bus,")], &event, false).await
             }
             Errors => {
                 let event = text(r#"42/bus,["NO"]"#);
-                flood(target, SocketIo, &[text("40/bus,")], &event, true).await;
+                flood(target, SocketIo, &[text("40/bus,")], &event, true).await
             }
             Reconnects => {
                 let notify = r#"42/bus,["NOTIFY",{"room":"r","message":1}]"#;
@@ -187,12 +192,12 @@ impl Attack {
                     text("41/bus,"),
                 ]
                 .concat();
-                flood(target, SocketIo, &[], &round, true).await;
+                flood(target, SocketIo, &[], &round, true).await
             }
             UnreadClients => {
                 let clients = text(r#"42/bus,2["CLIENTS",{"room":"r"}]"#);
                 let join = [text("40/bus,"), text(JOIN)];
-                flood(target, SocketIo, &join, &clients, false).await;
+                flood(target, SocketIo, &join, &clients, false).await
             }
             Rooms => {
                 let rooms = (0..2_000).flat_map(|room| {
@@ -202,13 +207,13 @@ impl Attack {
                     [text(&join), text(&leave)].concat()
                 });
                 let rooms: Vec<_> = rooms.collect();
-                flood(target, SocketIo, &[text("40/bus,")], &rooms, true).await;
+                flood(target, SocketIo, &[text("40/bus,")], &rooms, true).await
             }
             Lobby => {
                 let mut peers = Vec::new();
                 for _ in 0..CROWD / 4 {
                     let path = format!("{}&lobbyId=l", SocketIo.path());
-                    let mut peer = target.websocket(target.main, &path).await;
+                    let mut peer = target.websocket(target.main, &path).await?;
                     write(&mut peer, &text("40/lobby,")).await;
                     peers.push(peer);
                 }
@@ -217,16 +222,16 @@ impl Attack {
                     text(r#"42/lobby,["LEAVE","l"]"#),
                 ]
                 .concat();
-                flood(target, SocketIo, &[text("40/lobby,")], &round, true).await;
+                flood(target, SocketIo, &[text("40/lobby,")], &round, true).await
             }
             SlowHeads => {
                 let mut slow = Vec::new();
                 for port in target.ports() {
                     for _ in 0..CROWD / 5 {
-                        slow.push(target.connect(port).await);
+                        slow.push(target.connect(port).await?);
                     }
                 }
-                let tcp = tokio::net::TcpStream::connect(target.zetta).await.unwrap();
+                let tcp = tokio::net::TcpStream::connect(target.zetta).await?;
                 slow.push(Box::new(tcp));
                 for byte in b"GET / HTTP/1.1\r\nX: "
                     .iter()
@@ -238,18 +243,19 @@ impl Attack {
                         let _ = connection.flush().await;
                     }
                 }
+                Ok(())
             }
             Sessions => loop {
-                session(target, 4).await;
+                session(target, 4).await?;
             },
             Connections => loop {
-                drop(tokio::net::TcpStream::connect(target.main).await);
+                drop(tokio::net::TcpStream::connect(target.main).await?);
             },
             UnreadAnswers => {
                 let request = b"GET /api/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
                 let mut unread = Vec::new();
                 loop {
-                    let mut connection = target.connect(target.main).await;
+                    let mut connection = target.connect(target.main).await?;
                     if unread.len() < CROWD / 10 {
                         write(&mut connection, &request.repeat(1_000)).await;
                         unread.push(connection);
@@ -262,30 +268,40 @@ impl Attack {
                 let mut unread = Vec::new();
                 for _ in 0..CROWD / 4 {
                     let events = "GET /events/bus/r HTTP/1.1\r\nHost: localhost\r\n\r\n";
-                    let mut sse = target.connect(target.main).await;
+                    let mut sse = target.connect(target.main).await?;
                     write(&mut sse, events.as_bytes()).await;
-                    let mut member = target.websocket(target.main, SocketIo.path()).await;
+                    let mut member = target.websocket(target.main, SocketIo.path()).await?;
                     write(&mut member, &[text("40/bus,"), text(JOIN)].concat()).await;
-                    let raw = target.websocket(target.main, "/ws?target=bus&room=r").await;
+                    let raw = target
+                        .websocket(target.main, "/ws?target=bus&room=r")
+                        .await?;
                     unread.extend([sse, member, raw]);
                 }
                 let message = "x".repeat(30_000);
                 let notify = format!(r#"42/bus,["NOTIFY",{{"room":"r","message":"{message}"}}]"#);
                 let join = [text("40/bus,"), text(JOIN)];
-                flood(target, SocketIo, &join, &text(&notify), true).await;
+                flood(target, SocketIo, &join, &text(&notify), true).await
             }
             UnreadPolls => {
-                let session = session(target, 4).await;
+                let session = session(target, 4).await?;
                 target
                     .ask(target.main, &posted(&session, "", "40/bus,"))
-                    .await;
-                target.ask(target.main, &posted(&session, "", JOIN)).await;
+                    .await?;
+                target.ask(target.main, &posted(&session, "", JOIN)).await?;
                 let clients = [r#"42/bus,2["CLIENTS",{"room":"r"}]"#; 100].join("\u{1e}");
                 loop {
                     let body = posted(&session, "", &clients);
-                    target.ask(target.main, &body).await;
+                    target.ask(target.main, &body).await?;
                 }
             }
+            TinyRecords => loop {
+                let mut stream = target.websocket(target.main, SocketIo.path()).await?;
+                let pings = frame(0x89, b"").repeat(CHUNK);
+                for byte in pings {
+                    stream.write_all(&[byte]).await?;
+                    stream.flush().await?;
+                }
+            },
             Noise => loop {
                 let mut noise = CHUNK as u32;
                 for port in [&target.ports()[..], &[target.zetta]].concat() {
@@ -295,9 +311,7 @@ impl Attack {
                             (noise >> 24) as u8
                         })
                         .collect();
-                    let Ok(mut tcp) = tokio::net::TcpStream::connect(port).await else {
-                        return;
-                    };
+                    let mut tcp = tokio::net::TcpStream::connect(port).await?;
                     // The server may have hung up by then.
                     let _ = tcp.write_all(&bytes).await;
                     let _ = timeout(SOON, tcp.read(&mut [0; 1024])).await;
@@ -308,16 +322,16 @@ impl Attack {
 }
 
 /// Opens a polling session; the target of its requests.
-async fn session(target: &Target, version: u8) -> String {
+pub async fn session(target: &Target, version: u8) -> io::Result<String> {
     let path = format!("/socket.io/?EIO={version}&transport=polling");
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let answer = target.ask(target.main, request.as_bytes()).await;
+    let answer = target.ask(target.main, request.as_bytes()).await?;
     let sid = answer
         .split_once(r#""sid":""#)
         .and_then(|(_, rest)| rest.split_once('"'));
     // None where the server takes no more sessions.
     let sid = sid.map_or("AAAAAAAAAAAAAAAA", |(sid, _)| sid);
-    format!("{path}&sid={sid}")
+    Ok(format!("{path}&sid={sid}"))
 }
 
 async fn write(stream: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) {
@@ -327,10 +341,16 @@ async fn write(stream: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) {
 }
 
 /// Opens WebSockets and writes the same again and again, as fast as the server reads it.
-async fn flood(target: &Target, by: Transport, first: &[Vec<u8>], again: &[u8], reads: bool) {
+async fn flood(
+    target: &Target,
+    by: Transport,
+    first: &[Vec<u8>],
+    again: &[u8],
+    reads: bool,
+) -> io::Result<()> {
     let again = again.repeat(CHUNK.div_ceil(again.len()));
     loop {
-        let stream = target.websocket(by.port(target), by.path()).await;
+        let stream = target.websocket(by.port(target), by.path()).await?;
         let (mut reader, mut writer) = split(stream);
         write(&mut writer, &first.concat()).await;
         let reading = async {

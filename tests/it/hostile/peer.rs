@@ -1,5 +1,6 @@
 //! A hostile client's connections: bytes on the wire, with TLS where the server has it.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -46,45 +47,46 @@ impl Target {
         ]
     }
 
-    pub async fn secured(&self, tcp: TcpStream) -> Box<dyn Stream> {
-        match &self.certificate {
-            Some(certificate) => {
-                Box::new(tls::handshake(tcp, certificate, tls::BOTH).await.unwrap())
-            }
+    pub async fn secured(&self, tcp: TcpStream) -> io::Result<Box<dyn Stream>> {
+        Ok(match &self.certificate {
+            Some(certificate) => Box::new(tls::handshake(tcp, certificate, tls::BOTH).await?),
             None => Box::new(tcp),
-        }
+        })
     }
 
-    pub async fn connect(&self, port: SocketAddr) -> Box<dyn Stream> {
-        self.secured(TcpStream::connect(port).await.unwrap()).await
+    pub async fn connect(&self, port: SocketAddr) -> io::Result<Box<dyn Stream>> {
+        self.secured(TcpStream::connect(port).await?).await
     }
 
     /// A WebSocket: the answer to its request is read, and nothing behind it.
-    pub async fn websocket(&self, port: SocketAddr, path: &str) -> Box<dyn Stream> {
-        let mut stream = self.connect(port).await;
+    pub async fn websocket(&self, port: SocketAddr, path: &str) -> io::Result<Box<dyn Stream>> {
+        let mut stream = self.connect(port).await?;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
              Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        stream.flush().await.unwrap();
+        stream.write_all(request.as_bytes()).await?;
+        stream.flush().await?;
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
+            head.push(stream.read_u8().await?);
         }
-        assert!(head.starts_with(b"HTTP/1.1 101 "), "{path}");
-        stream
+        // Else it is refused, as one too many.
+        match head.starts_with(b"HTTP/1.1 101 ") {
+            true => Ok(stream),
+            false => Err(io::ErrorKind::ConnectionRefused.into()),
+        }
     }
 
     /// Sends a request and gives the answer's body as far as it has come at once.
-    pub async fn ask(&self, port: SocketAddr, request: &[u8]) -> String {
-        let mut stream = self.connect(port).await;
-        stream.write_all(request).await.unwrap();
-        stream.flush().await.unwrap();
+    pub async fn ask(&self, port: SocketAddr, request: &[u8]) -> io::Result<String> {
+        let mut stream = self.connect(port).await?;
+        stream.write_all(request).await?;
+        stream.flush().await?;
         let mut answer = vec![0; 4096];
-        let read = stream.read(&mut answer).await.unwrap();
-        String::from_utf8_lossy(&answer[..read]).into_owned()
+        let read = stream.read(&mut answer).await?;
+        Ok(String::from_utf8_lossy(&answer[..read]).into_owned())
     }
 }
 
