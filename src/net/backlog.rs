@@ -13,7 +13,7 @@ pub(super) const FRAMES_MOST: usize = 512;
 ///
 /// The bytes are shared by all wires they wait on, so this bounds what one
 /// client can keep alive, not what each of thousands costs.
-pub(super) const FRAME_BYTES_MOST: usize = 4 << 20;
+pub const FRAME_BYTES_MOST: usize = 4 << 20;
 
 /// The most bytes of frames that one wire has to itself: half a KiB for each of as
 /// many frames as may wait. Ten thousand that stall cost 2.5 GiB for the 20 seconds
@@ -69,11 +69,6 @@ impl Backlog {
     /// Nothing waits for the kernel; something may wait for the engine.
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
-    }
-
-    /// Whether less waits than half of the frames and the bytes that may.
-    pub(super) fn is_half_empty(&self) -> bool {
-        self.frames < FRAMES_MOST / 2 && self.frame_bytes < FRAME_BYTES_MOST / 2
     }
 
     pub(super) fn has_room_for(&self, frame: &Frame) -> bool {

@@ -39,6 +39,7 @@ mod wire;
 
 pub use accept::serve;
 pub use addresses::{AddressLimits, Addresses, Place, network};
+pub use backlog::FRAME_BYTES_MOST;
 pub use connections::Connections;
 pub use gate::{MessageRule, Next, Verdict};
 pub use limits::{LISTENER_DESCRIPTORS, Limits, raise_descriptors};

@@ -73,11 +73,6 @@ impl Out {
         }
     }
 
-    /// Whether less waits than half of what may.
-    pub(super) fn is_half_empty(&self) -> bool {
-        self.backlog.is_half_empty()
-    }
-
     /// Takes one whole frame, or nothing of it.
     pub(super) fn send(&mut self, kernel: &dyn Kernel, frame: &Bytes) -> Result<(), Untaken> {
         self.take(kernel, frame.len(), &[frame], || Frame {

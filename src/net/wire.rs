@@ -51,10 +51,10 @@ impl Wire {
         std::hint::black_box(self.0.strong_count());
     }
 
-    /// Whether less waits for the peer than half of what may, or it is gone.
-    pub fn is_half_empty(&self) -> bool {
+    /// Whether more waits for the peer than half of what may.
+    pub fn is_congested(&self) -> bool {
         let socket = self.0.upgrade();
-        socket.is_none_or(|socket| socket.out().is_half_empty())
+        socket.is_some_and(|socket| socket.out().is_congested())
     }
 
     /// Writes one whole WebSocket frame, behind what was begun before it.

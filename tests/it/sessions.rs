@@ -435,3 +435,21 @@ async fn what_is_not_understood_counts_as_sent() {
     assert!(codes[r#""too_fast""#] > 10, "{codes:?}");
     server.stop().await;
 }
+
+/// What waits for a client that polls too seldom is bounded in bytes, as on a WebSocket.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_never_polls_is_closed_before_it_costs_much() {
+    let server = TestServer::start().await;
+    let target = open(&server, 4).await;
+    let body = ["40/bus,", JOIN].join("\u{1e}");
+    assert_eq!(post(server.address, &target, body).await.status, 200);
+    assert_eq!(server.hub.client_count(), 1);
+    let message = "x".repeat(60_000);
+    // Far from as many packets as may wait: their bytes count.
+    for _ in 0..(4 << 20) / message.len() + 2 {
+        server.publish("/bus", "r", json!(message));
+    }
+    let polled = get(server.address, &target, "").await;
+    assert_eq!(polled.status, 400, "{:.100}", polled.body);
+    server.stop().await;
+}

@@ -324,8 +324,9 @@ impl Link {
         pending.map(|pending| pending.words()).unwrap_or_default()
     }
 
-    /// A packet has gone out, by the wire or in the answer to a poll.
-    pub(super) fn passed(&self, packet: &str) {
+    /// A packet that begins so and has so many bytes has gone out, by the wire or in the
+    /// answer to a poll.
+    pub(super) fn passed(&self, packet: &str, bytes: usize) {
         if !["40", "42", "43"]
             .iter()
             .any(|kind| packet.starts_with(kind))
@@ -341,7 +342,7 @@ impl Link {
             state.opens(namespace);
         }
         // Under the lock: one that comes anew takes over what is under way.
-        let ended = outlet.and_then(|outlet| outlet.passed());
+        let ended = outlet.and_then(|outlet| outlet.passed(bytes));
         drop(state);
         if let Some(reason) = ended {
             self.close(reason, &[]);

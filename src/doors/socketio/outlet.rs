@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::extract::AckSender;
 use socketioxide::handler::{FromMessageParts, Value};
@@ -22,14 +23,16 @@ use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Protocol;
 use crate::core::outlet::{CloseReason, OUTLET_QUEUE, Outlet};
 use crate::core::source::SendBudget;
-use crate::net::Wire;
 use crate::net::frame::text_frame;
+use crate::net::{FRAME_BYTES_MOST, Wire};
 
 /// Holds the socket weakly: the socket owns its client, not the other way round.
 pub(super) struct SocketOutlet {
     /// Packets that the engine was given and that have not gone out. While
     /// there are any, events follow them through the engine: so order holds.
     passing: AtomicUsize,
+    /// How many bytes of data they have, at least.
+    passing_bytes: AtomicUsize,
     /// The client has left the namespace, and may be there anew: nothing for
     /// this one goes out any more. Held while something does.
     left: Mutex<bool>,
@@ -58,6 +61,7 @@ impl SocketOutlet {
         };
         Self {
             passing: AtomicUsize::new(1),
+            passing_bytes: AtomicUsize::new(0),
             left: Mutex::new(false),
             stopping: AtomicBool::new(false),
             wire: OnceLock::new(),
@@ -127,11 +131,19 @@ impl SocketOutlet {
     pub(super) fn continues(&self, before: &Self) {
         let passing = before.passing.load(Ordering::Acquire);
         self.passing.fetch_add(passing, Ordering::AcqRel);
+        let bytes = before.passing_bytes.load(Ordering::Acquire);
+        self.passing_bytes.fetch_add(bytes, Ordering::AcqRel);
     }
 
-    /// A packet of this client's has gone out; the reason to end the session
-    /// now, if that was the last one.
-    pub(super) fn passed(&self) -> Option<CloseReason> {
+    /// A packet of this client's of so many bytes has gone out; the reason to end the
+    /// session now, if that was the last one.
+    pub(super) fn passed(&self, bytes: usize) -> Option<CloseReason> {
+        // A packet is longer than its data, so this never counts too much.
+        let _ = self
+            .passing_bytes
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |passing| {
+                Some(passing.saturating_sub(bytes))
+            });
         let one_less = |passing: usize| passing.checked_sub(1);
         // Below zero only where the engine said something by itself.
         let _ = self
@@ -153,18 +165,26 @@ impl SocketOutlet {
         }
         match self.direct() {
             Some(wire) => send(wire, &self.frame(event, &json(data)?)),
-            None => self.through_engine(event, data),
+            None => self.through_engine(event, &raw(data)?),
         }
     }
 
-    fn through_engine(
-        &self,
-        event: &str,
-        data: &(impl Serialize + ?Sized),
-    ) -> Result<(), CloseReason> {
+    fn through_engine(&self, event: &str, data: &RawValue) -> Result<(), CloseReason> {
         let socket = self.socket.upgrade().ok_or(CloseReason::Gone)?;
-        self.passing.fetch_add(1, Ordering::AcqRel);
+        self.passes(data)?;
         socket.emit(event, data).map_err(close_reason)
+    }
+
+    /// Counts a packet that the engine is given; what waits for a client that polls too
+    /// seldom is bounded in bytes as it is on a WebSocket.
+    fn passes(&self, data: &RawValue) -> Result<(), CloseReason> {
+        let length = data.get().len();
+        let before = self.passing_bytes.fetch_add(length, Ordering::AcqRel);
+        if before + length > FRAME_BYTES_MOST {
+            return Err(CloseReason::TooSlow);
+        }
+        self.passing.fetch_add(1, Ordering::AcqRel);
+        Ok(())
     }
 
     /// Answers an event, if its sender has asked for an ack.
@@ -183,8 +203,9 @@ impl SocketOutlet {
             return send(wire, &frame);
         }
         let socket = self.socket.upgrade().ok_or(CloseReason::Gone)?;
-        self.passing.fetch_add(1, Ordering::AcqRel);
-        acknowledge(&socket, ack, answer)
+        let answer = raw(answer)?;
+        self.passes(&answer)?;
+        acknowledge(&socket, ack, &answer)
     }
 
     /// Sends ERROR, for what went wrong where no ack was asked for.
@@ -216,7 +237,7 @@ impl Outlet for SocketOutlet {
         }
         let Some(wire) = self.direct() else {
             let (name, argument) = self.dialect.shown(event);
-            return self.through_engine(name, &*argument);
+            return self.through_engine(name, &argument);
         };
         let frame = event.encoded(self.dialect.format(), || {
             let (name, argument) = self.dialect.shown(event);
@@ -240,7 +261,7 @@ impl Outlet for SocketOutlet {
 
     fn has_room(&self) -> bool {
         self.passing.load(Ordering::Acquire) < OUTLET_QUEUE / 2
-            && self.wire.get().is_none_or(Wire::is_half_empty)
+            && !self.wire.get().is_some_and(Wire::is_congested)
     }
 
     fn prepare(&self) {
@@ -270,10 +291,8 @@ impl Outlet for SocketOutlet {
         if reason == CloseReason::Stopping && self.direct().is_none() {
             self.stopping.store(true, Ordering::Release);
             let _left = self.lock_left();
-            if self
-                .through_engine("ERROR", &problem.as_event(None))
-                .is_ok()
-            {
+            let said = raw(&problem.as_event(None));
+            if said.is_ok_and(|said| self.through_engine("ERROR", &said).is_ok()) {
                 return;
             }
         }
@@ -302,6 +321,10 @@ impl AsRef<[u8]> for Waiting {
 
 fn send(wire: &Wire, frame: &Bytes) -> Result<(), CloseReason> {
     wire.send(frame).map_err(CloseReason::from)
+}
+
+fn raw(data: &(impl Serialize + ?Sized)) -> Result<Box<RawValue>, CloseReason> {
+    to_raw_value(data).map_err(|error| unwritable(&error))
 }
 
 fn json(data: &(impl Serialize + ?Sized)) -> Result<String, CloseReason> {

@@ -82,7 +82,7 @@ where
         }
         let text_sent = std::str::from_utf8(&text).unwrap_or_default();
         for packet in payload::answered(text_sent, self.link.opener.version) {
-            self.link.passed(packet);
+            self.link.passed(packet, packet.len());
         }
         Ok(Response::from_parts(head, Body::from(text)))
     }

@@ -162,7 +162,8 @@ impl MessageRule for PacketRule {
             return Next::Wait;
         }
         let start = text(frame.start);
-        self.link.passed(start);
+        let length = usize::try_from(frame.header.len).unwrap_or(usize::MAX);
+        self.link.passed(start, length);
         let answers = start.starts_with("40") || start.starts_with("44");
         let expected = self.connecting.as_deref() == Some(namespace_of(start));
         if !(answers && expected) {
