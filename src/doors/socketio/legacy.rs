@@ -6,7 +6,7 @@ use http::{Request, Uri};
 
 use super::front::PATH;
 use super::link::Link;
-use super::packet::Message;
+use super::packet::SocketPacket;
 use crate::core::name::NamespaceName;
 
 /// A request for a session that does not say which version of Engine.IO it is
@@ -74,7 +74,7 @@ impl Pending {
 /// the engine does that with an object, and Java's SDK 1 takes nothing but a string.
 ///
 /// False where it is answered: then it is not for the engine.
-pub(super) fn admits(link: &Link, connect: &Message<'_>) -> bool {
+pub(super) fn admits(link: &Link, connect: &SocketPacket<'_>) -> bool {
     let namespace = connect.namespace;
     // A longer one is none of ours; it is not repeated here.
     let is_short = namespace.len() <= NamespaceName::MOST_CHARS;

@@ -15,7 +15,7 @@ use tracing::debug;
 
 use super::legacy::{self, Pending};
 use super::outlet::SocketOutlet;
-use super::packet::{Message, Packet, PacketError, Version};
+use super::packet::{Packet, PacketError, SocketPacket, Version};
 use super::payload::namespace_of;
 use super::session::Session;
 use super::sessions::Place;
@@ -287,7 +287,7 @@ impl Link {
     }
 
     /// Whether a CONNECT is for the engine; else it is answered.
-    pub(super) fn admits(&self, connect: &Message<'_>) -> bool {
+    pub(super) fn admits(&self, connect: &SocketPacket<'_>) -> bool {
         self.opener.version == Version::V4 || legacy::admits(self, connect)
     }
 

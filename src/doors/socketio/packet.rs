@@ -30,7 +30,7 @@ pub(super) enum Packet<'a> {
     /// A ping by which the client tries a WebSocket out.
     Probe,
     Pong,
-    Message(Message<'a>),
+    Message(SocketPacket<'a>),
     Upgrade,
     Noop,
     /// An attachment.
@@ -39,8 +39,8 @@ pub(super) enum Packet<'a> {
 
 /// A Socket.IO packet (Socket.IO protocol, "Packet encoding").
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Message<'a> {
-    pub(super) kind: Kind,
+pub(super) struct SocketPacket<'a> {
+    pub(super) kind: PacketKind,
     /// How many attachments follow.
     pub(super) attachments: usize,
     pub(super) namespace: &'a str,
@@ -51,7 +51,7 @@ pub(super) struct Message<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PacketKind {
     Connect,
     Disconnect,
     Event,
@@ -110,7 +110,7 @@ impl<'a> Packet<'a> {
             ('2', _) if rest == "probe" => Ok(Self::Probe),
             ('2', _) => bare(Self::Ping),
             ('3', _) => bare(Self::Pong),
-            ('4', _) => Message::parse(rest, version).map(Self::Message),
+            ('4', _) => SocketPacket::parse(rest, version).map(Self::Message),
             ('5', _) => bare(Self::Upgrade),
             ('6', _) => bare(Self::Noop),
             ('b', Version::V4) => attachment(rest),
@@ -139,17 +139,17 @@ fn attachment(text: &str) -> Result<Packet<'_>, PacketError> {
     Ok(Packet::Binary(bytes))
 }
 
-impl<'a> Message<'a> {
+impl<'a> SocketPacket<'a> {
     fn parse(text: &'a str, version: Version) -> Result<Self, PacketError> {
         let mut characters = text.chars();
         let digit = characters.next().ok_or(PacketError::Empty)?;
         let (kind, is_binary) = match digit {
-            '0' => (Kind::Connect, false),
-            '1' => (Kind::Disconnect, false),
-            '2' => (Kind::Event, false),
-            '3' => (Kind::Ack, false),
-            '5' => (Kind::Event, true),
-            '6' => (Kind::Ack, true),
+            '0' => (PacketKind::Connect, false),
+            '1' => (PacketKind::Disconnect, false),
+            '2' => (PacketKind::Event, false),
+            '3' => (PacketKind::Ack, false),
+            '5' => (PacketKind::Event, true),
+            '6' => (PacketKind::Ack, true),
             _ => return Err(PacketError::Type(digit)),
         };
         let mut rest = characters.as_str();
@@ -171,7 +171,7 @@ impl<'a> Message<'a> {
         }
         let mut query = None;
         if version == Version::V3
-            && kind == Kind::Connect
+            && kind == PacketKind::Connect
             && let Some((name, asked)) = namespace.split_once('?')
         {
             (namespace, query) = (name, Some(asked));
@@ -179,18 +179,18 @@ impl<'a> Message<'a> {
         if namespace.len() > NAMESPACE_MOST || namespace.chars().any(char::is_control) {
             return Err(PacketError::Namespace);
         }
-        if version == Version::V3 && kind == Kind::Connect {
+        if version == Version::V3 && kind == PacketKind::Connect {
             // A CONNECT has no data there: it is a query with a comma.
             rest = "";
         }
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (id, payload) = rest.split_at(digits);
         let ack = match (id, kind) {
-            ("", Kind::Ack) => return Err(PacketError::Ack),
+            ("", PacketKind::Ack) => return Err(PacketError::Ack),
             ("", _) => None,
-            (id, Kind::Event | Kind::Ack) => Some(number(id).ok_or(PacketError::Ack)?),
-            (_, Kind::Connect) => return Err(PacketError::ConnectData),
-            (_, Kind::Disconnect) => return Err(PacketError::Trailing(digit)),
+            (id, PacketKind::Event | PacketKind::Ack) => Some(number(id).ok_or(PacketError::Ack)?),
+            (_, PacketKind::Connect) => return Err(PacketError::ConnectData),
+            (_, PacketKind::Disconnect) => return Err(PacketError::Trailing(digit)),
         };
         check(kind, payload)?;
         Ok(Self {
@@ -208,12 +208,12 @@ impl<'a> Message<'a> {
         text.push('4');
         let binary = self.attachments > 0;
         text.push(match (self.kind, binary) {
-            (Kind::Connect, _) => '0',
-            (Kind::Disconnect, _) => '1',
-            (Kind::Event, false) => '2',
-            (Kind::Ack, false) => '3',
-            (Kind::Event, true) => '5',
-            (Kind::Ack, true) => '6',
+            (PacketKind::Connect, _) => '0',
+            (PacketKind::Disconnect, _) => '1',
+            (PacketKind::Event, false) => '2',
+            (PacketKind::Ack, false) => '3',
+            (PacketKind::Event, true) => '5',
+            (PacketKind::Ack, true) => '6',
         });
         if binary {
             text += &format!("{}-", self.attachments);
@@ -237,23 +237,23 @@ fn number(digits: &str) -> Option<u64> {
 }
 
 /// Checks the JSON behind a packet's head.
-fn check(kind: Kind, payload: &str) -> Result<(), PacketError> {
+fn check(kind: PacketKind, payload: &str) -> Result<(), PacketError> {
     match kind {
-        Kind::Connect => {
+        PacketKind::Connect => {
             let is_object = payload.starts_with('{') && is_json(payload);
             (payload.is_empty() || is_object)
                 .then_some(())
                 .ok_or(PacketError::ConnectData)
         }
-        Kind::Disconnect => match payload {
+        PacketKind::Disconnect => match payload {
             "" => Ok(()),
             _ => Err(PacketError::Trailing('1')),
         },
         // Only an array is right, but nobody looks at it.
-        Kind::Ack => (payload.starts_with(['[', '{']) && is_json(payload))
+        PacketKind::Ack => (payload.starts_with(['[', '{']) && is_json(payload))
             .then_some(())
             .ok_or(PacketError::AckData),
-        Kind::Event => {
+        PacketKind::Event => {
             let parts: Vec<&RawValue> =
                 serde_json::from_str(payload).map_err(|_| PacketError::EventData)?;
             let name = parts.first().ok_or(PacketError::EventData)?;

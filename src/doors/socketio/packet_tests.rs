@@ -113,10 +113,10 @@ fn the_engine_reads(packets: &[Packet<'_>]) -> usize {
                 if let Ok(read) = read {
                     assert_eq!(read.ns.as_str(), message.namespace);
                     let kind = match read.inner {
-                        PacketData::Connect(_) => Kind::Connect,
-                        PacketData::Disconnect => Kind::Disconnect,
-                        PacketData::Event(..) => Kind::Event,
-                        PacketData::EventAck(..) => Kind::Ack,
+                        PacketData::Connect(_) => PacketKind::Connect,
+                        PacketData::Disconnect => PacketKind::Disconnect,
+                        PacketData::Event(..) => PacketKind::Event,
+                        PacketData::EventAck(..) => PacketKind::Ack,
                         other => panic!("{text:?} is read as {other:?}"),
                     };
                     assert_eq!(kind, message.kind);

@@ -18,7 +18,7 @@ use tower::{BoxError, Service};
 
 use super::front::PATH;
 use super::link::Link;
-use super::packet::{Kind, Packet};
+use super::packet::{Packet, PacketKind};
 use super::payload::{self, counted};
 use crate::doors::read_body;
 
@@ -173,13 +173,13 @@ impl Post {
         for packet in &packets {
             let (mut connecting, mut leaving) = (None, None);
             match packet {
-                Packet::Message(message) if message.kind == Kind::Connect => {
+                Packet::Message(message) if message.kind == PacketKind::Connect => {
                     if !link.admits(message) {
                         continue;
                     }
                     connecting = Some(link.expect(message.namespace));
                 }
-                Packet::Message(message) if message.kind == Kind::Disconnect => {
+                Packet::Message(message) if message.kind == PacketKind::Disconnect => {
                     leaving = Some(message.namespace);
                 }
                 _ => {}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::link::Link;
-use super::packet::{Kind, Packet, PacketError};
+use super::packet::{Packet, PacketError, PacketKind};
 use super::payload::namespace_of;
 use crate::net::frame::{Frame, START_MAX, close_frame};
 use crate::net::{Message, MessageRule, Next, ProtocolError, Verdict, Wire};
@@ -90,7 +90,7 @@ impl PacketRule {
             Packet::Message(message) => {
                 self.link.receives(&packet)?;
                 match message.kind {
-                    Kind::Connect => {
+                    PacketKind::Connect => {
                         if !self.link.admits(message) {
                             return Ok(None);
                         }
@@ -98,8 +98,8 @@ impl PacketRule {
                             self.connecting = Some(message.namespace.to_owned());
                         }
                     }
-                    Kind::Disconnect => self.link.leaves(message.namespace),
-                    Kind::Event | Kind::Ack => {}
+                    PacketKind::Disconnect => self.link.leaves(message.namespace),
+                    PacketKind::Event | PacketKind::Ack => {}
                 }
             }
         }
