@@ -15,8 +15,8 @@ pub(super) const FRAMES_MOST: usize = 512;
 /// client can keep alive, not what each of thousands costs.
 pub const FRAME_BYTES_MOST: usize = 4 << 20;
 
-/// The most bytes of frames that one wire has to itself: half a KiB for each of as
-/// many frames as may wait. Ten thousand that stall cost 2.5 GiB for the 20 seconds
+/// The most bytes of frames that one wire has to itself, answers among them: half a KiB
+/// for each of as many frames as may wait. Ten thousand that stall cost 2.5 GiB for the 20 seconds
 /// after which they are cut.
 pub(super) const OWN_BYTES_MOST: usize = 256 * 1024;
 
@@ -77,14 +77,17 @@ impl Backlog {
             && self.own_bytes + frame.own.len() <= OWN_BYTES_MOST
     }
 
-    /// Whether so much waits that the peer is not read meanwhile: what it sends may call
-    /// for an answer, and each answer waits here too. Half of what may wait at most, so
-    /// that answers to what is read already fit.
+    /// Whether less waits than half of the frames and the bytes that may.
+    pub(super) fn is_half_empty(&self) -> bool {
+        self.frames < FRAMES_MOST / 2 && self.frame_bytes < FRAME_BYTES_MOST / 2
+    }
+
+    /// Whether so many answers wait that the peer is not read meanwhile: each message may
+    /// call for one more. Half of what may wait at most, so that the answers to what is
+    /// read already fit. Events of rooms do not count: a peer on a slow link is read, and
+    /// so shows that it is there, while many of them wait.
     pub(super) fn is_congested(&self) -> bool {
-        self.engine_bytes > ENGINE_BYTES_MOST / 2
-            || self.frames > FRAMES_MOST / 2
-            || self.frame_bytes > FRAME_BYTES_MOST / 2
-            || self.own_bytes > OWN_BYTES_MOST / 2
+        self.engine_bytes > ENGINE_BYTES_MOST / 2 || self.own_bytes > OWN_BYTES_MOST / 2
     }
 
     /// How many bytes more of the engine may wait.

@@ -222,6 +222,11 @@ impl Out {
         self.mode == Mode::Taken && !self.waits()
     }
 
+    /// Whether less waits than half of what may.
+    pub(super) fn is_half_empty(&self) -> bool {
+        self.backlog.is_half_empty()
+    }
+
     /// Whether the peer has to take something before more of it is read.
     pub(super) fn is_congested(&self) -> bool {
         self.backlog.is_congested()

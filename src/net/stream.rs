@@ -123,7 +123,7 @@ impl Stream {
             self.in_a_row += 1;
             match inbound {
                 Ok(Inbound::Nothing) => {}
-                Ok(Inbound::Ping(payload)) => self.answer(&pong_frame(&payload)),
+                Ok(Inbound::Ping(payload)) => self.answer(pong_frame(&payload)),
                 Ok(Inbound::Message(Message::Close(code))) => {
                     self.has_ended = true;
                     let mut out = self.socket.out();
@@ -205,9 +205,9 @@ impl Stream {
 
     /// Sends a control frame, unless too much waits for the peer: it is no worse off
     /// without.
-    fn answer(&self, frame: &Bytes) {
+    fn answer(&self, frame: Bytes) {
         let mut out = self.socket.out();
-        let _ = out.send(self.socket.tcp(), frame);
+        let _ = out.send_joined(self.socket.tcp(), frame, &Bytes::new());
         self.socket.flush(out);
     }
 

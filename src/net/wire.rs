@@ -51,10 +51,19 @@ impl Wire {
         std::hint::black_box(self.0.strong_count());
     }
 
-    /// Whether more waits for the peer than half of what may.
-    pub fn is_congested(&self) -> bool {
+    /// Whether less waits for the peer than half of what may, or it is gone.
+    pub fn is_half_empty(&self) -> bool {
         let socket = self.0.upgrade();
-        socket.is_some_and(|socket| socket.out().is_congested())
+        socket.is_none_or(|socket| socket.out().is_half_empty())
+    }
+
+    /// The same as [`Wire::send`] for the answer to something that the peer has sent:
+    /// while many of them wait, the peer is not read.
+    ///
+    /// # Errors
+    /// [`Untaken`]; then nothing of the frame was written.
+    pub fn answer(&self, frame: Bytes) -> Result<(), Untaken> {
+        self.send_joined(frame, &Bytes::new())
     }
 
     /// Writes one whole WebSocket frame, behind what was begun before it.

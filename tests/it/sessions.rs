@@ -453,3 +453,23 @@ async fn who_never_polls_is_closed_before_it_costs_much() {
     assert_eq!(polled.status, 400, "{:.100}", polled.body);
     server.stop().await;
 }
+
+/// A phone on a slow link that has joined a room with much history reads it for minutes, and
+/// is read meanwhile: else its heartbeat would fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_much_to_read_is_still_read() {
+    let server = TestServer::start().await;
+    let mut client = Client::connect(server.address, "/bus").await.unwrap();
+    client.join("r").await;
+    client.join("other").await;
+    let mut other = Client::connect(server.address, "/bus").await.unwrap();
+    other.join("other").await;
+    // More than the kernel takes, and than half of the events that may wait.
+    for number in 0..400 {
+        server.publish("/bus", "r", json!(["x".repeat(9_000), number]));
+    }
+    let notify = json!({"room": "other", "message": "still here"});
+    client.emit("NOTIFY", notify).await;
+    assert_eq!(other.next().await["message"], "still here");
+    server.stop().await;
+}

@@ -67,17 +67,17 @@ impl PushOutlet {
 
     /// Tells the subscriber why something was not done.
     pub(super) fn refuse(&self, refusal: &Refusal) {
-        self.answer(&text_frame(&[refusal.json()]));
+        self.answer(text_frame(&[refusal.json()]));
     }
 
     fn acknowledge(&self, hears: &Hears) {
         let (before, behind) = CLIENT_ACK;
-        self.answer(&text_frame(&[before, &hears.written, behind]));
+        self.answer(text_frame(&[before, &hears.written, behind]));
     }
 
     /// Sends an answer, or ends the connection: who asks may wait for each.
-    fn answer(&self, frame: &Bytes) {
-        if let Err(untaken) = self.wire.send(frame) {
+    fn answer(&self, frame: Bytes) {
+        if let Err(untaken) = self.wire.answer(frame) {
             self.close(untaken.into());
         }
     }

@@ -164,7 +164,7 @@ impl SocketOutlet {
             return Ok(());
         }
         match self.direct() {
-            Some(wire) => send(wire, &self.frame(event, &json(data)?)),
+            Some(wire) => answer(wire, self.frame(event, &json(data)?)),
             None => self.through_engine(event, &raw(data)?),
         }
     }
@@ -200,7 +200,7 @@ impl SocketOutlet {
         if let Some(wire) = self.direct() {
             let (namespace, id) = (self.namespace.as_str(), id.to_string());
             let frame = text_frame(&["43", namespace, ",", &id, "[", &json(answer)?, "]"]);
-            return send(wire, &frame);
+            return self::answer(wire, frame);
         }
         let socket = self.socket.upgrade().ok_or(CloseReason::Gone)?;
         let answer = raw(answer)?;
@@ -261,7 +261,7 @@ impl Outlet for SocketOutlet {
 
     fn has_room(&self) -> bool {
         self.passing.load(Ordering::Acquire) < OUTLET_QUEUE / 2
-            && !self.wire.get().is_some_and(Wire::is_congested)
+            && self.wire.get().is_none_or(Wire::is_half_empty)
     }
 
     fn prepare(&self) {
@@ -317,6 +317,10 @@ impl AsRef<[u8]> for Waiting {
     fn as_ref(&self) -> &[u8] {
         &self.frame
     }
+}
+
+fn answer(wire: &Wire, frame: Bytes) -> Result<(), CloseReason> {
+    wire.answer(frame).map_err(CloseReason::from)
 }
 
 fn send(wire: &Wire, frame: &Bytes) -> Result<(), CloseReason> {
