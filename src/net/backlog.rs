@@ -77,9 +77,9 @@ impl Backlog {
             && self.own_bytes + frame.own.len() <= OWN_BYTES_MOST
     }
 
-    /// Whether so much waits that the peer is not read meanwhile: what it sends may call
-    /// for an answer, and each answer waits here too. Half of what may wait at most, so
-    /// that answers to what is read already fit.
+    /// Whether the peer must not be read now, because too much output waits for it: its input
+    /// may need answers, which wait here too. True above half of the limit, so that answers
+    /// to input that is already read still fit.
     pub(super) fn is_congested(&self) -> bool {
         self.engine_bytes > ENGINE_BYTES_MOST / 2
             || self.frames > FRAMES_MOST / 2
