@@ -77,7 +77,8 @@ impl SocketOutlet {
         self.namespace.as_str()
     }
 
-    /// What the client may still send, and the next one of its session here.
+    /// The send budget of the client; the session's next client in this namespace continues
+    /// it.
     pub(super) fn budget(&self) -> Arc<SendBudget> {
         self.budget.clone()
     }
@@ -307,7 +308,7 @@ impl Outlet for SocketOutlet {
     }
 }
 
-/// A frame that counts for its sender until it is written.
+/// A frame that counts as waiting for its sender until it is written.
 struct Waiting {
     frame: Bytes,
     _waits: Arc<()>,
