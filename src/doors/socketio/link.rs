@@ -324,7 +324,7 @@ impl Link {
         pending.map(|pending| pending.words()).unwrap_or_default()
     }
 
-    /// A packet that begins so and has so many bytes has gone out, by the wire or in the
+    /// Notes that a packet with this start and this many bytes was sent, on the wire or in the
     /// answer to a poll.
     pub(super) fn passed(&self, packet: &str, bytes: usize) {
         if !["40", "42", "43"]
