@@ -50,7 +50,7 @@ pub use tokens::variable as token_variable;
 pub use value::private_networks;
 pub use webhook::Webhook;
 
-/// The option that closes what is open to private addresses without a token.
+/// The option by which publishing from private addresses needs a token, too.
 const REQUIRE_TOKEN: &str = "require-token";
 
 /// What the process is asked to do.
@@ -106,13 +106,13 @@ pub struct Config {
     pub stale_after: Duration,
     /// The most connections that the main port holds at once.
     pub max_connections: usize,
-    /// What the clients of one address may have.
+    /// The limits per client address.
     pub address: Address,
     /// Whose forwarding headers count.
     pub trusted_proxies: Vec<IpNet>,
-    /// Host names under which what is for private addresses answers.
+    /// Public host names under which the endpoints for private addresses answer.
     pub host_names: Vec<String>,
-    /// Whether publishing needs a token also from private addresses.
+    /// Whether publishing from private addresses needs a token, too.
     pub require_token: bool,
     /// The web pages that may use the main port.
     pub cors_origins: WebOrigins,
@@ -232,17 +232,17 @@ impl Config {
 }
 
 impl Config {
-    /// The requests that have access without a token.
+    /// Returns the rule that decides which requests need no token.
     pub fn private_access(&self) -> PrivateAccess {
         PrivateAccess::new(&self.trusted_proxies, &self.host_names)
     }
 
-    /// Notes each port that would be open to private addresses without a key.
+    /// Notes an error for each port that lacks its key although `--require-token` is on.
     fn check_keys(&self, layers: &mut Layers) {
         let push = self.push.as_ref().map(|push| (&push.key, "push-key"));
         let webhook = self.webhook.as_ref().map(|hook| (&hook.key, "webhook-key"));
         for (key, name) in push.into_iter().chain(webhook) {
-            // One that is wrong was meant to be one, and is noted already.
+            // An invalid key is noted elsewhere; it is not a missing one.
             if self.require_token && key.is_none() && layers.origin(name) == Origin::Default {
                 let why = format!("--{REQUIRE_TOKEN} needs --{name}");
                 let origin = layers.origin(REQUIRE_TOKEN);

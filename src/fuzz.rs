@@ -1,8 +1,8 @@
-//! Property tests of parsers: inputs made from valid documents and the words of their
-//! format, a time guard, and the number of cases. Knows no parser.
+//! The harness of the parsers' property tests: generates inputs from valid documents and
+//! the tokens of their format, and limits the time of a case. Knows no parser.
 //!
-//! [`run`] holds for each input that the parser neither panics nor hangs, returns within
-//! [`CASE_LIMIT`], and that its output is bounded by the input. `ROOMCAST_FUZZ_CASES` sets
+//! [`run`] checks for each input that the parser does not panic or hang, returns within
+//! [`CASE_LIMIT`], and produces an output bounded by the size of the input. `ROOMCAST_FUZZ_CASES` sets
 //! the number of cases (CONTRIBUTING.md).
 
 mod format;
@@ -23,22 +23,22 @@ pub(crate) use self::format::{Case, Format};
 /// The number of cases of each parser, unless `ROOMCAST_FUZZ_CASES` says otherwise.
 const CASES: u32 = 10_000;
 
-/// The longest that a parser may take for one input. A debug build is slower by about
-/// ten times.
+/// Longest time that a parser may take for one input. A debug build is about ten times
+/// slower.
 const CASE_LIMIT: Duration = match cfg!(debug_assertions) {
     true => Duration::from_secs(1),
     false => Duration::from_millis(100),
 };
 
-/// After this time a case counts as one that never returns: the process is aborted, with
-/// the input on stderr.
+/// After this time a case counts as a hang: the process prints the input to stderr and
+/// aborts.
 const HANG_LIMIT: Duration = Duration::from_secs(30);
 
-/// How much of an input is shown, in bytes.
+/// Most bytes of an input that are printed.
 const SHOWN_MOST: usize = 4_096;
 
-/// Holds the property for all cases of a format: `parse` returns, in time, and gives the
-/// size of its output in bytes, at most `most(input)`.
+/// Checks the property for all cases of a format: `parse` returns in time, and the size of
+/// its output in bytes, which it returns, is at most `most(input)`.
 pub(crate) fn run(format: &Format, most: impl Fn(usize) -> usize, parse: impl Fn(&Case) -> usize) {
     let cases = match std::env::var("ROOMCAST_FUZZ_CASES") {
         Ok(cases) => cases.parse().expect("ROOMCAST_FUZZ_CASES is a number"),
@@ -47,7 +47,7 @@ pub(crate) fn run(format: &Format, most: impl Fn(usize) -> usize, parse: impl Fn
     let mut runner = TestRunner::new(Config {
         cases,
         failure_persistence: None,
-        // A slow case is shrunk by slow ones.
+        // Shrinking a slow case runs slow cases.
         max_shrink_time: 20_000,
         ..Config::default()
     });
@@ -65,7 +65,7 @@ pub(crate) fn run(format: &Format, most: impl Fn(usize) -> usize, parse: impl Fn
         };
         let (mut time, size) = timed();
         if time > slowest.get().0 {
-            // The machine may be busy: the quickest of four counts.
+            // The machine may be busy: the fastest of four runs counts.
             time = (0..3).map(|_| timed().0).fold(time, Duration::min);
         }
         let input = case.bytes.len();
@@ -97,10 +97,10 @@ fn shown(case: &Case) -> String {
     format!("b\"{}\", {bytes} bytes in all", shown.escape_ascii())
 }
 
-/// Aborts the process where a case does not return: a test can't be ended otherwise.
+/// Aborts the process if a case does not return: there is no other way to end a test.
 struct Watch {
     current: Arc<Mutex<(Instant, Option<Case>)>>,
-    /// Dropped, it ends the thread.
+    /// Ends the thread when dropped.
     _ends: Sender<()>,
 }
 

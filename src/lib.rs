@@ -97,7 +97,7 @@ fn check_redis(config: &Config) -> anyhow::Result<()> {
         .context("--redis-ca")
 }
 
-/// The descriptors of everything that is on, but clients' connections.
+/// The descriptors of everything that is configured, except clients' connections.
 fn descriptors(config: &Config) -> usize {
     let is_on = |is_on: bool, descriptors: usize| if is_on { descriptors } else { 0 };
     let listeners = 1
@@ -390,7 +390,7 @@ mod tests {
             (&["--zetta-listen", "off", "--push"], 2 * port),
             (
                 &["--zetta-listen=off", "--target-address=http://a.example/"],
-                // Questions, messages, and connections that wait for the next.
+                // Questions, messages, and idle connections.
                 2 * port + 64 + 256 + 256,
             ),
             (&["--zetta-listen=off", "--redis=a"], redis::DESCRIPTORS),

@@ -21,9 +21,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Level, enabled, error, info, warn};
 
-/// How many tasks a busy worker runs before it looks which sockets are ready: a flood of
-/// messages keeps all workers busy, and everybody else waits for so many of its turns.
-/// By default it is 61.
+/// How many tasks a busy worker runs before it polls the sockets (tokio's default is 61).
+/// While a flood of messages keeps all workers busy, other clients wait for this many tasks.
 const EVENT_INTERVAL: u32 = 16;
 
 /// Something failed.
@@ -131,7 +130,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the certificate again at each SIGHUP.
+/// Reloads the certificate at each SIGHUP.
 async fn reload_certificate(reload: Arc<Notify>, tls: Option<tls::Acceptor>) {
     loop {
         reload.notified().await;

@@ -145,7 +145,7 @@ const COUNTERS: &[Described] = &[
     (
         "roomcast_runtime_stalls_total",
         Unit::Count,
-        "Times that the runtime hung for five seconds or longer",
+        "Times that the runtime hung for 5 s or longer",
     ),
     (
         "roomcast_accept_errors_total",
@@ -165,7 +165,7 @@ const COUNTERS: &[Described] = &[
     (
         "roomcast_connections_refused_total",
         Unit::Count,
-        "Connections, sessions and requests that were not served, by reason",
+        "Connections, sessions and requests that were refused above a limit, by reason",
     ),
     (
         "roomcast_broker_dropped_total",
@@ -200,7 +200,7 @@ const COUNTERS: &[Described] = &[
     (
         "roomcast_signals_dropped_total",
         Unit::Count,
-        "Signals of other nodes that were not delivered, since too many of their sender waited",
+        "Signals from other nodes that were dropped because too many of the same sender were waiting",
     ),
     (
         "roomcast_store_failures_total",
@@ -215,7 +215,7 @@ const COUNTERS: &[Described] = &[
     (
         "roomcast_unlogged_plays_total",
         Unit::Count,
-        "Items that were published and not logged, since too many came for the play log",
+        "Items that were published but not written to the play log, above its rate limit",
     ),
     (
         "roomcast_webhook_calls_total",

@@ -25,7 +25,7 @@ pub(crate) fn routers(
     store: Option<Store>,
     webhook: Option<&Arc<Webhook>>,
 ) -> Vec<(TcpListener, Router, Option<Essential>)> {
-    // What publishers ask for is served also where clients have filled the server.
+    // All requests of publishers are served even when clients have filled the server.
     let all: Option<Essential> = Some(|_, _| true);
     let mut routers = Vec::new();
     let access = config.private_access();
@@ -84,7 +84,7 @@ pub(crate) fn webhook(
         message_most: settings.message_most,
         key: settings.key.clone(),
         access: match settings.local_address.as_deref().and_then(host_of) {
-            // The operator has the backend use this name.
+            // The operator has told the backend to use this name.
             Some(host) => config.private_access().also(&host),
             None => config.private_access(),
         },

@@ -22,8 +22,8 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<String> {
     Ok(config.summary(&namespaces))
 }
 
-/// How many connections there can be: as many as were asked for, or as the limit of
-/// open files allows, so that descriptors are left for what else there is.
+/// The number of connections: as many as `asked` for, or fewer if the limit of open files
+/// leaves fewer beside the `beside` descriptors that the server needs itself.
 pub(crate) fn connections_most(asked: usize, beside: usize) -> usize {
     let good_for = match net::raise_descriptors(asked, beside) {
         Ok(good_for) => usize::try_from(good_for).unwrap_or(asked),

@@ -122,8 +122,8 @@ impl Hint {
     }
 }
 
-/// The longest word that is compared, in bytes: twice the longest right one. Longer ones
-/// are no slips, and take seconds.
+/// The longest word that is compared, in bytes: twice the longest valid one. Longer words
+/// are no typing errors, and comparing them takes seconds.
 const WORD_MOST: usize = 64;
 
 /// How alike two words are (0 to 1) that one is taken for a slip of the other:
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn what_is_like_nothing_gets_the_whole_list() {
-        // A long one took minutes.
+        // Comparing a long word took minutes.
         for wrong in ["xyz", &"port".repeat(1 << 18)] {
             let hint = Hint::new(wrong, ["port", "host"]);
             assert_eq!(hint.to_string(), "there are: port, host");

@@ -43,8 +43,8 @@ use crate::core::token::TokenHash;
 use job::Job;
 use node::Running;
 
-/// The most descriptors: in a cluster one to each master and one for its channels, of as
-/// many as are usual, and as many again while it connects anew.
+/// Most descriptors: in a cluster two for each master, of a usual number of masters, and as
+/// many again while the node reconnects.
 pub const DESCRIPTORS: usize = 64;
 
 /// How much the hub may want done that is not done yet: beyond it publishers and who

@@ -64,7 +64,7 @@ fn line(item: &Item, station: &Station) -> String {
         album => format!(" ({album})"),
     };
     let line = format!("{start}  {length:>6}  {artist}{}{album}", item.title);
-    // A terminal would obey some of these, and titles come from anybody who publishes.
+    // A terminal would interpret some control characters, and any publisher sets titles.
     line.replace(char::is_control, " ")
 }
 

@@ -1,5 +1,5 @@
-//! The signals of the process, read by a thread of its own: the second SIGTERM or
-//! SIGINT ends the process also where the runtime hangs. Knows no server.
+//! Reads the signals of the process in a thread of its own, so that the second SIGTERM or
+//! SIGINT ends the process even if the runtime hangs. Knows no server.
 
 use std::io;
 use std::process::exit;
@@ -14,10 +14,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// How long the last line may take: a log that nobody reads keeps no process alive.
+/// Longest wait for the last line of the log: a blocked log must not keep the process alive.
 const LAST_LINE: Duration = Duration::from_millis(500);
 
-/// Lines that wait to be logged: one for each of the two signals that count.
+/// Most lines that wait for the log: one for each of the two stop signals.
 const LINES_MOST: usize = 2;
 
 /// The exit code after the second signal.
@@ -26,14 +26,14 @@ const AT_ONCE: i32 = 1;
 /// The signals that the server follows.
 pub struct Signals(iterator::Signals);
 
-/// A line for the log, and whom to tell that it is written.
+/// A line for the log, and a channel to report that it is written.
 type Line = (String, Option<SyncSender<()>>);
 
 impl Signals {
-    /// Listens to the signals from now on, so that none ends the process by itself.
+    /// Handles the signals from now on, so that none ends the process by default.
     ///
     /// # Errors
-    /// The system takes no handler.
+    /// The system rejects a handler.
     pub fn new() -> io::Result<Self> {
         iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).map(Self)
     }
@@ -45,7 +45,7 @@ impl Signals {
     /// The system starts no thread.
     pub fn follow(self, stop: CancellationToken, reload: Arc<Notify>) -> io::Result<()> {
         let (log, lines) = sync_channel(LINES_MOST);
-        // Apart, since writing the log may block, as it does where nobody reads it.
+        // A thread of its own: writing the log blocks if nobody reads it.
         thread("signal-log", move || write(&lines))?;
         thread("signals", move || self.run(&stop, &reload, &log))
     }
@@ -64,14 +64,14 @@ impl Signals {
             if stopping {
                 let (done, written) = sync_channel(1);
                 let line = format!("{name} while stopping: exiting at once");
-                // A full queue is a log that nobody reads.
+                // If the queue is full, the log is blocked.
                 if log.try_send((line, Some(done))).is_ok() {
                     let _ = written.recv_timeout(LAST_LINE);
                 }
                 exit(AT_ONCE);
             }
             stopping = true;
-            let line = format!("{name}: stopping; once more exits at once");
+            let line = format!("{name}: stopping; a second signal exits at once");
             let _ = log.try_send((line, None));
             stop.cancel();
         }

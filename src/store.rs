@@ -37,8 +37,8 @@ use written::Tried;
 /// takes a second.
 const HANGS_AFTER: Duration = Duration::from_secs(5);
 
-/// The most descriptors: the lock, the note, and SQLite's three files for the writer,
-/// for readers and for the start.
+/// Most descriptors: the lock, the note, and SQLite's three files for each of the writer,
+/// the readers and the start.
 pub const DESCRIPTORS: usize = 2 + 3 * 3;
 
 /// Why a folder can't be the store's. A disk that refuses is no reason.
@@ -81,8 +81,8 @@ pub struct Query {
     pub all: bool,
     /// How many at most, the newest; none: all of them.
     pub limit: Option<usize>,
-    /// How many bytes of texts; the item with which they have as many is the last. None:
-    /// any.
+    /// The answer ends with the item whose texts reach this many bytes in total; `None`: no
+    /// limit.
     pub text_bytes: Option<usize>,
 }
 
@@ -191,11 +191,11 @@ impl Store {
     }
 }
 
-/// Gives the play log of a folder that a server may be using, newest first, item by item,
-/// until `take` refuses one.
+/// Passes the play log of a folder, which a server may be using, to `take`: item by item,
+/// newest first, until `take` fails.
 ///
 /// # Errors
-/// There is none, or it can't be read. Else what `take` says.
+/// There is no play log, or it can't be read; or the error of `take`.
 pub fn history<E>(
     folder: &Path,
     query: &Query,

@@ -1,5 +1,5 @@
-//! A watchdog: notices that the runtime runs no task any more, and says so. A task
-//! beats, and a thread of its own looks whether it has. Knows no server.
+//! A watchdog: logs when the runtime stops running tasks. A task counts beats, and a thread
+//! outside the runtime checks them. Knows no server.
 
 use std::io;
 use std::sync::Arc;
@@ -13,24 +13,24 @@ use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, warn};
 
-/// How often the task beats, and the thread looks: costs nothing.
+/// The interval of beats and of checks.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// After how many looks without a beat the runtime counts as stalled: longer than any
-/// client waits for an answer, and than a machine under load takes to run a task. Looks
-/// and not seconds are counted, so that a process that was stopped is not stalled.
+/// After this many checks without a beat the runtime counts as stalled: longer than any
+/// client waits for an answer, and than a machine under load takes to run a task. Counting
+/// checks, not seconds, ignores the time in which the whole process was stopped.
 const MISSED_MOST: u32 = 5;
 
 /// Watches the runtime until it is dropped.
 #[must_use]
 pub struct Watchdog {
     beating: AbortHandle,
-    /// Its end is that of the thread.
+    /// Dropping it ends the thread.
     _thread: Sender<()>,
 }
 
 impl Watchdog {
-    /// Watches the runtime, and logs when it stalls and when it goes on.
+    /// Watches the runtime, and logs when it stalls and when it recovers.
     ///
     /// # Errors
     /// The system starts no thread.
@@ -40,8 +40,8 @@ impl Watchdog {
                 metrics::counter!("roomcast_runtime_stalls_total").increment(1);
                 error!(
                     seconds = since.as_secs_f64(),
-                    "the runtime hangs: no task runs, and nothing is answered; \
-                     a second SIGTERM ends the process"
+                    "the runtime hangs: no task runs, and no client is answered; if it does not \
+                     recover, restart the server (a second SIGTERM ends it at once)"
                 );
             }
             Pulse::Back(after) => warn!(seconds = after.as_secs_f64(), "the runtime runs again"),
@@ -81,7 +81,7 @@ impl Drop for Watchdog {
 }
 
 fn watch(beats: &AtomicU64, every: Duration, end: &Receiver<()>, report: impl Fn(Pulse)) {
-    let mut last = Last {
+    let mut last = LastBeat {
         beats: 0,
         at: Instant::now(),
         missed: 0,
@@ -92,23 +92,23 @@ fn watch(beats: &AtomicU64, every: Duration, end: &Receiver<()>, report: impl Fn
     }
 }
 
-/// What a look has found.
+/// The result of a check.
 #[derive(Debug, PartialEq)]
 enum Pulse {
-    /// There was no beat for so long; told once.
+    /// No beat for this long; reported once per stall.
     Stalled(Duration),
-    /// There is one again, after so long.
+    /// A beat again, after this long.
     Back(Duration),
 }
 
 /// The last beat.
-struct Last {
+struct LastBeat {
     beats: u64,
     at: Instant,
     missed: u32,
 }
 
-impl Last {
+impl LastBeat {
     fn look(&mut self, beats: u64, now: Instant) -> Option<Pulse> {
         let since = now - self.at;
         if beats == self.beats {
@@ -129,7 +129,7 @@ mod tests {
     fn a_stall_is_told_once_and_its_end_as_well() {
         let start = Instant::now();
         let after = |seconds| start + EVERY * seconds;
-        let mut last = Last {
+        let mut last = LastBeat {
             beats: 7,
             at: start,
             missed: 0,

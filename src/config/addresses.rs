@@ -1,20 +1,20 @@
-//! The settings of what the clients of one address may have.
-//! Knows no connection: it says how many there may be.
+//! The settings of the limits per client address.
+//! Counts nothing: `net::Addresses` and the rooms do.
 
 use super::layers::Layers;
 use super::{number, value};
 use crate::net::AddressLimits;
 
-/// What the clients of one address may have, as it is set.
+/// The limits per client address, as configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// Connections, and sessions.
+    /// Limits of connections and sessions.
     pub limits: AddressLimits,
-    /// Rooms of a namespace that they have opened.
+    /// Most open rooms of a namespace that the clients of one address have opened.
     pub rooms: usize,
 }
 
-/// Reads the options. What is wrong is noted.
+/// Reads the options; notes invalid values.
 pub(super) fn read(layers: &mut Layers) -> Address {
     Address {
         limits: AddressLimits {

@@ -1,5 +1,5 @@
-//! Files with secrets that other users of the machine can read: each is a warning.
-//! Knows modes of files, and no secret.
+//! Warnings about secret files that other users of the machine can read.
+//! Looks at file modes, never at the secrets.
 
 use std::fs::metadata;
 use std::os::unix::fs::PermissionsExt;
@@ -8,16 +8,16 @@ use std::path::Path;
 use super::layers::Layers;
 
 /// Where systemd puts credentials (systemd.exec(5), `LoadCredential=`). The unit's user
-/// reads them by an access list, which looks like a right of the group's.
+/// reads them by an access control list, which shows up as group permissions in the mode.
 const CREDENTIALS: &str = "/run/credentials";
 
-/// The rights to read a file, and to reach what is in a folder, of the group and of
-/// everybody else.
+/// Mode bits, first of the group, then of all others: to read a file, and to reach the
+/// files in a folder.
 const CLASSES: [(u32, u32); 2] = [(0o040, 0o010), (0o004, 0o001)];
 
 impl Layers {
-    /// Warns if other users can read a file; `what` names it, since its path may be a
-    /// secret that was put there by mistake.
+    /// Warns if other users can read a file. The warning names it by `what`: some operators
+    /// put the secret itself where its path belongs.
     pub(super) fn warn_of_exposed(&mut self, what: &str, file: &Path) {
         if let Some(mode) = exposed(file) {
             self.warn(format!(
@@ -28,7 +28,7 @@ impl Layers {
     }
 }
 
-/// The mode of a file that other users can read.
+/// Returns the mode of a file if other users can read it.
 fn exposed(file: &Path) -> Option<u32> {
     let file = file.canonicalize().ok()?;
     let mode_of = |path: &Path| Some(metadata(path).ok()?.permissions().mode() & 0o777);
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_can_read() {
+    fn files_that_other_users_can_read() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secret");
         write(&file, "x").unwrap();

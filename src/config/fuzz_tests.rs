@@ -74,8 +74,8 @@ const TOKENS: [&str; 60] = [
 /// The longest argument of a command line, in bytes.
 const ARGUMENT_MOST: usize = 200;
 
-/// The size of what is said of the settings.
-fn said(loaded: Result<Config, ConfigError>) -> usize {
+/// The size of the messages about the settings.
+fn message_size(loaded: Result<Config, ConfigError>) -> usize {
     match loaded {
         Ok(config) => {
             let redis = config.redis.map(|redis| redis.to_string());
@@ -105,7 +105,7 @@ fn fuzz_command_lines_and_environments() {
         "--help",
     ];
     let format = Format::text("command lines and environments", &documents, &TOKENS);
-    // Made once: that takes longer than all else.
+    // Built once: building it takes longer than parsing.
     let server = RefCell::new(command::command());
     let load = |case: &Case| {
         let is_env = |line: &OsString| !line.as_encoded_bytes().starts_with(b"-");
@@ -114,19 +114,19 @@ fn fuzz_command_lines_and_environments() {
         let pairs = env.into_iter().filter_map(|line| {
             let line = line.into_vec();
             let at = line.iter().position(|byte| *byte == b'=')?;
-            // Files are another test's matter, and devices nobody's.
+            // Another test covers files; paths of devices could block.
             let is_file = line[..at].ends_with(b"_FILE") || line[..at].ends_with(b"CONFIG");
             let part = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
             (!is_file).then(|| (part(&line[..at]), part(&line[at + 1..])))
         });
-        // The library compares a wrong option with all others, in a time that grows with
-        // the square of its length: that is its operator's own.
+        // clap compares an unknown option with all others, in a time that grows with the
+        // square of its length. Only the operator can cause that.
         let is_usual = |arg: &OsString| {
             arg.len() <= ARGUMENT_MOST && !arg.as_encoded_bytes().starts_with(b"--config")
         };
         let args = args.into_iter().filter(is_usual);
         let args = [OsString::from("server")].into_iter().chain(args);
-        said(Config::load_by(
+        message_size(Config::load_by(
             &mut server.borrow_mut(),
             args,
             pairs.collect::<Vec<_>>(),
@@ -145,7 +145,7 @@ fn fuzz_configuration_files() {
     let format = Format::text("configuration files", &documents, &TOKENS);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("roomcast.toml");
-    // Made once: that takes longer than all else.
+    // Built once: building it takes longer than parsing.
     let server = RefCell::new(command::command());
     let load = |case: &Case| {
         fs::write(&path, &case.bytes).unwrap();
@@ -154,7 +154,7 @@ fn fuzz_configuration_files() {
             "--config".into(),
             path.clone().into_os_string(),
         ];
-        said(Config::load_by(
+        message_size(Config::load_by(
             &mut server.borrow_mut(),
             args.into_iter(),
             [],

@@ -38,13 +38,13 @@ pub(super) fn rate(text: &str) -> Result<u32, String> {
     whole(text, "a whole number", 1..=RATE_MOST)
 }
 
-/// How many there may be; 0 stands for no limit.
+/// Reads a limit of a number of things; 0 means no limit.
 pub(super) fn limit(text: &str) -> Result<usize, String> {
     let limit = whole(text, "a whole number", 0..=CONNECTIONS_MOST)?;
     Ok(if limit == 0 { usize::MAX } else { limit })
 }
 
-/// How many per second there may be; 0 stands for no limit.
+/// Reads a limit per second; 0 means no limit.
 pub(super) fn rate_limit(text: &str) -> Result<u32, String> {
     let limit = whole(text, "a whole number", 0..=RATE_MOST)?;
     Ok(if limit == 0 { u32::MAX } else { limit })

@@ -269,42 +269,44 @@ pub(super) const OPTIONS: [Opt; 49] = [
         "address-connections",
         Kind::Number,
         "N",
-        "How many connections, and how many Socket.IO sessions, the clients of one public \
-         address have open at once (of IPv6 those of a /64); more get a 429; 0 for no limit",
+        "Most open connections, and most Socket.IO sessions, of one public address (IPv6: of \
+         one /64 network); further ones are refused with 429; 0 for no limit",
     )
-    // A campus behind one address, and a quarter of --max-connections.
+    // A campus behind one address; a quarter of --max-connections.
     .or("5000"),
     Opt::new(
         "address-unconfirmed",
         Kind::Number,
         "N",
-        "How many of those sessions may have connected to no namespace yet; 0 for no limit",
+        "Most Socket.IO sessions of one public address that have not connected to a \
+         namespace yet; 0 for no limit",
     )
-    // SDKs do within a round trip: so many of a campus that comes back at once.
+    // SDKs connect to a namespace within a round trip: enough for a campus whose clients
+    // all reconnect at once.
     .or("2000"),
     Opt::new(
         "address-rate",
         Kind::Number,
         "N",
-        "How many new connections per second the clients of one public address open in the \
-         long run; --address-connections of them at once; 0 for no limit",
+        "Most new connections per second of one public address, on average, with bursts of \
+         up to --address-connections; 0 for no limit",
     )
-    // A campus moves to other pages at less.
+    // A campus whose clients change pages opens fewer.
     .or("200"),
     Opt::new(
         "address-rooms",
         Kind::Number,
         "N",
-        "How many rooms of a namespace the clients of one public address have open; 0 for \
-         no limit",
+        "Most open rooms per namespace that the clients of one public address have opened; \
+         0 for no limit",
     )
-    // One for each client of a campus, and half of those that a namespace holds.
+    // One for each client of a campus; half of the rooms of a namespace.
     .or("5000"),
     Opt::new(
         "address-private",
         Kind::Switch,
         "BOOL",
-        "Whether the limits of one address hold for private and loopback addresses as well",
+        "Whether the --address-... limits also apply to private and loopback addresses",
     )
     .or("false"),
     Opt::new(
@@ -318,14 +320,14 @@ pub(super) const OPTIONS: [Opt; 49] = [
         "host-name",
         Kind::List,
         "NAME",
-        "A public name of this server under which /metrics and what else is for private \
-         addresses answers them; repeatable, in the environment with commas between",
+        "A public host name under which /metrics and the other endpoints for private \
+         addresses answer; repeatable, in the environment with commas between",
     ),
     Opt::new(
         "require-token",
         Kind::Switch,
         "BOOL",
-        "Publishing needs a token also from private addresses",
+        "Whether publishing from private addresses needs a token, too",
     )
     .or("false"),
     Opt::new(

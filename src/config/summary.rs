@@ -34,8 +34,8 @@ impl Config {
         };
 
         let publishing = match self.require_token {
-            true => "needs a token",
-            false => "needs a token, but for /bus-message from private addresses",
+            true => "with a token only",
+            false => "with a token; /bus-message from private addresses without one",
         };
 
         let mut lines = vec![(

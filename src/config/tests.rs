@@ -67,7 +67,7 @@ fn defaults() {
     assert!(config.namespaces.is_none() && config.warnings.is_empty());
 }
 
-/// Nothing is open to private addresses then, and where that needs a key it is said.
+/// No publishing endpoint is then open without a key, and the error names the missing key.
 #[test]
 fn with_require_token_the_ports_of_backends_need_keys() {
     let key = "0123456789abcdef";

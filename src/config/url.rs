@@ -63,7 +63,7 @@ pub(super) fn port(uri: &Uri) -> u16 {
     uri.port_u16().unwrap_or(default)
 }
 
-/// Whether a URL has a password before its host.
+/// Whether a URL contains a password.
 pub(super) fn has_password(url: &str) -> bool {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();

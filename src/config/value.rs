@@ -114,7 +114,7 @@ pub(super) fn host_name(text: &str) -> Result<Vec<String>, String> {
     match !text.is_empty() && text.bytes().all(allowed) {
         true => Ok(vec![text.to_ascii_lowercase()]),
         false => Err(format!(
-            "`{text}` is no host name, as radio.example is: without scheme, port and path"
+            "`{text}` is not a host name: give it without scheme, port and path, as in radio.example"
         )),
     }
 }

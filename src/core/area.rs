@@ -26,9 +26,9 @@ use open::{Open, Opener};
 /// without events, whose offsets are good to come back with.
 const IDLE_MOST: usize = 1_000;
 
-/// How many of the rooms of a namespace clients can't open: they are kept for what
-/// backends and the feed publish. A room that nobody is in makes way for the next, so
-/// that these are enough for any number.
+/// How many rooms of a namespace are reserved for backends and the feed: clients can't
+/// open them. An empty room is closed for the next one, so these suffice for any number of
+/// rooms that are only published to.
 const ROOMS_RESERVED: usize = 500;
 
 /// Answers what another node asks of a room.
@@ -105,7 +105,7 @@ impl Area {
         self.open_by(name, Opener::Server)
     }
 
-    /// The same for a client, which may not make as many.
+    /// As [`Area::open`] for a client, within the limits of clients and of its address.
     pub(super) fn open_for(&self, client: &Client, name: &RoomName) -> Result<Arc<Room>, Error> {
         self.open_by(name, Opener::Client(client.origin.source))
     }
@@ -363,8 +363,8 @@ impl Area {
         shrunk
     }
 
-    /// Gives up a room that keeps events and is empty, unless it is this one; false if
-    /// there is none.
+    /// Closes an empty room that keeps events, but never `room`; returns false if there is
+    /// no such room.
     fn make_way_for(&self, room: &Arc<Room>) -> bool {
         self.lock()
             .give_up_by(|idle| idle.next_that_keeps(Some(room)))

@@ -59,7 +59,7 @@ pub trait Cluster: Send + Sync {
     /// A client of this node has left a room.
     fn exit(&self, room: RoomId, who: Presence);
 
-    /// A page of who is in a room, on all nodes.
+    /// Answers with a page of the clients in a room, on all nodes.
     fn clients(&self, room: RoomId, page: Page, told: Told);
 
     /// What was laid down for a room that was created; none: there is no such room.

@@ -90,11 +90,11 @@ pub enum Error {
     /// The client sends faster than its namespace allows.
     #[error("too fast: {0} events per second at most")]
     TooFast(u32),
-    /// A peer joins and leaves lobbies faster than it may.
-    #[error("too fast: a peer can join or leave {0} time per second at most")]
+    /// A peer joins and leaves lobbies faster than allowed.
+    #[error("too fast: a peer can join or leave a lobby at most {0} time(s) per second")]
     TooRestless(u32),
-    /// The clients of one address have opened as many rooms as they may.
-    #[error("the clients of one address can have {0} rooms of a namespace open at most")]
+    /// The clients of one address have opened as many rooms as allowed.
+    #[error("the clients of one address can have at most {0} rooms of a namespace open")]
     TooManyOfAddress(usize),
     /// The room has more to deliver than it can hold.
     #[error("the room is busy; try again later")]

@@ -86,11 +86,11 @@ pub struct Offset {
 }
 
 impl Offset {
-    /// The highest number, 2^53: JavaScript and Lua count exactly until there, and no
-    /// room comes near it.
+    /// The highest number, 2^53: JavaScript and Lua represent integers exactly up to it, and
+    /// no room comes near it.
     pub const NUMBER_MOST: u64 = 1 << 53;
 
-    /// The offset of these, if a room can have it: it comes from outside.
+    /// Returns the offset unless the number is too high for any room. For offsets from outside.
     pub fn checked(epoch: Epoch, number: u64) -> Option<Self> {
         (number <= Self::NUMBER_MOST).then_some(Self { epoch, number })
     }
@@ -245,7 +245,8 @@ impl Event {
         }
     }
 
-    /// The same, counted by this as long as it waits for the client that it is for.
+    /// Returns the event with a counter: the sender's clone of `waits` shows how many of its
+    /// events still wait for their recipient.
     pub(super) fn counted_by(self, waits: Arc<()>) -> Self {
         Self {
             waits: Some(waits),
@@ -253,8 +254,8 @@ impl Event {
         }
     }
 
-    /// What is to be held for as long as the event waits for its client, if it is for
-    /// one alone: by how often it is held its sender is kept back.
+    /// The counter of an event for a single client, if it has one. A queue holds a clone of it
+    /// while the event waits; the number of clones limits the sender.
     pub fn waits(&self) -> Option<&Arc<()>> {
         self.waits.as_ref()
     }

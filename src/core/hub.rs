@@ -146,8 +146,7 @@ impl Hub {
         self.broker.status()
     }
 
-    /// Takes a client into a namespace that counts against nobody's limits; see
-    /// [`Hub::connect_from`].
+    /// As [`Hub::connect_from`], for a client that counts against no address's limits.
     ///
     /// # Errors
     /// The namespace is unknown or reserved, or the server is stopping.
@@ -350,8 +349,8 @@ impl Hub {
         }
     }
 
-    /// A page of who is in a room, on all nodes. A room that nobody is in has nobody in
-    /// it. Counts as [`Page::cost`] events.
+    /// Answers with a page of the clients in a room, on all nodes; the page is empty if the
+    /// room does not exist. Counts as [`Page::cost`] events.
     ///
     /// # Errors
     /// The namespace shows nobody, or a rule forbids it; then `told` is not called.

@@ -28,8 +28,8 @@ pub enum NameError {
         /// The longest there is, in characters.
         most: usize,
     },
-    /// It holds a control character, an invisible one, or one that turns the text around
-    /// it.
+    /// It contains a control character, an invisible one, or one that changes the direction
+    /// of the text around it.
     #[error("{what} holds the character U+{code:04X}, which is not for names", code = u32::from(*.found))]
     Unprintable {
         /// Which kind of name.
@@ -96,7 +96,7 @@ impl RoomName {
     /// Takes 1 to 128 characters, not only blanks and none that can't be shown.
     ///
     /// # Errors
-    /// The text is empty, too long or holds a control character or an invisible one.
+    /// The text is empty or too long, or contains a control or invisible character.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         check("the name of the room", text, Self::MOST_CHARS)?;
         Ok(Self(text.into()))
@@ -122,8 +122,8 @@ impl Nickname {
     /// Takes 1 to 64 characters, and drops the blanks around them.
     ///
     /// # Errors
-    /// The text is empty, too long, holds a control character or an invisible one, or
-    /// looks like a name of the server's own.
+    /// The text is empty or too long, contains a control or invisible character, or looks
+    /// like a name of the server's own.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let text = text.trim();
         check("the nickname", text, Self::MOST_CHARS)?;
@@ -133,8 +133,8 @@ impl Nickname {
         Ok(Self(text.into()))
     }
 
-    /// Takes a name back from where one was written down: also the server's own, and
-    /// one that would be refused today.
+    /// Reads a name from storage: accepts the server's own names as well, and names that
+    /// earlier versions accepted.
     ///
     /// # Errors
     /// The text is empty or too long.
@@ -260,7 +260,7 @@ mod tests {
             "now-playing",
             " a ",
             "Ä/ö?",
-            // With what joins, colours and varies emoji, and joins letters in Persian.
+            // Joiners, skin tones and variation selectors of emoji; a joiner in Persian.
             "👩‍🚀",
             "❤️",
             "👨🏽‍❤️‍👨🏻",
@@ -344,7 +344,7 @@ mod tests {
             "zеttа",
             "ΖΕΤΤΑ",
             "zeττa",
-            // Letters with a stroke through them are others, digits are not.
+            // A digit that looks like the letter.
             "P0ST",
         ] {
             assert!(

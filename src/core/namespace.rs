@@ -112,7 +112,7 @@ pub struct Limits {
     pub room_chars: usize,
     /// How many rooms one client may be in at once.
     pub rooms_per_client: usize,
-    /// How many rooms the clients of one address may have open.
+    /// Most open rooms that the clients of one address have opened.
     pub rooms_per_address: usize,
     /// The biggest message of an event, in bytes of its JSON.
     pub message_bytes: usize,
@@ -139,7 +139,7 @@ impl Default for Limits {
             room_chars: RoomName::MOST_CHARS,
             // More than any page shows at once; bounds what a disconnect undoes.
             rooms_per_client: 32,
-            // Where it counts is the server's to say, and so is how many.
+            // The server sets it from its options.
             rooms_per_address: usize::MAX,
             // A notification, not a file: 100 times a track, and a room's history
             // still holds some of them.

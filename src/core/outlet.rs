@@ -30,8 +30,8 @@ pub trait Outlet: Send + Sync + 'static {
     /// The client can't take it: the hub closes it with the reason.
     fn deliver(&self, event: &Arc<Event>) -> Result<(), CloseReason>;
 
-    /// Whether less waits for the client than half of what may: what somebody sends to
-    /// it alone is refused otherwise, so that nobody can make it too slow.
+    /// Whether the client's queue is less than half full. Otherwise events for this client
+    /// alone are refused, so that no other client can get it closed as too slow.
     fn has_room(&self) -> bool {
         true
     }

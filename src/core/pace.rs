@@ -33,7 +33,7 @@ impl Bucket {
         self.take_many(pace, 1)
     }
 
-    /// The same for what counts as so many; more than a burst counts as one burst.
+    /// As [`Bucket::take`], for `cost` tokens; a cost above the burst counts as the burst.
     pub fn take_many(&mut self, pace: Pace, cost: u32) -> bool {
         self.fill(pace);
         let cost = f64::from(cost.min(pace.burst));

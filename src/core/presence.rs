@@ -1,35 +1,35 @@
-//! Lists of the clients in a room, page by page. Knows no room.
+//! Pages of the list of clients in a room. Knows no room.
 
 use super::name::Nickname;
 
-/// The most names on a page.
+/// Most names on a page.
 const NAMES_MOST: usize = 1_000;
 
-/// How many names are on a page unless another number is asked for.
+/// Names on a page by default.
 const NAMES: usize = 100;
 
-/// For so many names on a page it counts as one event more: each may be as long as a
-/// small event.
+/// A page counts as one event per this many names, rounded up.
 const NAMES_PER_EVENT: usize = 50;
 
-/// Which part of the clients in a room is asked for.
+/// The requested page of the clients in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Page {
     limit: usize,
-    /// Behind which client it begins: a number that counts up with those who come.
+    /// The cursor: the page begins behind the client with this number. Numbers ascend in the
+    /// order in which clients connect or join.
     pub after: u64,
 }
 
 impl Default for Page {
-    /// The first one.
+    /// The first page.
     fn default() -> Self {
         Self::new(None, None)
     }
 }
 
 impl Page {
-    /// The page of at most so many names that begins behind this cursor; without one,
-    /// with the client that came first.
+    /// A page of up to `limit` names that begins behind the cursor `after`; without a cursor,
+    /// the first page.
     pub fn new(limit: Option<usize>, after: Option<u64>) -> Self {
         Self {
             limit: limit.unwrap_or(NAMES).clamp(1, NAMES_MOST),
@@ -37,18 +37,18 @@ impl Page {
         }
     }
 
-    /// How many names are on it at most.
+    /// Most names on the page.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// As how many events it counts.
+    /// The number of events that the page counts as.
     pub(super) fn cost(&self) -> u32 {
         self.limit.div_ceil(NAMES_PER_EVENT) as u32
     }
 
-    /// The page, of clients in the order in which they came, each with its number; one
-    /// more than are on it shows that there is another page.
+    /// Makes the page from clients in ascending order, each with its number. The caller passes
+    /// one client more than the page holds if there is another page.
     pub fn of(
         &self,
         clients: impl IntoIterator<Item = (u64, Option<Nickname>)>,
@@ -68,7 +68,7 @@ impl Page {
 /// A page of the clients in a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clients {
-    /// Their names, those who came first first.
+    /// Their names, in ascending order of their numbers.
     pub names: Vec<Nickname>,
     /// How many clients are in the room.
     pub total: usize,

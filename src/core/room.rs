@@ -335,7 +335,7 @@ impl Room {
         member.or_else(|| state.arrivals.get(&key).map(Arrival::name))
     }
 
-    /// A page of the members, those who connected first first.
+    /// A page of the members, in the order in which they connected.
     pub(super) fn clients(&self, page: Page) -> Clients {
         let state = self.lock();
         let after = Bound::Excluded(ClientKey(page.after));

@@ -15,8 +15,7 @@ use super::token::TokenHash;
 /// Some SDKs' parsers recurse, and a message must not end those who get it.
 const DEPTH_MOST: usize = 128;
 
-/// Whether the client may send anything at all now, which counts as so many events:
-/// not faster than allowed.
+/// Checks that the client is connected and within its event rate, and charges `cost` events.
 pub(super) fn may_send(client: &Client, cost: u32) -> Result<(), Error> {
     let limits = &client.area.spec.limits;
     if client.is_closed() || client.lock().gone {
@@ -28,7 +27,7 @@ pub(super) fn may_send(client: &Client, cost: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether the client may send this verb, now; it counts as so many events.
+/// Checks that the client may send this verb now, and charges `cost` events.
 pub(super) fn admit(client: &Client, verb: Verb, cost: u32) -> Result<(), Error> {
     may_send(client, cost)?;
     let spec = &client.area.spec;

@@ -1,23 +1,23 @@
-//! Where a client comes from, as far as limits are concerned. Knows no address: whoever
-//! makes a key has decided which clients share it, and which have none.
+//! The origin of a client, for limits. Knows no address: the maker of a key decides which
+//! clients share it, and which have none.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::pace::{Bucket, Pace};
 
-/// What all clients of one address have in common.
+/// The key of a client address: all clients of the address share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceKey(pub u128);
 
-/// How often a peer may join or leave a lobby: each time costs every other peer a
-/// frame. A peer whose page is reloaded joins once.
+/// How often a peer may join or leave a lobby: each join or leave sends a frame to every
+/// other peer. A peer that reloads its page joins once.
 pub(super) const MEMBERSHIP: Pace = Pace {
     per_second: 1,
     burst: 10,
 };
 
-/// What a client may still send: to be kept by whoever knows that a client is the same
-/// one again, and given to each of its connections to the namespace.
+/// What a client may still send. A transport that recognises a returning client passes the
+/// same budget to each of its connections to the namespace.
 #[derive(Default)]
 pub struct SendBudget(Mutex<Buckets>);
 
@@ -29,14 +29,14 @@ struct Buckets {
 }
 
 impl SendBudget {
-    /// Takes what an event costs; false if there is not enough left.
+    /// Takes the cost of an event; returns false if the budget does not suffice.
     pub(super) fn take_event(&self, pace: Pace, cost: u32) -> bool {
         let mut buckets = self.lock();
         let events = buckets.events.get_or_insert_with(|| Bucket::full(pace));
         events.take_many(pace, cost)
     }
 
-    /// Takes one join or leave of a lobby; false if there is none left.
+    /// Takes one join or leave of a lobby; returns false if the budget is used up.
     pub(super) fn take_membership(&self) -> bool {
         let mut buckets = self.lock();
         let full = || Bucket::full(MEMBERSHIP);
@@ -48,17 +48,17 @@ impl SendBudget {
     }
 }
 
-/// Where a client comes from, and what it may still send.
+/// The address key and the send budget of a client.
 #[derive(Clone, Default)]
 pub struct ClientOrigin {
-    /// Whose limits it counts against; none: nobody's.
+    /// The address whose limits the client counts against; `None`: no limits.
     pub source: Option<SourceKey>,
-    /// What it may still send; a new one for a client that is not known yet.
+    /// Its send budget; a new one for a new client.
     pub budget: Arc<SendBudget>,
 }
 
 impl From<Option<SourceKey>> for ClientOrigin {
-    /// A client that is not known yet.
+    /// A new client, with a full budget.
     fn from(source: Option<SourceKey>) -> Self {
         let budget = Arc::default();
         Self { source, budget }

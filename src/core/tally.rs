@@ -1,25 +1,25 @@
-//! Log lines at a bounded pace: one per kind and minute, with the number of times that it
-//! happened. Knows kinds of lines, not what they say.
+//! Limits log lines to one per kind and minute, with the number of occurrences since the
+//! last one. Knows kinds of lines, not their text.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often a line of a kind is written.
+/// Least time between two lines of a kind.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Counts what happens, by kind.
+/// Counts occurrences by kind.
 #[derive(Default)]
 pub struct Tally {
-    /// Guards when each kind was last written, and how often it happened since. As long
-    /// as there are kinds, which the code names.
+    /// Guards, for each kind, the time of its last line and the occurrences since then. Kinds
+    /// are constants in the code, so the list stays short.
     kinds: Mutex<Vec<(&'static str, Instant, u64)>>,
 }
 
 impl Tally {
-    /// Counts one of this kind. If a line is due, returns how many there were since the
-    /// last line.
+    /// Counts an occurrence of this kind. If a line is due, returns the number of occurrences
+    /// since the last line.
     pub fn due(&self, kind: &'static str) -> Option<u64> {
         let now = Instant::now();
         let mut kinds = self.kinds.lock().expect("no code panics under this lock");

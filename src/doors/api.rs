@@ -36,7 +36,7 @@ pub struct Api {
     pub station: Station,
     /// Where a backend's tracks go.
     pub tracks: Publish,
-    /// Who publishes in `/bus` without a token; none: nobody does.
+    /// Decides who publishes in `/bus` without a token; `None`: nobody.
     pub access: Option<PrivateAccess>,
     /// How many read the play log at once.
     pub readers: Arc<Semaphore>,

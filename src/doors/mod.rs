@@ -56,7 +56,7 @@ impl Problem {
     }
 }
 
-/// Whose limits a request counts against.
+/// The address that a request counts for.
 fn source_of(extensions: &http::Extensions) -> Option<SourceKey> {
     extensions.get::<ClientSource>()?.0
 }

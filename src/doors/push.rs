@@ -41,7 +41,7 @@ pub struct Publishers {
     /// Where channels are written down before their publisher is answered, if they
     /// outlive the server.
     pub store: Option<Store>,
-    /// Who creates channels where there is no key.
+    /// Decides who creates channels if there is no key.
     pub access: PrivateAccess,
     /// What creating a channel needs.
     pub key: Option<Token>,

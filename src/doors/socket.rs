@@ -132,17 +132,17 @@ impl Reader {
         }
     }
 
-    /// The next message: text, bytes or a pong. To be asked for as long as the connection
-    /// lives, since it is pinged meanwhile. May be dropped.
+    /// Reads the next message: text, bytes or a pong. Call it for as long as the connection
+    /// lives: it also sends the pings. Cancel-safe.
     ///
     /// # Errors
-    /// There is none any more. A client that breaks the protocol is closed, but for one
-    /// whose message is too big: the transport says so in its own words.
+    /// The client has closed or violated the protocol. In the latter case it is closed here,
+    /// unless its message is too big: then the transport closes it with its own reason.
     pub(super) async fn next(&mut self) -> Result<Message, ReadError> {
         loop {
             tokio::select! {
-                // Messages that are here already come first: a peer that was not read for
-                // a while may have answered long ago.
+                // Messages that have already arrived come first: if the server did not read
+                // for a while, the answer to a ping may be among them.
                 biased;
                 read = self.stream.message(self.message_most) => {
                     self.unanswered = 0;
@@ -152,7 +152,7 @@ impl Reader {
                     return read;
                 }
                 _ = self.ping.tick() => {
-                    // A part of a long message shows that the peer is there, too.
+                    // A part of a long message also shows that the peer is alive.
                     if self.stream.has_received() {
                         self.unanswered = 0;
                     }
@@ -168,7 +168,7 @@ impl Reader {
     }
 
     fn refuse(&self, error: &ProtocolError) {
-        debug!(%error, "a client breaks the WebSocket protocol");
+        debug!(%error, "a client violated the WebSocket protocol");
         if !matches!(error, ProtocolError::TooBig { .. }) {
             let close = close_frame(error.close_code(), &error.to_string());
             self.wire.close(close);

@@ -51,7 +51,7 @@ use crate::net::access::PrivateAccess;
 /// costs a few KiB for as long as that may take.
 const ASKED_MOST: usize = 4096;
 
-/// The most descriptors: calls of each kind, and connections that wait for the next.
+/// Most descriptors: calls of each kind, and idle connections to the backend.
 pub const DESCRIPTORS: usize = QUESTIONS_MOST + DELIVERIES_MOST + backend::IDLE_MOST;
 
 /// How long a stop waits for the backend at least: those who were cut at the end of
@@ -72,7 +72,7 @@ pub struct Needs {
     pub message_most: usize,
     /// What the REST side needs; without one it is for this machine.
     pub key: Option<Token>,
-    /// Who reaches the REST side where there is no key.
+    /// Decides who may use the REST side if there is no key.
     pub access: PrivateAccess,
 }
 
@@ -97,7 +97,7 @@ pub struct Webhook {
     /// How many connections the backend has accepted, and was not told the end of.
     accepted: watch::Sender<usize>,
     asked: Arc<Semaphore>,
-    /// What is logged once a minute: clients can bring it about as often as they like.
+    /// Limits log lines that clients can cause, to one a minute.
     tally: Tally,
     /// Questions and farewells that no connection waits for.
     tasks: TaskTracker,
@@ -189,8 +189,8 @@ async fn open(
     };
     let patience = door.backend.settings().timeout;
     let (mut tell, told) = oneshot::channel();
-    // Not in this task, which ends with the client: an answer counts all the same, once
-    // the backend was asked.
+    // In a task of its own, since this one ends with the client: once the backend was asked,
+    // its answer counts.
     door.tasks.clone().spawn(async move {
         let answered = connection::ask(door, peer, tell.closed()).await;
         drop(place);

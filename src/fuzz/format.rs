@@ -1,19 +1,19 @@
-//! The inputs of a parser: valid documents of its format, and what makes them invalid.
+//! Inputs for a parser: valid documents of its format, and mutations of them.
 //! Knows no parser and no property.
 
-/// The biggest input, in bytes: mutations stop there.
+/// The largest input, in bytes: mutations never exceed it.
 const INPUT_MOST: usize = 64 * 1024;
 
-/// About how many pieces an input is cut into at most.
+/// About the largest number of pieces that an input is cut into.
 const PIECES_MOST: u32 = 2_000;
 
-/// How many kinds of mutations there are.
+/// The number of kinds of mutations.
 pub(super) const KINDS: u8 = 12;
 
-/// How deep the deepest nesting is: twenty times what serde_json takes.
+/// The deepest nesting: twenty times the limit of serde_json.
 const DEPTH_MOST: u32 = 2_560;
 
-/// Words that are hard on any parser: surrogates in UTF-8 (CESU) and in JSON, characters
+/// Tokens that are hard for any parser: surrogates in UTF-8 (CESU) and in JSON, characters
 /// of each length, marks, separators, and numbers beyond all types.
 const HARD: [&[u8]; 24] = [
     b"\xed\xa0\xb4\xed\xb4\x9e",
@@ -42,26 +42,26 @@ const HARD: [&[u8]; 24] = [
     b"0",
 ];
 
-/// What the inputs of a parser are made of.
+/// The material for the inputs of a parser.
 pub(crate) struct Format {
     /// The parser's name in the report.
     pub(crate) name: &'static str,
     /// Whole, valid documents.
     pub(crate) documents: Vec<Vec<u8>>,
-    /// The words of the format: what opens, closes and separates, names, numbers.
+    /// The tokens of the format: brackets, separators, names, numbers.
     pub(crate) tokens: Vec<Vec<u8>>,
 }
 
 /// One input.
 #[derive(Clone)]
 pub(crate) struct Case {
-    /// All of it.
+    /// The whole input.
     pub(crate) bytes: Vec<u8>,
-    /// Where [`Case::pieces`] cuts; any number that decides something else about the case.
+    /// Decides where [`Case::pieces`] cuts, or anything else about the case.
     pub(crate) seed: u32,
 }
 
-/// A change of a document: its kind, where, and two numbers that the kind explains.
+/// A mutation of a document: its kind, its position, and two parameters.
 pub(super) type Mutation = (u8, u32, u32, u32);
 
 impl Format {
@@ -108,23 +108,23 @@ impl Format {
         let at = at as usize % (len + 1);
         let end = (at + a as usize % 32).min(len);
         match kind {
-            // One bit.
+            // Flip one bit.
             0 if at < len => bytes[at] ^= 1 << (a % 8),
-            // Any byte.
+            // Replace a byte.
             1 if at < len => bytes[at] = a as u8,
             2 => bytes.truncate(at),
             3 => drop(bytes.drain(at..end)),
-            // A word, mostly once.
+            // Insert a token, mostly once.
             4 | 5 => {
                 let times = 1 + times(b, 64);
                 insert(bytes, at, &self.token(a).repeat(times));
             }
-            // What is there, again.
+            // Repeat a part.
             6 => {
                 let again = bytes[at..end].repeat(1 + times(b, 512));
                 insert(bytes, at, &again);
             }
-            // Deep nesting: a word often, and sometimes another as often behind it.
+            // Deep nesting: repeat a token, and sometimes another one behind it as often.
             7 => {
                 let depth = match b % 16 {
                     0 => b / 16 % DEPTH_MOST,
@@ -136,7 +136,7 @@ impl Format {
                 }
                 insert(bytes, at, &nested);
             }
-            // Another number.
+            // Replace a number.
             8 => {
                 let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit());
                 let start = (at..len).find(|from| bytes[*from].is_ascii_digit());
@@ -146,18 +146,18 @@ impl Format {
                     bytes.splice(start..end, other.iter().copied());
                 }
             }
-            // The rest is another document's.
+            // Replace the rest by that of another document.
             9 => {
                 let other = self.document(a);
                 let from = b as usize % (other.len() + 1);
                 bytes.splice(at.., other[from..].iter().copied());
             }
-            // A word instead of what is there.
+            // Replace a part by a token.
             10 => {
                 let token = self.token(b).to_vec();
                 bytes.splice(at..end, token);
             }
-            // Noise.
+            // Insert random bytes.
             _ => {
                 let mut dice = Dice(b);
                 let noise: Vec<_> = (0..a % 16).map(|_| dice.next() as u8).collect();
@@ -168,7 +168,7 @@ impl Format {
 }
 
 impl Case {
-    /// The input as text; what is no UTF-8 is replaced.
+    /// The input as text; invalid UTF-8 is replaced.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
@@ -182,7 +182,7 @@ impl Case {
             2 => 5_000,
             _ => u32::MAX,
         };
-        // Some thousands of pieces say no more than one.
+        // Thousands of pieces find no more than a few.
         let most = most.max(self.bytes.len() as u32 / PIECES_MOST);
         let mut rest = &self.bytes[..];
         std::iter::from_fn(move || {
@@ -197,7 +197,7 @@ fn pick(from: &[Vec<u8>], number: u32) -> &[u8] {
     &from[number as usize % from.len()]
 }
 
-/// Mostly none, sometimes many.
+/// A number of repetitions: mostly small, sometimes large.
 fn times(number: u32, most: u32) -> usize {
     let times = match number % 8 {
         0 => number / 8 % most,

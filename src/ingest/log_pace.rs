@@ -1,5 +1,5 @@
-//! How fast the play log may grow: a feed that announces ever new items fills no disk.
-//! Knows no item and no store.
+//! The rate limit of the play log: a feed that keeps announcing new items can't fill the
+//! disk. Knows no item and no store.
 
 use std::sync::Mutex;
 
@@ -8,17 +8,18 @@ use tracing::warn;
 
 use crate::core::tally::Tally;
 
-/// One entry in this time, in the long run: 30 a minute. A station has a few, with its
-/// jingles and corrections.
+/// The average time per entry: 30 entries a minute. A station has a few, including jingles
+/// and corrections.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// How many entries at once after a quiet time: a studio that comes back tells again what
-/// was on, and tests an hour of it.
+/// Most entries at once after a quiet time: a studio that reconnects sends recent items
+/// again.
 const BURST: u32 = 300;
 
-/// What may be entered into the play log.
+/// Decides whether the play log takes another entry.
 pub(super) struct LogPace {
-    /// Guards when all that was entered is paid for at [`EVERY`]; held to read and set it.
+    /// The time until which past entries have used up the rate; the lock is held to read and
+    /// set it.
     paid_at: Mutex<Instant>,
     refused: Tally,
 }
@@ -31,8 +32,8 @@ impl LogPace {
         }
     }
 
-    /// Whether another entry may be made; one that may not is counted, and logged once a
-    /// minute.
+    /// Whether the play log takes another entry. Counts refused entries, and logs their number
+    /// once a minute.
     pub(super) fn allows(&self) -> bool {
         let now = Instant::now();
         let mut paid_at = self.paid_at.lock().expect("no code panics under this lock");
@@ -42,7 +43,7 @@ impl LogPace {
             if let Some(count) = self.refused.due("unlogged") {
                 warn!(
                     count,
-                    "the feed announces more items than the play log takes: they are published, and not logged"
+                    "too many items for the play log (30 a minute): they are published, but missing in the history"
                 );
             }
             return false;

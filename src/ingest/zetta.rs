@@ -32,7 +32,7 @@ use crate::nowplaying::{Publish, WentOn};
 /// kernel has not noticed to be over, and a colleague who tests.
 const CONNECTIONS_MOST: usize = 64;
 
-/// The most descriptors: the port, and what connects to it.
+/// Most descriptors: the port and its connections.
 pub const DESCRIPTORS: usize = 1 + CONNECTIONS_MOST;
 
 /// How many lines of a kind of trouble are written in ten seconds; one says it.

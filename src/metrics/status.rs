@@ -21,7 +21,7 @@ use crate::store::Store;
 /// Where the figures are: for this machine and private networks only.
 pub const EXPOSITION: &str = "/metrics";
 
-/// Whether a request is served also where clients have filled the server: of probes,
+/// Whether a request is served even when clients have filled the server: requests of probes,
 /// and of backends that publish.
 pub fn is_essential(method: &Method, path: &str) -> bool {
     let publishes = *method == Method::POST;
@@ -38,7 +38,7 @@ pub struct Sources {
     pub store: Option<Store>,
     /// The feed.
     pub feed: Arc<Feed>,
-    /// Who may read the figures.
+    /// Decides who may read the metrics.
     pub access: PrivateAccess,
 }
 

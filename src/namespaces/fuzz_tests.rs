@@ -55,6 +55,6 @@ fn fuzz_files_of_namespaces() {
         Ok(None) => 0,
         Err(problems) => problems.to_string().len(),
     };
-    // Each unknown key of three bytes is told with the nearest ones.
+    // The error of an unknown key, which may have three bytes, lists the nearest keys.
     fuzz::run(&format, |input| 200 * input + 4_096, read);
 }

@@ -105,7 +105,8 @@ pub async fn serve<S, B>(
     }
 }
 
-/// Tells a connection in a task of its own why it is not served, unless there are many.
+/// Answers a refused connection with the reason, in a task of its own; only closes it if
+/// many refusals are in progress.
 fn refuse(
     host: &Arc<Host>,
     refusals: &Arc<Semaphore>,

@@ -1,5 +1,5 @@
-//! Access without a token from private addresses: which requests have it. Knows
-//! addresses and the header `Host`; what is open to them is decided elsewhere.
+//! Decides which requests from private addresses need no token. Knows addresses and the
+//! header `Host`; the endpoints decide what needs this access.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::peer::{Sender, sender};
 
-/// Last labels of names that public DNS does not have: RFC 6761, RFC 6762, ICANN's
+/// Ends of host names that do not exist in public DNS: RFC 6761, RFC 6762, ICANN's
 /// `.internal`, and those of Kubernetes.
 const LOCAL: [&str; 5] = [
     ".localhost",
@@ -28,26 +28,26 @@ pub struct PrivateAccess {
 
 /// Why a request has no access without a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
+pub enum AccessDenied {
     /// A peer that is no trusted proxy has sent a forwarding header.
     #[error(
-        "this is for private addresses only, and the request came through a proxy that \
-         --trusted-proxy does not name"
+        "this endpoint is for private addresses only, and the request came through a proxy \
+         that --trusted-proxy does not name"
     )]
     Proxy,
     /// The client's address is public, or not known.
-    #[error("this is for private addresses only")]
+    #[error("this endpoint is for private addresses only")]
     Address,
-    /// A public name: a web page could have it point to this machine (DNS rebinding).
+    /// `Host` is a public name: a web page could point it at this machine (DNS rebinding).
     #[error(
-        "this is for private addresses only, and not under this `Host`: use the server's \
-         IP address, or name the host with --host-name"
+        "this endpoint is for private addresses only and does not answer under this `Host`: \
+         use the server's IP address, or allow the name with --host-name"
     )]
     HostName,
 }
 
-impl Denied {
-    /// Which one it is: stable, for programs.
+impl AccessDenied {
+    /// The stable code of the reason, for programs.
     pub fn code(self) -> &'static str {
         match self {
             Self::Proxy | Self::Address => "private_only",
@@ -57,8 +57,8 @@ impl Denied {
 }
 
 impl PrivateAccess {
-    /// The proxies whose forwarding headers count, and the host names that are
-    /// answered to besides local ones. The machine's own name is added.
+    /// `trusted` are the proxies whose forwarding headers count, `names` the public host names
+    /// that are allowed. The machine's own name is always allowed.
     pub fn new(trusted: &[IpNet], names: &[String]) -> Self {
         let own = gethostname::gethostname().into_string().ok();
         let names = names.iter().cloned().chain(own);
@@ -68,7 +68,7 @@ impl PrivateAccess {
         }
     }
 
-    /// The same, answering to this host name as well.
+    /// Returns a copy that allows this host name as well.
     #[must_use]
     pub fn also(&self, name: &str) -> Self {
         let names = self.names.iter().cloned();
@@ -83,26 +83,26 @@ impl PrivateAccess {
         sender(peer, headers, &self.trusted)
     }
 
-    /// Whether a request has access.
+    /// Checks that a request has access.
     ///
     /// # Errors
-    /// It has none.
-    pub fn check(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<(), Denied> {
+    /// The request has no access without a token.
+    pub fn check(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<(), AccessDenied> {
         let sender = self.sender(peer, headers);
         if sender.doubtful {
-            return Err(Denied::Proxy);
+            return Err(AccessDenied::Proxy);
         }
         if !sender.is_private() {
-            return Err(Denied::Address);
+            return Err(AccessDenied::Address);
         }
         let mut hosts = headers.get_all(header::HOST).iter();
         // A browser always sends it; a probe that speaks HTTP/1.0 may not.
         let all_local = hosts.all(|host| host.to_str().is_ok_and(|host| self.is_local(host)));
-        all_local.then_some(()).ok_or(Denied::HostName)
+        all_local.then_some(()).ok_or(AccessDenied::HostName)
     }
 
-    /// Whether public DNS can't make this host point here: an IP address, a single
-    /// label, a local name, or one that the operator has given.
+    /// Whether no stranger can point this host name here by public DNS: an IP address, a
+    /// single label, a local name, or a name that the operator has allowed.
     fn is_local(&self, host: &str) -> bool {
         let name = host_name(host).to_ascii_lowercase();
         let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
@@ -131,7 +131,7 @@ fn host_name(host: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn check(peer: &str, lines: &[(&'static str, &str)]) -> Result<(), Denied> {
+    fn check(peer: &str, lines: &[(&'static str, &str)]) -> Result<(), AccessDenied> {
         let access = PrivateAccess::new(&[], &["Radio.Example".to_owned()]);
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
@@ -182,16 +182,16 @@ mod tests {
             "a.b]",
         ] {
             let denied = check("127.0.0.1", &[("host", host)]);
-            assert_eq!(denied, Err(Denied::HostName), "{host}");
+            assert_eq!(denied, Err(AccessDenied::HostName), "{host}");
         }
         let both = [("host", "localhost"), ("host", "evil.example")];
-        assert_eq!(check("127.0.0.1", &both), Err(Denied::HostName));
+        assert_eq!(check("127.0.0.1", &both), Err(AccessDenied::HostName));
     }
 
     #[test]
     fn an_address_that_is_not_private_has_no_access() {
-        assert_eq!(check("8.8.8.8", &[]), Err(Denied::Address));
+        assert_eq!(check("8.8.8.8", &[]), Err(AccessDenied::Address));
         let proxy = [("via", "1.1 x"), ("host", "evil.example")];
-        assert_eq!(check("127.0.0.1", &proxy), Err(Denied::Proxy));
+        assert_eq!(check("127.0.0.1", &proxy), Err(AccessDenied::Proxy));
     }
 }

@@ -1,6 +1,6 @@
-//! How much the clients of one address may take: connections, new ones per second, and
-//! sessions. Counts, and says whose limits a connection or a request counts against;
-//! knows no protocol.
+//! Limits per client address: open connections, new connections per second, and sessions.
+//! Counts them, and maps each connection and request to the address it counts for. Knows
+//! no protocol.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,18 +15,18 @@ use super::refusals::{Reason, Refusals};
 use crate::core::pace::{Bucket, Pace};
 use crate::core::source::SourceKey;
 
-/// How many addresses are remembered beyond those that have something open, for the
-/// rate of their new connections: what this many take is a few MiB.
+/// How many addresses are remembered for the rate of their new connections, beyond those
+/// with open connections: this many take a few MiB.
 const REMEMBERED_MOST: usize = 50_000;
 
-/// What the clients of one address may have; the default has no limits.
+/// The limits of one address; by default there are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressLimits {
-    /// Connections open at once, and as many Socket.IO sessions.
+    /// Most open connections, and most Socket.IO sessions.
     pub connections: usize,
-    /// Socket.IO sessions that are in no namespace yet.
+    /// Most Socket.IO sessions that have not connected to a namespace yet.
     pub unconfirmed: usize,
-    /// New connections per second in the long run; as many as may be open at once.
+    /// Most new connections per second on average; the burst is `connections`.
     pub per_second: u32,
     /// Whether private and loopback addresses have limits as well.
     pub private: bool,
@@ -43,7 +43,7 @@ impl Default for AddressLimits {
     }
 }
 
-/// What all addresses have; clones are the same.
+/// The counts of all addresses. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses(Arc<Inner>);
 
@@ -52,45 +52,45 @@ struct Inner {
     limits: AddressLimits,
     trusted: Arc<[IpNet]>,
     refusals: Refusals,
-    /// Guards what each address has; held to count one thing.
-    table: Mutex<HashMap<SourceKey, Taken>>,
+    /// The counts of each address; the lock is held for one update.
+    table: Mutex<HashMap<SourceKey, Usage>>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct Usage {
     connections: usize,
     sessions: usize,
     unconfirmed: usize,
     pace: Option<Bucket>,
 }
 
-/// What is counted.
+/// A resource that is counted per address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+enum Resource {
     Connection,
     Session,
     Unconfirmed,
 }
 
-/// One thing that is counted for an address, until this is dropped.
+/// A resource that counts for an address until this is dropped.
 #[derive(Debug, Default)]
-pub struct Place(Option<Box<Held>>);
+pub struct Place(Option<Box<PlaceGuard>>);
 
 #[derive(Debug)]
-struct Held {
+struct PlaceGuard {
     all: Addresses,
     source: SourceKey,
-    what: What,
+    what: Resource,
 }
 
 impl Place {
-    /// Whether it counts for anybody.
+    /// Whether it counts for an address.
     pub(super) fn is_taken(&self) -> bool {
         self.0.is_some()
     }
 }
 
-impl Drop for Held {
+impl Drop for PlaceGuard {
     fn drop(&mut self) {
         let mut table = self.all.lock();
         if let Entry::Occupied(mut taken) = table.entry(self.source) {
@@ -103,7 +103,7 @@ impl Drop for Held {
 }
 
 impl Addresses {
-    /// `trusted` are the proxies that speak for others.
+    /// `trusted` are the proxies whose forwarding headers count.
     #[must_use]
     pub fn new(limits: AddressLimits, trusted: Arc<[IpNet]>) -> Self {
         Self(Arc::new(Inner {
@@ -113,7 +113,8 @@ impl Addresses {
         }))
     }
 
-    /// Whose limits this address counts against, with its [`network`]; none: nobody's.
+    /// The key of the address (of its [`network`]) under which it is counted; `None` if it has
+    /// no limits.
     #[must_use]
     pub fn source(&self, address: IpAddr) -> Option<SourceKey> {
         let address = address.to_canonical();
@@ -127,20 +128,20 @@ impl Addresses {
         }))
     }
 
-    /// Whether this is a proxy that speaks for others.
+    /// Whether this is a trusted proxy.
     #[must_use]
     pub fn is_trusted(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.trusted.iter().any(|net| net.contains(&address))
     }
 
-    /// Whose limits a request counts against: the client's, also behind a proxy.
+    /// The key of the client that sends a request, also behind a trusted proxy.
     #[must_use]
     pub fn source_of(&self, peer: SocketAddr, headers: &HeaderMap) -> Option<SourceKey> {
         self.source(self.sender(peer, headers))
     }
 
-    /// Whose request this is, as far as that is known.
+    /// The address of the client that sends a request, as far as it is known.
     #[must_use]
     pub fn sender(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
         sender(peer, headers, &self.0.trusted).address
@@ -149,7 +150,7 @@ impl Addresses {
     /// Takes a place for a new connection.
     ///
     /// # Errors
-    /// The address has as many as it may, or opens them too fast.
+    /// The address has as many connections as allowed, or opens them too fast.
     pub fn connect(&self, source: Option<SourceKey>) -> Result<Place, Reason> {
         let pace = self.pace();
         self.take(source, |taken, limits| {
@@ -160,44 +161,44 @@ impl Addresses {
             if !bucket.take(pace) {
                 return Err(Reason::AddressRate);
             }
-            Ok(What::Connection)
+            Ok(Resource::Connection)
         })
     }
 
-    /// Takes a place for a request that a proxy passes on, for as long as it is answered.
+    /// Takes a place for a request from a trusted proxy, until its answer ends.
     ///
     /// # Errors
-    /// As many requests of the address are being answered as it may have connections.
+    /// The address has as many connections and requests in progress as allowed.
     pub fn request(&self, source: Option<SourceKey>) -> Result<Place, Reason> {
         self.take(source, |taken, limits| {
             match taken.connections < limits.connections {
-                true => Ok(What::Connection),
+                true => Ok(Resource::Connection),
                 false => Err(Reason::AddressConnections),
             }
         })
     }
 
-    /// Takes a place for a session, and one until it is in a namespace.
+    /// Takes a place for a session, and a second one until the session is in a namespace.
     ///
     /// # Errors
-    /// The address has as many as it may.
+    /// The address has as many sessions as allowed.
     pub fn session(&self, source: Option<SourceKey>) -> Result<(Place, Place), Reason> {
         let unconfirmed = self.take(source, |taken, limits| {
             match taken.unconfirmed < limits.unconfirmed {
-                true => Ok(What::Unconfirmed),
+                true => Ok(Resource::Unconfirmed),
                 false => Err(Reason::AddressUnconfirmed),
             }
         })?;
         let session = self.take(source, |taken, limits| {
             match taken.sessions < limits.connections {
-                true => Ok(What::Session),
+                true => Ok(Resource::Session),
                 false => Err(Reason::AddressSessions),
             }
         })?;
         Ok((session, unconfirmed))
     }
 
-    /// Where refusals are counted and logged.
+    /// Counts and logs refusals.
     pub fn refusals(&self) -> &Refusals {
         &self.0.refusals
     }
@@ -205,7 +206,7 @@ impl Addresses {
     fn take(
         &self,
         source: Option<SourceKey>,
-        may: impl FnOnce(&mut Taken, &AddressLimits) -> Result<What, Reason>,
+        may: impl FnOnce(&mut Usage, &AddressLimits) -> Result<Resource, Reason>,
     ) -> Result<Place, Reason> {
         let Some(source) = source else {
             return Ok(Place::default());
@@ -218,23 +219,23 @@ impl Addresses {
         let what = may(taken, &self.0.limits)?;
         *taken.count(what) += 1;
         drop(table);
-        Ok(Place(Some(Box::new(Held {
+        Ok(Place(Some(Box::new(PlaceGuard {
             all: self.clone(),
             source,
             what,
         }))))
     }
 
-    /// Forgets the rate of addresses that have nothing open; of all of them where too
-    /// many come too fast: what all addresses have together is bounded elsewhere.
-    fn forget(&self, table: &mut HashMap<SourceKey, Taken>) {
+    /// Removes addresses that have nothing open and a full rate budget. If too many remain,
+    /// removes all that have nothing open: other limits bound the total of all addresses.
+    fn forget(&self, table: &mut HashMap<SourceKey, Usage>) {
         table.retain(|_, taken| !taken.is_nothing(self.pace()));
         if table.len() >= REMEMBERED_MOST {
             table.retain(|_, taken| taken.has_anything());
         }
     }
 
-    /// A restart brings back everybody at once.
+    /// The burst is as high as the limit: after a restart all clients reconnect at once.
     fn pace(&self) -> Pace {
         let AddressLimits {
             connections,
@@ -248,17 +249,17 @@ impl Addresses {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SourceKey, Taken>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<SourceKey, Usage>> {
         self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
-    fn count(&mut self, what: What) -> &mut usize {
+impl Usage {
+    fn count(&mut self, what: Resource) -> &mut usize {
         match what {
-            What::Connection => &mut self.connections,
-            What::Session => &mut self.sessions,
-            What::Unconfirmed => &mut self.unconfirmed,
+            Resource::Connection => &mut self.connections,
+            Resource::Session => &mut self.sessions,
+            Resource::Unconfirmed => &mut self.unconfirmed,
         }
     }
 
@@ -266,14 +267,14 @@ impl Taken {
         self.connections + self.sessions + self.unconfirmed > 0
     }
 
-    /// Whether there is nothing to remember of the address.
+    /// Whether the entry of the address can be removed.
     fn is_nothing(&mut self, pace: Pace) -> bool {
         !self.has_anything() && self.pace.as_mut().is_none_or(|bucket| bucket.is_full(pace))
     }
 }
 
-/// What one customer of a provider has at least: of IPv6 a network of 64 bits (RFC
-/// 6177, section 2), whose addresses all count as one.
+/// The network that counts as one address: of IPv6 a /64, the least that a provider gives
+/// to one customer (RFC 6177, section 2).
 pub fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -299,8 +300,8 @@ mod tests {
 
     #[test]
     fn whose_limits_an_address_counts_against() {
-        // Two addresses: whether the first has limits, also with those of private ones;
-        // and whether both have the same.
+        // Two addresses; whether the first has limits, without and with `private`; whether
+        // both share one key.
         for (one, other, limited, private, same) in [
             ("192.0.2.1", "192.0.2.1", true, true, true),
             ("192.0.2.1", "192.0.2.2", true, true, false),
@@ -344,7 +345,7 @@ mod tests {
         drop(unconfirmed);
         let refused = addresses.session(source).unwrap_err();
         assert_eq!(refused, Reason::AddressSessions);
-        // Nobody else notices.
+        // Other addresses are not affected.
         let other = addresses.source("192.0.2.2".parse().unwrap());
         drop(addresses.connect(other).unwrap());
         for _ in 0..9 {

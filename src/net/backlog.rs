@@ -77,15 +77,15 @@ impl Backlog {
             && self.own_bytes + frame.own.len() <= OWN_BYTES_MOST
     }
 
-    /// Whether less waits than half of the frames and the bytes that may.
+    /// Whether less than half of the frames and bytes that may wait are waiting.
     pub(super) fn is_half_empty(&self) -> bool {
         self.frames < FRAMES_MOST / 2 && self.frame_bytes < FRAME_BYTES_MOST / 2
     }
 
-    /// Whether so many answers wait that the peer is not read meanwhile: each message may
-    /// call for one more. Half of what may wait at most, so that the answers to what is
-    /// read already fit. Events of rooms do not count: a peer on a slow link is read, and
-    /// so shows that it is there, while many of them wait.
+    /// Whether the peer must not be read now, because too many answers wait for it: its
+    /// input may need more of them. True above half of the limit, so that answers to input
+    /// that is already read still fit. Room events do not count: a peer on a slow link is
+    /// read, and so shows that it is alive, while many of them wait.
     pub(super) fn is_congested(&self) -> bool {
         self.engine_bytes > ENGINE_BYTES_MOST / 2 || self.own_bytes > OWN_BYTES_MOST / 2
     }

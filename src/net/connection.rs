@@ -24,7 +24,7 @@ use tracing::debug;
 
 use super::addresses::Place;
 use super::connections::Connections;
-use super::counted::{Counted, refusal};
+use super::counted::{CountedBody, refusal};
 use super::limits::Limits;
 use super::refusals::Reason;
 use super::refuse;
@@ -46,7 +46,7 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_interval(Duration::from_secs(15))
     .with_retries(4);
 
-/// A year, as is usual (RFC 6797). Not for subdomains, which are not ours.
+/// One year, as is usual (RFC 6797). Without subdomains, which may be other servers.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Bytes the kernel takes that it has not sent yet. By itself it takes up to
@@ -65,9 +65,13 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// A new connection, counted from here on; where clients have taken all there are,
-    /// it is one of those that are kept free. None: there is no room.
-    pub(super) fn admit(&self, tcp: TcpStream, place: Place) -> Result<Admitted, TcpStream> {
+    /// Counts a new connection. If clients have taken all connections, it takes one of the
+    /// reserve. Returns the stream if there is no connection left.
+    pub(super) fn admit(
+        &self,
+        tcp: TcpStream,
+        place: Place,
+    ) -> Result<AdmittedConnection, TcpStream> {
         let is_full = self.connections.open_to_clients() >= self.limits.connections;
         if is_full && self.limits.essential.is_none() {
             return Err(tcp);
@@ -80,19 +84,23 @@ impl Host {
         socket.keep(place);
         let reserved = is_full.then(|| self.reserve.admit(Kill::of(&socket)));
         let tcp = Tcp::new(socket);
-        Ok(Admitted { tcp, reserved })
+        Ok(AdmittedConnection { tcp, reserved })
     }
 
     /// Serves a connection to its end, or to its upgrade.
-    pub(super) async fn run<S, B>(self: Arc<Self>, admitted: Admitted, peer: PeerAddr, service: S)
-    where
+    pub(super) async fn run<S, B>(
+        self: Arc<Self>,
+        admitted: AdmittedConnection,
+        peer: PeerAddr,
+        service: S,
+    ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
         S: Clone + Send + 'static,
         S::Future: Send,
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let Admitted { tcp, reserved } = admitted;
+        let AdmittedConnection { tcp, reserved } = admitted;
         let header = match reserved {
             Some(_) => self.limits.header.min(reserve::HEADER),
             None => self.limits.header,
@@ -114,7 +122,7 @@ impl Host {
             let service = service.clone();
             let reserved = reserved.clone();
             async move {
-                // Requests in a row are here already: the others have their turn between.
+                // Pipelined requests are already here: let other tasks run in between.
                 yield_now().await;
                 let upgrade = asks_for_websocket(request.headers());
                 let (source, place) = match host.let_in(&request, peer, reserved.as_ref()) {
@@ -135,12 +143,12 @@ impl Host {
                 if response.status() != StatusCode::SWITCHING_PROTOCOLS {
                     handle.stays_http(upgrade);
                     secure(response.headers_mut(), is_certified);
-                    return Ok(response.map(|body| Counted::new(body, place)));
+                    return Ok(response.map(|body| CountedBody::new(body, place)));
                 }
                 if let Some(place) = Some(place).filter(Place::is_taken) {
                     handle.keep(place);
                 }
-                Ok::<_, Infallible>(response.map(|body| Counted::new(body, Place::default())))
+                Ok::<_, Infallible>(response.map(|body| CountedBody::new(body, Place::default())))
             }
         });
         let connection = http1::Builder::new()
@@ -162,7 +170,7 @@ impl Host {
         }
     }
 
-    /// Whose limits a request counts against, and the place that it takes there.
+    /// Returns the address that a request counts for, and the place that it takes there.
     fn let_in<B>(
         &self,
         request: &Request<B>,
@@ -178,7 +186,7 @@ impl Host {
                     return Err(Reason::Full);
                 }
             }
-            // Whoever speaks for itself has a place by its connection.
+            // A direct client already has a place for its connection.
             match addresses.is_trusted(peer.ip()) {
                 false => Ok(Place::default()),
                 true if asks_for_websocket(request.headers()) => addresses.connect(source),
@@ -213,10 +221,10 @@ impl Host {
         Ok(Some(Stream::new(socket, self.limits.hold)))
     }
 
-    /// Tells a connection above a limit so.
+    /// Answers a connection above a limit with the reason.
     pub(super) async fn refuse(&self, mut tcp: TcpStream, reason: Reason) {
         let answer = match reason.is_of_address() {
-            true => refuse::MUCH,
+            true => refuse::ADDRESS_FULL,
             false => refuse::FULL,
         };
         // Also over TLS: a browser shows nothing of a plain answer.
@@ -229,9 +237,9 @@ impl Host {
     }
 }
 
-/// Makes sure that a browser takes an answer for nothing but what it says it is, and,
-/// where it has seen a certificate of the operator's own, comes by HTTPS again: to a
-/// self-signed one it would never come back.
+/// Sets the security headers of an answer: browsers must not guess its content type, and,
+/// if the certificate is the operator's own, use only HTTPS from now on. With a
+/// self-signed certificate HSTS would lock browsers out.
 fn secure(headers: &mut HeaderMap, is_certified: bool) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if is_certified {
@@ -239,10 +247,10 @@ fn secure(headers: &mut HeaderMap, is_certified: bool) {
     }
 }
 
-/// A connection that is let in.
-pub(super) struct Admitted {
+/// An admitted connection.
+pub(super) struct AdmittedConnection {
     tcp: Tcp,
-    /// Where it is one of those that are kept free.
+    /// Its place in the reserve, if it has taken one.
     reserved: Option<Reserved>,
 }
 

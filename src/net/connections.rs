@@ -25,7 +25,7 @@ pub struct Connections {
 struct Inner {
     /// Guards the table of open sockets and the next number to give.
     open: Mutex<Table>,
-    /// How many of them are in a reserve.
+    /// How many of them belong to a reserve.
     reserved: AtomicUsize,
     tracker: TaskTracker,
 }
@@ -49,7 +49,7 @@ impl Connections {
         self.table().sockets.len()
     }
 
-    /// How many of them clients may have taken: all that are in no reserve.
+    /// How many of them count against the limit of clients: all that belong to no reserve.
     pub(super) fn open_to_clients(&self) -> usize {
         self.open()
             .saturating_sub(self.inner.reserved.load(Ordering::Relaxed))

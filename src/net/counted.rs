@@ -1,5 +1,5 @@
-//! The body of an answer that counts for its client until it is at its end, and answers
-//! to requests that are refused. Knows nothing of what is answered.
+//! The body of an answer that counts for its client's address until it ends, and the
+//! answers to refused requests. Knows nothing of the content.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,15 +11,15 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::addresses::Place;
 use super::refusals::Reason;
-use super::refuse::{FULL, MUCH, RETRY_AFTER_SECONDS};
+use super::refuse::{ADDRESS_FULL, FULL, RETRY_AFTER_SECONDS};
 
-/// A body, and the place that it takes; none: the text of a refusal.
-pub(super) struct Counted<B> {
+/// A body and the place that it takes, or the text of a refusal.
+pub(super) struct CountedBody<B> {
     body: Result<B, Option<Bytes>>,
     _place: Place,
 }
 
-impl<B> Counted<B> {
+impl<B> CountedBody<B> {
     pub(super) fn new(body: B, place: Place) -> Self {
         Self {
             body: Ok(body),
@@ -28,13 +28,13 @@ impl<B> Counted<B> {
     }
 }
 
-/// The answer to a request that is refused; the connection ends with it.
-pub(super) fn refusal<B>(reason: Reason) -> Response<Counted<B>> {
+/// The answer to a refused request; the connection closes after it.
+pub(super) fn refusal<B>(reason: Reason) -> Response<CountedBody<B>> {
     let (status, answer) = match reason.is_of_address() {
-        true => (StatusCode::TOO_MANY_REQUESTS, MUCH),
+        true => (StatusCode::TOO_MANY_REQUESTS, ADDRESS_FULL),
         false => (StatusCode::SERVICE_UNAVAILABLE, FULL),
     };
-    let mut response = Response::new(Counted {
+    let mut response = Response::new(CountedBody {
         body: Err(Some(Bytes::from_static(answer.text().as_bytes()))),
         _place: Place::default(),
     });
@@ -47,7 +47,7 @@ pub(super) fn refusal<B>(reason: Reason) -> Response<Counted<B>> {
     response
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Counted<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for CountedBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 

@@ -99,7 +99,7 @@ const HEADER_MAX: usize = 14;
 pub struct Header {
     /// The message ends with this frame.
     pub fin: bool,
-    /// A reserved bit is set; no extension of ours uses one.
+    /// A reserved bit is set; the server supports no extension that uses one.
     pub reserved: bool,
     /// 0 continuation, 1 text, 2 binary, 8 close, 9 ping, 10 pong.
     pub opcode: u8,

@@ -1,5 +1,5 @@
-//! Property tests of what is followed in the bytes of connections: HTTP heads, and
-//! WebSocket frames of both directions.
+//! Property tests of the parsers of connections: HTTP heads, and WebSocket frames in both
+//! directions.
 
 use super::frame::{START_MAX, Seen, Starts, binary_frame, close_frame, text_frame};
 use super::head::{Requests, Switching};

@@ -1,5 +1,5 @@
-//! The read gate: decides how far a connection's bytes are read, and follows what is
-//! written. It knows HTTP heads and WebSocket messages; the meaning of a message is a
+//! The read gate: decides how much of a connection's input is read, and follows the
+//! output. It knows HTTP heads and WebSocket messages; the meaning of a message is a
 //! transport's [`MessageRule`].
 
 use std::time::Duration;
@@ -19,10 +19,11 @@ pub trait MessageRule: Send + 'static {
     /// The longest message that is read, in bytes.
     fn message_most(&self) -> usize;
 
-    /// Decides about a message of the client before anybody reads it.
+    /// Decides about a message of the client before its reader receives it.
     fn inbound(&mut self, message: Message) -> Verdict;
 
-    /// The client has broken the WebSocket protocol, and is not read any further.
+    /// Called when the client has violated the WebSocket protocol; it is not read any
+    /// further.
     fn violated(&mut self, error: &ProtocolError);
 
     /// A frame of the server has been written up to its start.
@@ -31,15 +32,15 @@ pub trait MessageRule: Send + 'static {
     fn outbound(&mut self, frame: Frame<'_>) -> Next;
 }
 
-/// What becomes of a message.
+/// The rule's decision about a message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is handed on, as it is here.
+    /// The reader receives the message as given here.
     Pass(Message, Next),
-    /// It is dropped; the client is read on.
+    /// The message is dropped; the client is still read.
     Skip,
-    /// It is dropped with everything behind it: the connection is closing, and a peer
-    /// that is still writing would not see the reason.
+    /// The message and everything behind it are dropped. The connection is closing; the
+    /// server still reads, since a peer that can't write would not see the reason.
     Discard,
 }
 
@@ -48,18 +49,18 @@ pub enum Verdict {
 pub enum Next {
     /// Read on.
     Read,
-    /// Read nothing behind this message.
+    /// Do not read beyond this message yet.
     Wait,
 }
 
-/// How many frames that carry nothing (pings, pongs, empty messages and fragments) are
-/// read per second: SDKs send one in ten seconds. Beyond, the client is read later.
+/// The rate at which frames without content (pings, pongs, empty messages and fragments)
+/// are read: SDKs send one per ten seconds. Above it, reading pauses.
 const IDLE_FRAMES: Pace = Pace {
     per_second: 20,
     burst: 64,
 };
 
-/// How long a client is not read that sends more of them: one more is due then.
+/// How long reading pauses above that rate: the time until one more such frame is due.
 const IDLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// The gate of one connection.
@@ -75,26 +76,26 @@ pub(super) enum Gate {
 /// The messages of a WebSocket, and its transport's rule if it has one.
 pub(super) struct WebSocket {
     assembler: Assembler,
-    ruled: Option<Ruled>,
+    ruled: Option<RuleState>,
     reading: Reading,
     idle_frames: Bucket,
 }
 
-struct Ruled {
+struct RuleState {
     rule: Box<dyn MessageRule>,
     /// Follows the server's frames.
     outbound: Starts,
 }
 
-/// Whether the client is read.
+/// Whether the client is read now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
     On,
-    /// Not before the rule says so, or the hold is over.
+    /// Not until the rule releases it, or the hold times out.
     Held,
-    /// Not before this moment.
+    /// Not until this moment.
     Paused(Instant),
-    /// To the peer's end, for nothing.
+    /// Until the peer closes, but the input is discarded.
     Discard,
 }
 
@@ -109,16 +110,16 @@ pub(super) enum Written {
     Upgraded(usize),
 }
 
-/// What a client's bytes come to.
+/// The result of reading some of a client's bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Inbound {
-    /// More bytes are needed, or the reader has to wait.
+    /// No message yet: more bytes are needed, or the reader has to wait.
     Nothing,
-    /// A message for whoever reads.
+    /// A message for the reader.
     Message(Message),
-    /// A ping, to be answered.
+    /// A ping that needs a pong.
     Ping(bytes::Bytes),
-    /// Nothing more is read: the reason, unless the rule has dealt with it.
+    /// Reading ends, with the protocol error unless the rule has handled it.
     Discard(Option<ProtocolError>),
 }
 
@@ -130,7 +131,7 @@ impl Gate {
     pub(super) fn websocket(rule: Option<Box<dyn MessageRule>>) -> Self {
         Self::WebSocket(Box::new(WebSocket {
             assembler: Assembler::default(),
-            ruled: rule.map(|rule| Ruled {
+            ruled: rule.map(|rule| RuleState {
                 rule,
                 outbound: Starts::default(),
             }),
@@ -175,7 +176,7 @@ impl WebSocket {
         self.reading == Reading::Held
     }
 
-    /// Until when the client is not read, since it has sent too many frames for nothing.
+    /// The end of a pause, if the client has sent too many frames without content.
     pub(super) fn paused_until(&self) -> Option<Instant> {
         match self.reading {
             Reading::Paused(until) => Some(until),
@@ -183,21 +184,21 @@ impl WebSocket {
         }
     }
 
-    /// Whether what is read goes nowhere.
+    /// Whether input is discarded.
     pub(super) fn discards(&self) -> bool {
         self.reading == Reading::Discard
     }
 
-    /// The wait is over, or has taken too long: reads on.
+    /// Resumes reading: the hold or pause is over.
     pub(super) fn resume(&mut self) {
         if !self.discards() {
             self.reading = Reading::On;
         }
     }
 
-    /// Reads the client's bytes up to the end of something; returns how many it used.
+    /// Reads the client's bytes up to the end of a message or frame; returns how many it used.
     ///
-    /// `most` is the longest message where no rule says so.
+    /// `most` is the longest message if there is no rule that sets it.
     pub(super) fn inbound(&mut self, input: &[u8], most: usize) -> (usize, Inbound) {
         let mut used = 0;
         while self.reading == Reading::On {
@@ -230,7 +231,7 @@ impl WebSocket {
         (used, Inbound::Nothing)
     }
 
-    /// A frame that carries nothing costs its sender time.
+    /// Charges a frame without content to the rate, and pauses reading above it.
     fn charge(&mut self) {
         if !self.idle_frames.take(IDLE_FRAMES) {
             self.reading = Reading::Paused(Instant::now() + IDLE_PAUSE);
@@ -261,7 +262,7 @@ impl WebSocket {
     }
 
     fn outbound(&mut self, output: &[u8]) -> Written {
-        let Some(Ruled { rule, outbound }) = &mut self.ruled else {
+        let Some(RuleState { rule, outbound }) = &mut self.ruled else {
             return Written::Nothing;
         };
         let mut used = 0;

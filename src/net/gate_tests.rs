@@ -59,7 +59,7 @@ fn websocket(gate: &mut Gate) -> &mut WebSocket {
     }
 }
 
-/// What the bytes come to in these parts, and how many of them were used.
+/// Reads the bytes in these parts; returns how many were used, and the results.
 fn read(gate: &mut Gate, parts: &[&[u8]]) -> (usize, Vec<Inbound>) {
     let (mut used, mut seen) = (0, Vec::new());
     for part in parts {
@@ -169,9 +169,9 @@ fn messages_are_dropped_one_by_one_or_all_that_follow() {
     assert!(websocket(&mut gate).discards(), "for good");
 }
 
-/// Each costs the server a turn and its sender nothing, so they are read more slowly.
+/// Each such frame costs the server work and its sender nearly none.
 #[tokio::test(start_paused = true)]
-async fn frames_that_carry_nothing_are_read_more_slowly() {
+async fn frames_without_content_are_read_more_slowly() {
     let idle = [
         ("pings", client(true, 9, b"")),
         ("pongs", client(true, 10, b"")),

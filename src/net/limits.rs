@@ -11,10 +11,10 @@ pub struct Limits {
     /// Connections open at once, over all listeners that share a
     /// [`Connections`](super::Connections). One more is answered with 503.
     pub connections: usize,
-    /// What the clients of one address may have.
+    /// The limits per client address.
     pub addresses: Addresses,
-    /// Which requests are served beyond `connections`, on a few that are kept for them;
-    /// none: none is.
+    /// The requests that are served beyond `connections`, on reserved connections; `None`: no
+    /// requests.
     pub essential: Option<Essential>,
     /// Time for the TLS handshake, counted from the accept.
     pub handshake: Duration,
@@ -46,12 +46,12 @@ const WRITE: Duration = Duration::from_secs(20);
 /// Under Engine.IO's ping timeout of 20 s, so that holding back ends no session.
 const HOLD: Duration = Duration::from_secs(10);
 
-/// Descriptors of one listener that are no connection of a client: its own, those of the
-/// connections that it refuses at once, of which there may be 64, and its reserve.
+/// Descriptors of one listener beside its clients' connections: its own, 64 for connections
+/// that it is refusing, and those of its reserve.
 pub const LISTENER_DESCRIPTORS: usize = 1 + 64 + RESERVED;
 
-/// Descriptors of the process itself: the standard streams, the runtime's own, signals,
-/// certificates and pages that are read, names that are looked up.
+/// Descriptors of the process itself: standard streams, runtime, signals, files of
+/// certificates and pages, DNS lookups.
 const PROCESS_DESCRIPTORS: usize = 64;
 
 /// Raises the limit of open files as far as the system lets us, which is often
@@ -66,8 +66,8 @@ pub fn raise_descriptors(connections: usize, beside: usize) -> std::io::Result<u
     Ok(good_for(limit, beside))
 }
 
-/// How many connections a limit of open files is good for: half of it at least, since a
-/// server without clients serves nobody.
+/// How many connections a limit of open files allows: at least half of the limit, so that
+/// the server can always serve clients.
 fn good_for(limit: u64, beside: u64) -> u64 {
     limit.saturating_sub(beside).max(limit / 2)
 }

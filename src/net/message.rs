@@ -1,6 +1,6 @@
-//! Assembles the messages that a WebSocket client sends (RFC 6455, section 5) from
-//! bytes that are cut anywhere. Nothing of a client passes that is not a whole and
-//! valid message. Pure: no socket, no meaning of payloads.
+//! Assembles the messages of a WebSocket client (RFC 6455, section 5) from bytes that may
+//! be split anywhere. Only whole and valid messages pass. Pure: knows no socket and no
+//! meaning of payloads.
 
 use bytes::Bytes;
 
@@ -9,8 +9,8 @@ use super::frame::{CLOSE, CONTINUATION, Follower, Header, START_MAX, Step, heade
 /// The longest payload of a control frame (RFC 6455, section 5.5).
 const CONTROL_MAX: u64 = 125;
 
-/// A fragment shorter than this counts as one that carries nothing: its header costs
-/// the server as much as its payload.
+/// A fragment shorter than this, in bytes, counts as a frame without content: its header
+/// costs the server as much as its payload.
 const FRAGMENT_MIN: u64 = 64;
 
 const TEXT: u8 = 1;
@@ -18,7 +18,7 @@ const BINARY: u8 = 2;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// A message of a client, whole.
+/// A whole message of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// UTF-8 text.
@@ -29,12 +29,12 @@ pub enum Message {
     Ping(Bytes),
     /// A pong.
     Pong,
-    /// The client closes, with this code if it names one.
+    /// A close frame, with its code if it has one.
     Close(Option<u16>),
 }
 
 impl Message {
-    /// The message as one frame of a client, with a mask that changes nothing.
+    /// Encodes the message as one frame of a client, masked with zeros.
     pub(super) fn frame(&self) -> Bytes {
         let (opcode, payload): (u8, &[u8]) = match self {
             Self::Text(text) => (TEXT, text.as_bytes()),
@@ -49,7 +49,7 @@ impl Message {
         frame.into()
     }
 
-    /// Whether the message gives nobody anything to do.
+    /// Whether the message has no content.
     pub(super) fn is_idle(&self) -> bool {
         match self {
             Self::Text(text) => text.is_empty(),
@@ -75,7 +75,7 @@ pub enum ProtocolError {
     /// A control frame is fragmented or too long.
     #[error("a control frame is fragmented or longer than 125 bytes")]
     Control,
-    /// The payload of a close frame is one byte, or its code is not for a wire.
+    /// The payload of a close frame is one byte, or its code must not be sent.
     #[error("a close frame has an invalid code")]
     CloseCode,
     /// A continuation frame without a message that it continues.
@@ -87,7 +87,7 @@ pub enum ProtocolError {
     /// A text message, or the reason of a close frame, is not UTF-8.
     #[error("a text is not UTF-8")]
     NotUtf8,
-    /// The message is longer than is read.
+    /// The message is longer than allowed.
     #[error("a message can have {most} bytes at most")]
     TooBig {
         /// The longest message that is read, in bytes.
@@ -114,12 +114,12 @@ impl ProtocolError {
     }
 }
 
-/// What [`Assembler::feed`] came upon.
+/// The result of [`Assembler::feed`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Received {
-    /// All bytes were used, and no message is whole.
+    /// All bytes were used; the message is not whole yet.
     Nothing,
-    /// A frame that is no message and carries next to nothing has ended.
+    /// A fragment with little or no content has ended; the message is not whole yet.
     Empty,
     /// A message is whole.
     Message(Message),
@@ -130,19 +130,19 @@ pub(super) enum Received {
 pub(super) struct Assembler {
     follower: Follower,
     header: Option<Header>,
-    /// Whether the fragmented message is text; none where there is none.
+    /// Whether the fragmented message is text; `None` if there is no fragmented message.
     fragmented: Option<bool>,
-    /// The data message, as far as it is here; at most as long as one may be.
+    /// The bytes of the data message so far; never longer than allowed.
     data: Vec<u8>,
-    /// The control frame, as far as it is here.
+    /// The bytes of the control frame so far.
     control: Vec<u8>,
 }
 
 impl Assembler {
-    /// Goes on to the end of a message; returns how many bytes it used.
+    /// Reads up to the end of a message or fragment; returns how many bytes it used.
     ///
-    /// To be called with what is left until it answers [`Received::Nothing`], and not
-    /// after an error.
+    /// Call it again with the remaining bytes until it returns [`Received::Nothing`], and
+    /// never after an error.
     pub(super) fn feed(
         &mut self,
         input: &[u8],
@@ -169,7 +169,7 @@ impl Assembler {
         }
     }
 
-    /// Checks a header, `rest` of whose frame is here.
+    /// Checks a header; `rest` are the bytes behind it.
     fn begin(&mut self, header: Header, most: usize, rest: &[u8]) -> Result<(), ProtocolError> {
         if header.reserved {
             return Err(ProtocolError::ReservedBit);

@@ -32,7 +32,7 @@ fn client(first: u8, payload: &[u8]) -> Vec<u8> {
     frame(first, Some([1, 2, 3, 4]), payload)
 }
 
-/// The messages in these parts, and why there are no more.
+/// The messages in these parts, and the error that ends them.
 fn assembled(parts: &[&[u8]]) -> (Vec<Message>, Option<ProtocolError>) {
     let mut assembler = Assembler::default();
     let mut messages = Vec::new();
@@ -131,7 +131,7 @@ fn each_violation_has_its_close_code() {
     }
 }
 
-/// What tungstenite reads of the same bytes: another implementation of the RFC.
+/// The messages that tungstenite, another implementation of the RFC, reads from the bytes.
 fn by_tungstenite(bytes: &[u8]) -> (Vec<Message>, Option<u16>) {
     struct Peer<'a>(&'a [u8]);
     impl Read for Peer<'_> {
@@ -176,7 +176,7 @@ fn by_tungstenite(bytes: &[u8]) -> (Vec<Message>, Option<u16>) {
     }
 }
 
-/// The same messages as tungstenite reads, up to the same end.
+/// The assembler reads the same messages as tungstenite, up to the same end.
 #[test]
 fn fuzz_websocket_messages() {
     let documents = [
@@ -225,14 +225,15 @@ fn fuzz_websocket_messages() {
             let parts: Vec<_> = case.pieces().collect();
             let (mut messages, error) = assembled(&parts);
             let (mut theirs, code) = by_tungstenite(&case.bytes);
-            // Nothing behind a close frame is read there.
+            // tungstenite reads nothing behind a close frame.
             let mut both = messages.iter().chain(&theirs);
             let is_closed = both.any(|m| matches!(m, Message::Close(_)));
             for read in [&mut messages, &mut theirs] {
                 let close = read.iter().position(|m| matches!(m, Message::Close(_)));
                 read.truncate(close.unwrap_or(read.len()));
             }
-            // A text is refused there at its first wrong byte, a frame here at its header.
+            // tungstenite rejects a text at its first invalid byte, the assembler a frame at
+            // its header.
             match code {
                 Some(1007) => assert!(messages.starts_with(&theirs)),
                 _ => assert_eq!(messages, theirs, "{error:?} {code:?}"),

@@ -212,7 +212,7 @@ impl Out {
         Poll::Ready(())
     }
 
-    /// Whether our close frame is out, or on its way.
+    /// Whether our close frame is sent, or waits to be sent.
     pub(super) fn is_taken(&self) -> bool {
         self.mode == Mode::Taken || self.closing.is_some()
     }
@@ -222,12 +222,12 @@ impl Out {
         self.mode == Mode::Taken && !self.waits()
     }
 
-    /// Whether less waits than half of what may.
+    /// Whether the backlog is less than half full.
     pub(super) fn is_half_empty(&self) -> bool {
         self.backlog.is_half_empty()
     }
 
-    /// Whether the peer has to take something before more of it is read.
+    /// Whether the peer has to receive some output before the server reads more from it.
     pub(super) fn is_congested(&self) -> bool {
         self.backlog.is_congested()
     }

@@ -1,13 +1,13 @@
 //! The sender of a request: the peer, or the client that a trusted proxy names.
-//! Knows HTTP's forwarding headers; what an address may do is decided elsewhere.
+//! Knows HTTP's forwarding headers, not what an address may do.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::HeaderMap;
 use ipnet::IpNet;
 
-/// The address of a client that a trusted proxy does not name. It is public, and no
-/// trusted proxy has it.
+/// Stands for the address of a client that a trusted proxy does not name. It counts as
+/// public, and is never a trusted proxy's.
 pub const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// RFC 7239.
@@ -29,7 +29,7 @@ const FORWARDING: [&str; 9] = [
     "surrogate-capability",
 ];
 
-/// First letters of forwarding headers: `X-Forwarded-For`, `Forwarded-For`,
+/// Beginnings of the names of forwarding headers: `X-Forwarded-For`, `Forwarded-For`,
 /// `X-Original-Forwarded-For`, `CF-Connecting-IP`, `Akamai-Origin-Hop`, ...
 const FORWARDING_BEGINS: [&str; 20] = [
     "akamai-",
@@ -54,7 +54,7 @@ const FORWARDING_BEGINS: [&str; 20] = [
     "x-vercel-",
 ];
 
-/// Parts of names: `X-Cluster-Client-IP`, `X-ProxyUser-Ip`, `X-Remote-Addr`, ...
+/// Parts of the names of forwarding headers: `X-Cluster-Client-IP`, `X-ProxyUser-Ip`, `X-Remote-Addr`, ...
 const FORWARDING_HOLDS: [&str; 9] = [
     "forwarded-for",
     "client-ip",
@@ -94,14 +94,14 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Whether the request comes from this machine or a private network: every
-    /// address that it passed is known and private.
+    /// Whether the request comes from this machine or a private network: every address on
+    /// its way is known and private.
     pub fn is_private(&self) -> bool {
         self.private
     }
 }
 
-/// Works out the sender of a request.
+/// Determines the sender of a request.
 ///
 /// A forwarding header of a peer that is not trusted makes the request public: it may
 /// be a proxy that speaks for the whole Internet. `X-Forwarded-For`, or `Forwarded`
@@ -130,7 +130,7 @@ pub fn sender(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Sende
         .iter()
         .rev()
         .find(|address| !address.is_some_and(|address| is_trusted(&address)))
-        // All are trusted proxies: the first of them has asked for itself.
+        // All are trusted proxies: the first of them is the client.
         .or(chain.first());
     Sender {
         address: client.copied().flatten().unwrap_or(UNKNOWN),
@@ -141,7 +141,7 @@ pub fn sender(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Sende
     }
 }
 
-/// The addresses that the other forwarding headers name; none for what is no address.
+/// The addresses in the other forwarding headers; `None` for a value that is no address.
 fn others(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
     let names = headers.keys().filter(|name| {
         let name = name.as_str();
@@ -160,8 +160,8 @@ fn is_forwarding(name: &str) -> bool {
         || FORWARDING_HOLDS.iter().any(|part| name.contains(part))
 }
 
-/// The parts of all headers of a name that stand between commas. Also those inside
-/// quotes are taken apart: such a part can't be read, and then is no private address.
+/// The comma-separated values of all headers of a name. Commas inside quotes separate too:
+/// such a part is not a valid address, so the request does not count as private.
 fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
     let all = headers.get_all(name).iter();
     all.flat_map(|value| value.to_str().unwrap_or("?").split(','))

@@ -17,8 +17,8 @@ pub(super) fn poll_read(
     buf: &mut ReadBuf<'_>,
 ) -> Poll<io::Result<()>> {
     socket.alive()?;
-    // Records that are here already are read without asking the runtime: whoever sends
-    // many small ones would never let it turn.
+    // Buffered records are read without the socket, which would spend the task budget: a
+    // peer that sends many small records would never let other tasks run.
     let coop = ready!(poll_proceed(cx));
     loop {
         let mut out = socket.out();

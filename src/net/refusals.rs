@@ -1,5 +1,5 @@
-//! What is refused since somebody has taken too much: counted by reason, and logged
-//! once a minute at most. Knows reasons, not what was asked for.
+//! Counts refusals above a limit by reason, and logs them at most once a minute. Knows
+//! reasons, not requests.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -12,28 +12,28 @@ use tracing::warn;
 /// The least time between two lines of the log.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
-/// How many addresses are told apart between two lines of the log.
+/// Most addresses that are counted between two lines of the log.
 const ADDRESSES_MOST: usize = 1_000;
 
-/// Why something was refused.
+/// Why a connection, session or request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// There are as many connections as there may be.
+    /// The server has as many connections as allowed.
     Full,
-    /// There are as many sessions as there may be.
+    /// The server has as many sessions as allowed.
     FullSessions,
-    /// The address has as many connections as it may.
+    /// The address has as many connections as allowed.
     AddressConnections,
     /// The address opens connections too fast.
     AddressRate,
-    /// The address has as many sessions as it may.
+    /// The address has as many sessions as allowed.
     AddressSessions,
-    /// The address has as many sessions as it may that are in no namespace.
+    /// The address has as many sessions without a namespace as allowed.
     AddressUnconfirmed,
 }
 
 impl Reason {
-    /// The reason as a stable word, for metrics.
+    /// The stable code of the reason, for metrics.
     pub fn code(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -45,7 +45,7 @@ impl Reason {
         }
     }
 
-    /// Whether another address would not have been refused.
+    /// Whether it is a limit of the address, not of the whole server.
     pub fn is_of_address(self) -> bool {
         !matches!(self, Self::Full | Self::FullSessions)
     }
@@ -53,18 +53,18 @@ impl Reason {
 
 /// Counts refusals, and logs them.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<Since>);
+pub struct Refusals(Mutex<RefusalWindow>);
 
-/// What was refused since the last line of the log.
+/// The refusals since the last line of the log.
 #[derive(Debug, Default)]
-struct Since {
+struct RefusalWindow {
     logged: Option<Instant>,
     refused: u64,
     addresses: HashSet<IpAddr>,
 }
 
 impl Refusals {
-    /// Takes note that something of this address was refused.
+    /// Counts a refusal of a client at this address; logs a line if one is due.
     pub fn note(&self, reason: Reason, address: IpAddr) {
         metrics::counter!("roomcast_connections_refused_total", "reason" => reason.code())
             .increment(1);
@@ -73,12 +73,12 @@ impl Refusals {
                 refused,
                 addresses,
                 reason = reason.code(),
-                "connections or sessions are refused"
+                "connections or sessions above a limit were refused; `reason` is the latest one"
             );
         }
     }
 
-    /// Counts one; what is to be logged now.
+    /// Counts a refusal; if a line is due, returns the numbers of refusals and addresses.
     fn count(&self, address: IpAddr, now: Instant) -> Option<(u64, usize)> {
         let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         since.refused += 1;
@@ -90,9 +90,9 @@ impl Refusals {
             return None;
         }
         let counted = (since.refused, since.addresses.len());
-        *since = Since {
+        *since = RefusalWindow {
             logged: Some(now),
-            ..Since::default()
+            ..RefusalWindow::default()
         };
         Some(counted)
     }

@@ -8,10 +8,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// An answer, whole.
 pub(super) struct Answer(&'static str);
 
-/// When to come again, in seconds. Browsers and proxies do.
+/// The value of `Retry-After`, in seconds.
 pub(super) const RETRY_AFTER_SECONDS: u64 = 5;
 
-/// For a connection above the limit.
+/// The answer to a connection above the limit of the server.
 pub(super) const FULL: Answer = Answer(
     "HTTP/1.1 503 Service Unavailable\r\n\
      content-type: text/plain; charset=utf-8\r\n\
@@ -22,8 +22,8 @@ pub(super) const FULL: Answer = Answer(
      This server has no room for more connections right now.\n",
 );
 
-/// For a connection above the limit of its address.
-pub(super) const MUCH: Answer = Answer(
+/// The answer to a connection above a limit of its address.
+pub(super) const ADDRESS_FULL: Answer = Answer(
     "HTTP/1.1 429 Too Many Requests\r\n\
      content-type: text/plain; charset=utf-8\r\n\
      content-length: 55\r\n\
@@ -50,7 +50,7 @@ pub(super) const LINGER: Duration = Duration::from_secs(2);
 const DRAIN_MAX: usize = 64 * 1024;
 
 impl Answer {
-    /// What it says, without the head.
+    /// The body of the answer.
     pub(super) fn text(&self) -> &'static str {
         self.0.split_once("\r\n\r\n").map_or("", |(_, text)| text)
     }
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn declared_lengths_are_right() {
-        for answer in [&FULL, &MUCH, &SPEAKS_HTTPS] {
+        for answer in [&FULL, &ADDRESS_FULL, &SPEAKS_HTTPS] {
             let Answer(text) = answer;
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             let length = head.split("content-length: ").nth(1).unwrap();

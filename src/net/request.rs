@@ -19,8 +19,8 @@ use crate::core::source::SourceKey;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
 
-/// Whose limits a request counts against: those of its client's address, also behind a
-/// proxy; none: nobody's. An extension of every request.
+/// The address that a request counts for: its client's, also behind a trusted proxy;
+/// `None` if it has no limits. An extension of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientSource(pub Option<SourceKey>);
 
@@ -64,7 +64,7 @@ impl ConnectionHandle {
         }
     }
 
-    /// Takes this place for as long as the connection is open.
+    /// Keeps this place until the connection closes.
     pub(super) fn keep(&self, place: Place) {
         if let Some(socket) = self.0.socket() {
             socket.keep(place);

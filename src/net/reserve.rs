@@ -1,6 +1,5 @@
-//! The connections that are kept for what is no client: health probes and publishers get
-//! through when clients have filled the server. Knows which connection is at work, not
-//! what is asked for.
+//! Reserved connections: health probes and publishers get through when clients have filled
+//! the server. Knows which connections have sent a request, not the requests.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,17 +10,17 @@ use http::Method;
 
 use super::socket::Kill;
 
-/// How many connections are kept so at each listener that has some. A probe is there for
-/// milliseconds; so many publishers at once are rare.
+/// Reserved connections per listener that has a reserve. A probe takes milliseconds; so
+/// many publishers at once are rare.
 pub(super) const RESERVED: usize = 64;
 
-/// Time for a request's head on such a connection.
+/// Time for a request's head on a reserved connection.
 pub(super) const HEADER: Duration = Duration::from_secs(2);
 
-/// Which requests are served on connections that are kept free, by method and path.
+/// Whether a request is served on a reserved connection, by method and path.
 pub type Essential = fn(&Method, &str) -> bool;
 
-/// The connections of one listener that are open in its reserve, oldest first.
+/// The open reserved connections of one listener, oldest first.
 #[derive(Clone, Default)]
 pub(super) struct Reserve(Arc<Mutex<VecDeque<Entry>>>);
 
@@ -30,7 +29,7 @@ struct Entry {
     busy: Arc<AtomicBool>,
 }
 
-/// A connection's place in the reserve, given back when it is dropped.
+/// A connection's place in the reserve, released when this is dropped.
 #[derive(Clone)]
 pub(super) struct Reserved {
     busy: Arc<AtomicBool>,
@@ -43,8 +42,8 @@ struct Guard {
 }
 
 impl Reserve {
-    /// Takes a connection in; where there is no place the oldest goes, of those that ask
-    /// for nothing if there is one: else whoever only connects would keep others out.
+    /// Admits a connection. If the reserve is full, closes the oldest connection that has sent
+    /// no request, or else the oldest: a peer that only connects must not keep others out.
     pub(super) fn admit(&self, kill: Kill) -> Reserved {
         let busy = Arc::new(AtomicBool::new(false));
         let mut entries = self.lock();
@@ -76,7 +75,7 @@ impl Reserve {
 }
 
 impl Reserved {
-    /// A request has come on the connection.
+    /// Notes that the connection has sent a request.
     pub(super) fn is_at_work(&self) {
         self.busy.store(true, Ordering::Release);
     }

@@ -84,7 +84,7 @@ struct Desk {
     reader: Option<Waker>,
     refused: bool,
     upgraded: bool,
-    /// What the connection counts as for its client's address.
+    /// The connection's place in the limits of its client's address.
     place: Place,
 }
 
@@ -127,7 +127,7 @@ impl Socket {
         self.admission.tracker().spawn(task);
     }
 
-    /// Counts for an address until its end.
+    /// Keeps the place of the connection until it closes.
     pub(super) fn keep(&self, place: Place) {
         self.desk().place = place;
     }

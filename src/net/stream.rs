@@ -23,8 +23,8 @@ use super::{records, tcp};
 /// ever held. A client's packets are some 100 bytes.
 const HELD_MAX: usize = 4 * 1024;
 
-/// How many messages of a client are read before others have their turn. The runtime's own
-/// budget counts reads, and hundreds of messages may come in one.
+/// How many messages of a client are read before other tasks run. The runtime's own budget
+/// counts reads, and one read may contain hundreds of messages.
 const MESSAGES_IN_A_ROW: u8 = 4;
 
 /// One connection's bytes, as hyper and then the reader of a WebSocket see them.
@@ -34,16 +34,16 @@ pub(super) struct Stream {
     gate: Gate,
     /// Read from the peer but not handed out yet; at most [`HELD_MAX`].
     held: BytesMut,
-    /// Whether the WebSocket's reader has it: until then hyper may look for more, and
-    /// must get nothing.
+    /// Whether the WebSocket's reader has taken over: until then hyper may still read, and
+    /// must receive nothing.
     has_reader: bool,
-    /// Whether something has come from the peer.
+    /// Whether the peer has sent anything since the last look.
     received: bool,
-    /// Whether nothing more comes from the peer: it has closed, or is gone.
+    /// Whether the peer has closed the connection or is gone.
     has_ended: bool,
-    /// How many messages were read since the task had to wait.
+    /// How many messages were read since the task last yielded.
     in_a_row: u8,
-    /// What is left of the message that the engine reads, as a frame.
+    /// The rest of the message that the engine is reading, as a frame.
     frame: Bytes,
     /// Runs while the gate holds the reader back.
     timer: Option<Pin<Box<Sleep>>>,
@@ -55,7 +55,7 @@ pub(super) struct Stream {
 pub enum ReadError {
     /// The peer has closed the WebSocket, or is gone.
     Gone,
-    /// It has broken the protocol, and is to be told so by a close frame.
+    /// The peer has violated the protocol; the caller sends the close frame.
     Protocol(ProtocolError),
 }
 
@@ -82,26 +82,26 @@ impl Stream {
         &self.socket
     }
 
-    /// Lets the reader of the WebSocket begin; false if the gate has seen no upgrade:
-    /// then nothing may read it as one.
+    /// Hands the stream to the WebSocket's reader. Returns false if the gate has seen no
+    /// upgrade; then the stream must not be read as a WebSocket.
     pub(super) fn begin_reading(&mut self) -> bool {
         self.has_reader = matches!(self.gate, Gate::WebSocket(_));
         self.has_reader
     }
 
-    /// Whether anything has come from the peer since this was last asked.
+    /// Whether the peer has sent anything since the last call.
     pub(super) fn has_received(&mut self) -> bool {
         std::mem::take(&mut self.received)
     }
 
-    /// Gives a message back, to be read again as a frame.
+    /// Puts a message back, to be read again as a frame.
     pub(super) fn put_back(&mut self, message: &Message) {
         self.frame = message.frame();
     }
 
-    /// The next message of the client. Pings are answered here, and a close frame too.
+    /// Reads the next message of the client. Answers pings and close frames itself.
     ///
-    /// `most` is the longest one that is read, where no rule says so.
+    /// `most` is the longest message, in bytes, if there is no rule that sets it.
     pub(super) fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
@@ -144,7 +144,7 @@ impl Stream {
         }
     }
 
-    /// Waits until the gate lets the client be read.
+    /// Waits until the gate allows reading the client.
     fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let Gate::WebSocket(websocket) = &mut self.gate else {
@@ -170,7 +170,7 @@ impl Stream {
         }
     }
 
-    /// Reads up to the end of something.
+    /// Reads up to the end of a message or frame.
     fn poll_inbound(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Inbound>> {
         let mut bytes = [const { MaybeUninit::uninit() }; HELD_MAX];
         let mut read = ReadBuf::uninit(&mut bytes);
@@ -193,7 +193,7 @@ impl Stream {
         let (used, inbound) = websocket.inbound(&self.held, most);
         self.held.advance(used);
         if self.held.is_empty() {
-            // Its memory is of no use while the client is silent.
+            // Free the buffer while the client is silent.
             self.held = BytesMut::new();
         }
         Poll::Ready(Ok(inbound))
@@ -203,15 +203,15 @@ impl Stream {
         matches!(&self.gate, Gate::WebSocket(websocket) if websocket.discards())
     }
 
-    /// Sends a control frame, unless too much waits for the peer: it is no worse off
-    /// without.
+    /// Sends a control frame, unless too much output waits for the peer: the peer does not
+    /// read, so it would not miss the frame.
     fn answer(&self, frame: Bytes) {
         let mut out = self.socket.out();
         let _ = out.send_joined(self.socket.tcp(), frame, &Bytes::new());
         self.socket.flush(out);
     }
 
-    /// Reads from the peer, but not while so much waits for it that it should read first.
+    /// Reads from the peer, unless so much output waits that the peer has to read first.
     fn poll_peer(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.socket.out().is_congested() {
             self.socket.park_reader(cx.waker())?;
@@ -259,13 +259,13 @@ impl Stream {
             self.held.advance(pass);
         }
         if let Gate::Answer(_) = self.gate {
-            // A refusal that is left over is not about this upgrade.
+            // A refusal left over from an earlier request does not concern this upgrade.
             self.socket.take_refusal();
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Waits for the answer to an upgrade, and meanwhile for the peer's end.
+    /// Waits for the answer to an upgrade, or for the peer to close.
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if self.socket.take_refusal() {
@@ -310,7 +310,7 @@ fn empty_close() -> Bytes {
 }
 
 impl AsyncRead for Stream {
-    /// HTTP as it comes; of a WebSocket whole messages, each as one frame.
+    /// Reads HTTP unchanged; of a WebSocket only whole messages, each as one frame.
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -328,7 +328,7 @@ impl AsyncRead for Stream {
         }
         while this.frame.is_empty() {
             match ready!(this.poll_message(cx, 0)) {
-                // The engine has no use for what the gate has dealt with.
+                // The stream has already handled control frames.
                 Ok(Message::Ping(_) | Message::Pong | Message::Close(_)) => {}
                 Ok(message) => this.put_back(&message),
                 Err(ReadError::Gone | ReadError::Protocol(_)) => {
@@ -377,8 +377,8 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// A peer that was closed and still writes is read on, for nothing: else the kernel
-/// resets the connection, and the peer may not see why it was closed.
+/// Keeps reading, and discards, from a peer that still writes after the close: otherwise
+/// the kernel would reset the connection, and the peer might not see the reason.
 impl Drop for Stream {
     fn drop(&mut self) {
         let is_closed = self.socket.out().is_taken();

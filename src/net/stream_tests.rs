@@ -198,7 +198,7 @@ async fn small_reads_of_a_long_message_lose_nothing() {
     writer.await.unwrap();
 }
 
-/// A client that never reads is not read either, before its pongs take memory.
+/// The server stops reading a client that never reads, before its pongs use up memory.
 #[tokio::test]
 async fn a_peer_that_takes_no_pongs_is_not_read() {
     let connections = Connections::new();
@@ -212,7 +212,7 @@ async fn a_peer_that_takes_no_pongs_is_not_read() {
             }
         }
     });
-    // The reader waits for the peer, and is polled no more.
+    // The reader waits for the peer and is not polled again.
     poll_fn(|cx| match stream.poll_message(cx, 1 << 20) {
         Poll::Pending if stream.socket().out().is_congested() => Poll::Ready(()),
         Poll::Pending => Poll::Pending,

@@ -64,16 +64,16 @@ impl AsyncWrite for Tcp {
     }
 }
 
-/// Longest time in which a peer hangs up once all is said: a few round trips on a bad
+/// Longest wait for a peer to close after everything was sent: a few round trips on a bad
 /// network.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Reads on for nothing until a peer that was closed hangs up, not for long.
+/// Reads and discards until the peer closes, for at most [`LINGER`].
 pub(super) async fn linger(socket: Arc<Socket>) {
     let mut waste = [0; 4096];
     let mut ended = None;
     while socket.alive().is_ok() {
-        // Readiness alone costs nothing of the runtime's budget.
+        // Waiting for readiness spends none of the runtime's budget.
         consume_budget().await;
         let now = Instant::now();
         if socket.out().has_ended() && *ended.get_or_insert(now) + LINGER <= now {
@@ -82,7 +82,7 @@ pub(super) async fn linger(socket: Arc<Socket>) {
         match timeout(LINGER, socket.tcp().readable()).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return,
-            // It may have been flushing all that time.
+            // The output may still be flushing.
             Err(_late) => continue,
         }
         match socket.tcp().try_read(&mut waste) {

@@ -23,27 +23,27 @@ pub struct Upgraded(Box<Stream>);
 pub async fn upgraded(upgrade: OnUpgrade) -> Option<Upgraded> {
     let parts = upgrade.await.ok()?.downcast::<TokioIo<Stream>>().ok()?;
     let mut stream = Box::new(parts.io.into_inner());
-    // Nothing behind the request has passed the gate, if it has seen the upgrade.
+    // If the gate has seen the upgrade, it has passed nothing behind the request.
     (parts.read_buf.is_empty() && stream.begin_reading()).then_some(Upgraded(stream))
 }
 
 impl Upgraded {
-    /// The next message of the client, of at most so many bytes where no
-    /// [`MessageRule`](super::MessageRule) says how many. Pings and close frames are
-    /// answered already. May be dropped: nothing is lost.
+    /// Reads the next message of the client; `most` is its longest length in bytes if no
+    /// [`MessageRule`](super::MessageRule) sets it. Pings and close frames are already
+    /// answered. Cancel-safe.
     ///
     /// # Errors
-    /// There are no more.
+    /// The client has closed, or has violated the protocol.
     pub async fn message(&mut self, most: usize) -> Result<Message, ReadError> {
         poll_fn(|cx| self.0.poll_message(cx, most)).await
     }
 
-    /// Whether anything has come from the client since this was last asked.
+    /// Whether the client has sent anything since the last call.
     pub fn has_received(&mut self) -> bool {
         self.0.has_received()
     }
 
-    /// Gives back the message that was read last, to be read as a frame.
+    /// Puts back the last message, to be read again as a frame.
     pub fn put_back(&mut self, message: &Message) {
         self.0.put_back(message);
     }

@@ -51,7 +51,7 @@ impl Wire {
         std::hint::black_box(self.0.strong_count());
     }
 
-    /// Whether less waits for the peer than half of what may, or it is gone.
+    /// Whether the peer's backlog is less than half full, or the peer is gone.
     pub fn is_half_empty(&self) -> bool {
         let socket = self.0.upgrade();
         socket.is_none_or(|socket| socket.out().is_half_empty())
@@ -132,7 +132,7 @@ impl Wire {
 /// The connection is cut when the peer takes nothing until the deadline.
 pub(super) async fn flush_all(socket: Arc<Socket>) {
     loop {
-        // Readiness alone costs nothing of the runtime's budget.
+        // Waiting for readiness spends none of the runtime's budget.
         consume_budget().await;
         let ready = timeout(socket.deadline(), socket.tcp().writable()).await;
         let done = match ready {
@@ -157,8 +157,8 @@ pub(super) async fn flush_all(socket: Arc<Socket>) {
     }
 }
 
-/// Writes some of what waits; true once nothing does. A reader that waits for the peer
-/// to take something goes on.
+/// Writes some of the backlog; returns true once it is empty. Wakes a reader that waits for
+/// the peer to receive output.
 fn step(socket: &Socket) -> io::Result<bool> {
     let mut out = socket.out();
     let done = out.step(socket.tcp());

@@ -52,14 +52,14 @@ impl<'a> Aired<'a> {
     }
 }
 
-/// Rows as CSV (RFC 4180), below a line with the names, for spreadsheets.
+/// Writes rows as CSV (RFC 4180) below a header line, for spreadsheets.
 pub struct CsvRows<W: Write>(csv::Writer<W>);
 
 impl<W: Write> CsvRows<W> {
-    /// Writes the names.
+    /// Writes the header line.
     ///
     /// # Errors
-    /// `out` does not take them.
+    /// Writing to `out` fails.
     pub fn begin(out: W, typed: bool) -> io::Result<Self> {
         let mut csv = csv::WriterBuilder::new()
             .has_headers(false)
@@ -80,7 +80,7 @@ impl<W: Write> CsvRows<W> {
     /// Writes a row.
     ///
     /// # Errors
-    /// `out` does not take it.
+    /// Writing to `out` fails.
     pub fn write(&mut self, row: Aired<'_>) -> io::Result<()> {
         let (track, album, artist) = (cell(row.track), cell(row.album), cell(row.artist));
         let row = Aired {
@@ -92,24 +92,24 @@ impl<W: Write> CsvRows<W> {
         Ok(self.0.serialize(row)?)
     }
 
-    /// Ends it, and gives back what has taken it.
+    /// Writes the rest and returns the output.
     ///
     /// # Errors
-    /// It does not take the rest.
+    /// Writing to it fails.
     pub fn finish(self) -> io::Result<W> {
         self.0.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 }
 
-/// What spreadsheets may take for the end of a cell. The comma is none of these: a cell
-/// with one stands in quotes.
+/// Characters that a spreadsheet may treat as the end of a cell. Not the comma: a cell that
+/// contains one is quoted.
 const SEPARATORS: [char; 5] = [';', '|', '\t', '\r', '\n'];
 
 /// A text as a spreadsheet is to take it: as one.
 ///
 /// What begins like a formula is run when the file is opened, and titles come from
-/// anybody who can publish; OWASP's advice ("CSV Injection") is a quote before it. What
-/// stands behind a separator gets one too: some open the file with another than ours.
+/// anybody who can publish; OWASP's advice ("CSV Injection") is a `'` before it. The text
+/// behind a separator gets one too: some programs open the file with another separator.
 /// Programs that want the text as it is read JSON.
 fn cell(text: &str) -> Cow<'_, str> {
     let parts = || text.split_inclusive(SEPARATORS);
@@ -123,8 +123,8 @@ fn cell(text: &str) -> Cow<'_, str> {
     Cow::Owned(quoted.collect())
 }
 
-/// Whether a spreadsheet takes it for a formula: also in full width, behind blanks, or
-/// behind characters that it drops.
+/// Whether a spreadsheet treats the text as a formula: also in full-width characters, behind
+/// blanks, or behind characters that it drops.
 fn begins_a_formula(text: &str) -> bool {
     let mut shown = text.trim_start_matches([' ', '\u{A0}']).nfkc();
     shown

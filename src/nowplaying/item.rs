@@ -12,11 +12,10 @@ pub(super) const MASKED: &str = "LINK";
 /// has it.
 pub const LENGTH_MOST: f64 = 86_400_000.0;
 
-/// The longest text of an item, in bytes: ten times a long title. What is longer is cut.
+/// The longest text of an item, in bytes: ten times a long title. Longer texts are cut.
 pub const TEXT_MOST: usize = 1024;
 
-/// The text as far as it is kept, logged, stored and shown: at most [`TEXT_MOST`] bytes
-/// of whole characters.
+/// Cuts a text to at most [`TEXT_MOST`] bytes of whole characters.
 pub fn capped(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_MOST)]
 }
@@ -62,7 +61,7 @@ impl Item {
         named && self.kind.trim().eq_ignore_ascii_case(Self::SONG)
     }
 
-    /// The item with its texts [`capped`].
+    /// Returns the item with its texts [`capped`].
     pub fn capped(mut self) -> Self {
         let Self {
             id,
@@ -73,7 +72,7 @@ impl Item {
             ..
         } = &mut self;
         for text in [id, kind, title, artist, album] {
-            // A copy: the memory of the long one is given back.
+            // A copy, so that the memory of the long text is freed.
             if text.len() > TEXT_MOST {
                 *text = capped(text).to_owned();
             }
@@ -81,7 +80,7 @@ impl Item {
         self
     }
 
-    /// How many bytes its texts have.
+    /// The size of its texts, in bytes.
     pub fn text_bytes(&self) -> usize {
         let Self {
             id,

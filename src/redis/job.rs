@@ -179,7 +179,7 @@ impl Job {
                 let history = contents.history.iter();
                 history.map(|event| event.weight()).sum()
             }
-            // Its names.
+            // The names of the answer.
             Self::Clients(_, page, _) => page.limit() * 64,
             _ => size_of::<Self>(),
         }

@@ -43,7 +43,7 @@ impl Given {
         if let Err(error) = &note {
             debug!(
                 %error,
-                "no memory outlives the process: after a kill nobody knows what was lost"
+                "no note for recovery after a kill -9: clients will be told recovered:false then"
             );
         }
         let mut given = Self {
@@ -100,8 +100,8 @@ pub(super) fn last(folder: &Path) -> Option<(Life, u64)> {
 
 /// Where the note of a state folder is.
 struct Place {
-    /// A folder of the user's own, in memory that others may write to as well; none
-    /// where the system has given us the folder.
+    /// The user's own folder in shared memory, to which others may write as well; `None` if
+    /// systemd provides the folder.
     own: Option<PathBuf>,
     note: PathBuf,
 }
@@ -128,7 +128,7 @@ fn place(folder: &Path) -> io::Result<Place> {
     })
 }
 
-/// Makes the user's own folder where it is not there yet.
+/// Creates the user's own folder if it does not exist.
 fn make(place: &Place) -> io::Result<()> {
     if let Some(own) = &place.own {
         match DirBuilder::new().mode(0o700).create(own) {
@@ -139,8 +139,8 @@ fn make(place: &Place) -> io::Result<()> {
     check(place)
 }
 
-/// Whether the user's own folder is no link, the user's, and closed to others: anybody
-/// may have made it, and could exchange what is in it.
+/// Checks that the user's own folder is no link, belongs to the user and is closed to
+/// others: another user may have created it, and could replace the files in it.
 fn check(place: &Place) -> io::Result<()> {
     let Some(own) = &place.own else { return Ok(()) };
     let about = symlink_metadata(own)?;
@@ -151,8 +151,8 @@ fn check(place: &Place) -> io::Result<()> {
     }
 }
 
-/// Opens a note: a file with one name, of the user's. A link is not followed, and a
-/// FIFO not waited for.
+/// Opens a note: a regular file of the user with a single name. Does not follow a link, and
+/// does not wait for a FIFO.
 fn open(note: &Path, mut options: OpenOptions) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     options.custom_flags(flags.bits().cast_signed());
@@ -165,7 +165,10 @@ fn open(note: &Path, mut options: OpenOptions) -> io::Result<File> {
 }
 
 fn foreign(path: &Path) -> io::Error {
-    io::Error::other(format!("{} is not ours", path.display()))
+    io::Error::other(format!(
+        "{} belongs to another user or is open to others",
+        path.display()
+    ))
 }
 
 #[cfg(test)]
@@ -197,9 +200,9 @@ mod tests {
         std::fs::remove_file(place(folder.path()).unwrap().note).unwrap();
     }
 
-    /// What somebody else has put where the note will be is neither written nor read.
+    /// A foreign file in the place of the note is neither written nor read.
     #[test]
-    fn what_is_no_note_is_left_alone() {
+    fn a_foreign_file_is_left_alone() {
         let victim = tempfile::NamedTempFile::new_in(SHARED_MEMORY).unwrap();
         let text = "at least sixteen bytes of somebody else";
         type Put = fn(&Path, &Path);
@@ -229,7 +232,7 @@ mod tests {
         }
     }
 
-    /// Nor is what is in a folder that others can write to, or that is a link.
+    /// Notes in a folder that others can write to, or that is a link, are not used.
     #[test]
     fn a_folder_that_is_open_to_others_is_not_used() {
         let [outer, elsewhere] = [(); 2].map(|()| tempfile::tempdir().unwrap());

@@ -70,13 +70,13 @@ pub(super) fn read(db: &Connection, query: &Query) -> rusqlite::Result<Vec<Item>
             false => Ok(()),
         }
     };
-    // Refused or not: it has what it takes.
+    // `take` only fails to end the iteration.
     let (Ok(()) | Err(())) = each(db, query, take)?;
     Ok(items)
 }
 
-/// Gives what the query asks for, newest first, until `take` refuses one; its bound in
-/// bytes is the caller's matter.
+/// Passes the items of the query to `take`, newest first, until `take` fails. The caller
+/// applies the query's bound in bytes.
 pub(super) fn each<E>(
     db: &Connection,
     query: &Query,
@@ -133,7 +133,7 @@ pub(super) fn merge(rows: &mut Vec<Item>, waiting: Vec<Item>, query: &Query) {
 
 fn read_row(row: &Row<'_>) -> rusqlite::Result<Item> {
     let start: i64 = row.get(1)?;
-    // Rows of earlier versions may be longer than all that is kept now.
+    // Rows of earlier versions may have longer texts.
     let text = |column| Ok::<_, rusqlite::Error>(capped(row.get_ref(column)?.as_str()?).to_owned());
     Ok(Item {
         id: text(0)?,

@@ -1,5 +1,5 @@
-//! Files of the server's user alone, whatever the folder's mode and the umask are:
-//! what people say in rooms is nobody else's. Knows no file's meaning.
+//! Files that only the server's user can read, whatever the mode of the folder and the
+//! umask: they contain the messages of rooms. Does not know the meaning of a file.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io;
@@ -8,12 +8,12 @@ use std::path::Path;
 
 use tracing::debug;
 
-/// Read and written by the user, and by nobody else.
+/// Only the user reads and writes the file.
 pub(super) const MODE: u32 = 0o600;
 
-/// Makes an empty file where there is none, closed to others.
+/// Creates an empty file that is closed to others, unless the file exists.
 ///
-/// One that is there is not opened: closing it would end SQLite's locks on it
+/// An existing file is not opened: closing it would end SQLite's locks on it
 /// (SQLite, "How To Corrupt An SQLite Database File", 2.2).
 pub(super) fn create(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
@@ -23,11 +23,11 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Closes a file to others that an older version, or a copy, has left open to them.
-/// One that is another user's stays as it is.
+/// Closes a file to others that an older version or a copy has left open. The file of
+/// another user stays as it is.
 pub(super) fn close(path: &Path) {
     let is_open = fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o077 != 0);
     if is_open && let Err(error) = fs::set_permissions(path, Permissions::from_mode(MODE)) {
-        debug!(file = %path.display(), %error, "others can read this file");
+        debug!(file = %path.display(), %error, "could not set mode 0600: other users may read this file");
     }
 }

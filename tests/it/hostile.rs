@@ -1,5 +1,5 @@
-//! What hostile clients do, against the program as its users run it: while each attack
-//! goes on, somebody else is answered, the server's memory stays, and a stop ends it.
+//! Attacks by hostile clients on the real program: during each attack the server answers a
+//! bystander, its memory stays bounded, and it stops when told to.
 
 mod attacks;
 mod mutated;
@@ -19,19 +19,19 @@ use crate::client::SOON;
 use crate::program::Program;
 use crate::webhook::backend::Backend;
 
-/// From where the bystander connects, which is not where the attackers are.
+/// The bystander's address, which differs from the attackers'.
 const BYSTANDER: ([u8; 4], u16) = ([127, 0, 0, 2], 0);
 
-/// How long each attack goes on at least.
+/// Least duration of each attack.
 const LASTS: Duration = Duration::from_millis(1_200);
 
-/// How many answers of the bystander are measured at least.
+/// Least number of answers of the bystander that are measured.
 const ANSWERS: usize = 200;
 
-/// The bystander's 99th percentile under attack, beyond the same without.
+/// Most increase of the bystander's 99th percentile under attack.
 const P99_MOST: Duration = Duration::from_millis(50);
 
-/// What the server may take more of memory than before the attack, in KiB.
+/// Most increase of the server's memory during an attack, in KiB.
 const MEMORY_MOST: usize = 32 * 1024;
 
 /// How often an attack is tried before its figures count: the machine may be busy.
@@ -136,7 +136,7 @@ impl Victim {
 /// once, and the end.
 async fn withstands(options: &[&str], attacks: &[Attack]) {
     let mut victim = Victim::start(options).await;
-    // What the first requests of each transport load stays.
+    // The first requests of each transport load code and buffers that stay in memory.
     victim.bystander().await;
     let mut failed = Vec::new();
     for attack in attacks {

@@ -1,4 +1,4 @@
-//! What one client, one session and one address may take, and what is kept for others.
+//! Limits of one client, one session and one address, and the reserves for others.
 
 #[path = "limits/address.rs"]
 mod address;

@@ -172,9 +172,9 @@ fn a_secret_is_never_repeated() {
     }
 }
 
-/// Said at the start and by `server check`, and without the file's path or content.
+/// The warning contains neither the path nor the content of a secret's file.
 #[test]
-fn what_others_can_read_is_warned_of() {
+fn secret_files_that_other_users_can_read_cause_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     set_mode(folder.path(), 0o755);
     let secret = folder.path().join("secret");
@@ -183,7 +183,7 @@ fn what_others_can_read_is_warned_of() {
     let secrets = file("push = true\npush-key = \"0123456789abcdef\"");
     let password = file("redis = \"redis://a:hunter2@a.example\"");
     let plain = file("port = 3");
-    // The file, the options and variables that name it, and what the warning names.
+    // The file, the options and variables that name it, and its name in the warning.
     type Case<'a> = (
         &'a Path,
         &'a [&'a str],

@@ -1,6 +1,6 @@
-//! The empty rooms of a namespace, in the order in which they are to be given up: by
-//! address first, so that one client's rooms do not push out those of the others.
-//! Knows no rule of when that has to be.
+//! The empty rooms of a namespace, in the order in which they are closed: those of the
+//! address with the most rooms first, so that one client's rooms do not push out those of
+//! others. Does not decide when a room has to be closed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use super::open::Opener;
 use crate::core::room::Room;
 use crate::core::source::SourceKey;
 
-/// When an empty room is to be given up: first those that keep nothing, and of
-/// these and of the others those first that are empty for longest.
+/// The position of an empty room in the order of closing: first the rooms that keep
+/// nothing, then those that keep events; within each group the longest empty ones first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Turn {
     pub(super) keeps: bool,
@@ -27,19 +27,19 @@ impl Turn {
 #[derive(Default)]
 pub(super) struct Idle {
     rooms: BTreeMap<Turn, (Arc<Room>, Opener)>,
-    by_source: HashMap<SourceKey, OfSource>,
-    /// The addresses by how many of the rooms that keep something they have opened.
+    by_source: HashMap<SourceKey, SourceRooms>,
+    /// The addresses, ordered by the number of rooms with events that they have opened.
     keeping: BTreeSet<(usize, SourceKey)>,
 }
 
-/// The rooms that clients of one address have opened.
+/// The empty rooms that clients of one address have opened.
 #[derive(Default)]
-struct OfSource {
+struct SourceRooms {
     keeping_nothing: BTreeSet<Turn>,
     keeping: BTreeSet<Turn>,
 }
 
-impl OfSource {
+impl SourceRooms {
     fn of(&mut self, turn: Turn) -> &mut BTreeSet<Turn> {
         match turn.keeps {
             true => &mut self.keeping,
@@ -68,7 +68,7 @@ impl Idle {
         Some(room)
     }
 
-    fn change(&mut self, source: SourceKey, change: impl FnOnce(&mut OfSource) -> bool) {
+    fn change(&mut self, source: SourceKey, change: impl FnOnce(&mut SourceRooms) -> bool) {
         let rooms = self.by_source.entry(source).or_default();
         self.keeping.remove(&(rooms.keeping.len(), source));
         change(rooms);
@@ -81,18 +81,19 @@ impl Idle {
         }
     }
 
-    /// The room that goes next.
+    /// The room to close next.
     pub(super) fn next(&self) -> Option<Turn> {
         let (first, _) = self.rooms.first_key_value()?;
         match first.keeps {
-            // Nothing is lost with it.
+            // It keeps nothing, so nothing is lost.
             false => Some(*first),
             true => self.next_that_keeps(None),
         }
     }
 
-    /// The one that goes next of those that keep something, unless it is this one: the
-    /// oldest of the address that has opened most of them, if it has opened several.
+    /// The room to close next among those that keep events, but never `spared`: the longest
+    /// empty one of the address that has opened the most of them; if no address has opened
+    /// several, the longest empty one of all.
     pub(super) fn next_that_keeps(&self, spared: Option<&Arc<Room>>) -> Option<Turn> {
         let is_spared = |turn: &Turn| {
             let room = self.rooms.get(turn).map(|(room, _)| room);
@@ -113,14 +114,14 @@ impl Idle {
             .copied()
     }
 
-    /// The one that goes next of those that clients have opened.
+    /// The room to close next among those that clients have opened.
     pub(super) fn next_of_clients(&self) -> Option<Turn> {
         let is_of_client = |turn: &Turn| self.rooms[turn].1.is_client();
         let next = self.next().filter(is_of_client);
         next.or_else(|| self.rooms.keys().copied().find(is_of_client))
     }
 
-    /// The one that goes next of those that clients of an address have opened.
+    /// The room to close next among those that clients of an address have opened.
     pub(super) fn next_of(&self, source: SourceKey) -> Option<Turn> {
         let rooms = self.by_source.get(&source)?;
         rooms

@@ -15,9 +15,9 @@ pub(super) struct Open {
     pub(super) by_name: HashMap<RoomName, Known>,
     /// How many rooms clients have opened.
     of_clients: usize,
-    /// How many of them clients of an address have.
+    /// How many rooms the clients of each address have opened.
     by_source: HashMap<SourceKey, usize>,
-    /// Rooms that became empty; some are in use again.
+    /// Rooms that became empty. Some may be in use again.
     pub(super) idle: Idle,
     /// How many times a room became empty.
     emptied: u64,
@@ -32,12 +32,12 @@ pub(super) struct Known {
     turn: Option<Turn>,
 }
 
-/// Who had a room made.
+/// The opener of a room.
 #[derive(Clone, Copy)]
 pub(super) enum Opener {
     /// A backend, the feed, or the server itself.
     Server,
-    /// A client of this address, if that counts.
+    /// A client; `None` if its address has no limits.
     Client(Option<SourceKey>),
 }
 
@@ -75,7 +75,7 @@ impl Open {
         }
     }
 
-    /// Takes a room away.
+    /// Removes a room.
     pub(super) fn remove(&mut self, name: &RoomName) {
         let Some(Known { opener, turn, .. }) = self.by_name.remove(name) else {
             return;
@@ -128,24 +128,25 @@ impl Open {
         self.give_up_by(|idle| idle.next())
     }
 
-    /// Takes the room whose turn it is off the idle ones; false if there is none.
+    /// Takes the next room off the idle ones, and closes it if it is still empty; returns
+    /// false if there is no idle room.
     pub(super) fn settle_next(&mut self) -> bool {
         let next = self.idle.next();
         next.map(|turn| self.give_up(turn)).is_some()
     }
 
-    /// As [`Open::give_up_one`] among the rooms that clients of an address have opened.
+    /// As [`Open::give_up_one`], for the rooms that clients of an address have opened.
     pub(super) fn give_up_one_of(&mut self, source: SourceKey) -> bool {
         self.give_up_by(|idle| idle.next_of(source))
     }
 
-    /// The same among the rooms that clients have opened.
+    /// As [`Open::give_up_one`], for the rooms that clients have opened.
     pub(super) fn give_up_one_of_clients(&mut self) -> bool {
         self.give_up_by(|idle| idle.next_of_clients())
     }
 
-    /// Gives up the first room of those that a choice gives which is still empty;
-    /// false if there is none.
+    /// Closes the first room that `choice` returns and that is still empty; returns false
+    /// if there is none.
     pub(super) fn give_up_by(&mut self, choice: impl Fn(&Idle) -> Option<Turn>) -> bool {
         while let Some(turn) = choice(&self.idle) {
             if self.give_up(turn) {

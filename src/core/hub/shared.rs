@@ -54,7 +54,7 @@ impl Hub {
         self.found(id).is_some_and(|(_, room)| !room.is_empty())
     }
 
-    /// How many clients of this node are in a room, and a page of them.
+    /// A page of this node's clients in a room, and their total number.
     pub fn clients_here(&self, id: &RoomId, page: Page) -> Clients {
         match self.areas.get(&id.namespace) {
             Some(area) => area.clients(&id.room, page),

@@ -21,11 +21,11 @@ use crate::core::shard::Item;
 /// 24 KiB.
 pub const PEERS_MOST: usize = 1_000;
 
-/// How many signals of one peer may wait for another: more than two browsers send each
-/// other to connect. An eighth of what may wait for a client on the whole.
+/// Most signals of one peer that may wait for another: more than two browsers need to
+/// connect to each other. An eighth of a client's queue.
 const SIGNALS_MOST: usize = OUTLET_QUEUE / 8;
 
-/// From how many on senders are forgotten of whom nothing waits any more.
+/// Below this number of senders, those without waiting signals are not removed.
 const SENDERS_FEW: usize = 32;
 
 /// Where all peers of a lobby are: what one of them is sent alone has its place
@@ -40,23 +40,24 @@ pub(super) struct Peer {
     /// that nothing comes behind the answer to its LEAVE, nor behind its LEFT.
     /// Nothing else is locked under it but the outlet.
     left: Arc<Mutex<bool>>,
-    /// What others have sent to it alone.
+    /// The signals of other peers that wait for it.
     signals: Arc<Mutex<Signals>>,
     /// What it did last in the queue: once that is done with, all have seen it.
     last: u64,
 }
 
-/// What waits for a peer that others have sent to it alone.
+/// The signals that wait for a peer.
 #[derive(Default)]
 struct Signals {
-    /// By sender; each is held by every signal that waits, and once by this.
+    /// A counter for each sender: each waiting signal holds a clone, and this map one more.
     waiting: HashMap<Nickname, Arc<()>>,
-    /// From how many senders on those are forgotten of whom nothing waits.
+    /// The number of senders at which those without waiting signals are removed.
     many: usize,
 }
 
 impl Signals {
-    /// Counts a signal of this sender until it is dropped; none: too many wait.
+    /// Counts a signal of this sender until the returned value is dropped; `None` if too many
+    /// wait already.
     fn take(&mut self, sender: &Nickname) -> Option<Arc<()>> {
         if let Some(waits) = self.waiting.get(sender) {
             return (Arc::strong_count(waits) <= SIGNALS_MOST).then(|| waits.clone());
@@ -210,7 +211,7 @@ impl Room {
         let offset = state.offsets.last();
         let waits = match (peer.takes_signal(&publication.sender), order) {
             (Some(waits), _) => waits,
-            // The sender is held back, and not the one closed that it is for.
+            // Refuse the sender; do not close the receiver.
             (None, Order::Here) => return Err((Refused::Busy, publication.into())),
             (None, Order::Given(offset, _)) => {
                 metrics::counter!("roomcast_signals_dropped_total").increment(1);
@@ -245,8 +246,8 @@ impl Peer {
         self.client.key()
     }
 
-    /// Whether it can be sent something more alone; then that is counted until what is
-    /// given here is dropped.
+    /// Counts another signal for this peer until the returned value is dropped; `None` if the
+    /// peer can't take one now.
     fn takes_signal(&self, sender: &Nickname) -> Option<Arc<()>> {
         if !self.client.outlet().has_room() {
             return None;

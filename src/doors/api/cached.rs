@@ -1,5 +1,5 @@
-//! Answers that a CDN may keep: with an ETag, and 304 for who has it already. Their bodies
-//! are sent piece by piece. Knows no content.
+//! Answers that a CDN may cache: with an ETag, and 304 if the client has the answer already.
+//! Bodies are sent in pieces. Knows no content.
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -11,10 +11,10 @@ use futures_util::stream;
 
 use crate::doors::{etag, is_known};
 
-/// The size of a piece, in bytes: some of them fit into a socket's buffer.
+/// The size of a piece, in bytes: a socket's buffer holds several.
 const PIECE: usize = 16 * 1024;
 
-/// A body as it is written, in pieces: each is given back once it is sent.
+/// A body in pieces, so that the memory of each is freed once it is sent.
 #[derive(Default)]
 pub(super) struct Pieces {
     whole: Vec<Bytes>,

@@ -1,5 +1,5 @@
-//! Property tests of what is asked for and posted: tracks, queries of the history, any
-//! JSON that is published.
+//! Property tests of the API's input: posted tracks, queries of the history, published
+//! JSON.
 
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ fn fuzz_queries_of_the_history() {
             Err(why) => why.len(),
         }
     };
-    // A byte that is no UTF-8 is shown as three, each as `%EF`.
+    // A byte that is not UTF-8 becomes three bytes, each written as `%EF`.
     fuzz::run(&format, |input| 12 * input + 256, read);
 }
 

@@ -26,8 +26,8 @@ const LIMIT: usize = 25;
 /// with the oldest start as `to`.
 const LIMIT_MOST: usize = 1_000;
 
-/// How many bytes of texts make an answer full, whatever its limit: four times what
-/// [`LIMIT_MOST`] usual items have. JSON and CSV take some times as many at worst.
+/// An answer is full with this many bytes of texts, whatever its `limit`: four times the
+/// texts of [`LIMIT_MOST`] usual items. As JSON or CSV they take a few times as much at most.
 const TEXT_BYTES_MOST: usize = 256 * 1024;
 
 /// How long an answer may be kept, in seconds: a list of what was may be that late.
@@ -62,7 +62,7 @@ enum Form {
         ("format" = inline(Option<Form>), Query, description = "Else as `Accept` says"),
     ),
     responses(
-        (status = 200, description = "The items. An answer is full with `limit` items, or 256 KiB of texts: then `Link` has the next page, as `rel=\"next\"`", content(
+        (status = 200, description = "The items. An answer is full with `limit` items or 256 KiB of texts; then the header `Link` names the next page with `rel=\"next\"`", content(
             ([Aired<'static>] = "application/json"),
             (String = "text/csv"),
         )),
@@ -128,7 +128,8 @@ fn csv<'a>(rows: impl Iterator<Item = Aired<'a>>, all: bool) -> io::Result<Piece
     csv.finish()
 }
 
-/// The same question for what started before that (RFC 8288).
+/// The `Link` header (RFC 8288) of the next page: the same query, for items that started
+/// before `to`.
 pub(super) fn next_page(asked: &str, to: DateTime<Utc>) -> Option<HeaderValue> {
     let others = form_urlencoded::parse(asked.as_bytes()).filter(|(name, _)| name != "to");
     let next = form_urlencoded::Serializer::new(String::new())
@@ -161,20 +162,20 @@ pub(super) async fn history_of_old(
     history(state, query, headers).await
 }
 
-/// Some items.
+/// A page of items.
 #[derive(Default)]
 struct Page {
     items: Vec<Item>,
-    /// Where the next page ends, if there may be one.
+    /// The `to` of the next page, if there may be one.
     next: Option<DateTime<Utc>>,
 }
 
 /// What is asked for, and what else started in the second of the oldest.
 ///
 /// Starts are shown in whole seconds. Who goes on with the oldest of them as `to`
-/// would lose what of its second did not fit, if an answer ended within one. So an answer
-/// that is full, by its limit or by its bytes, takes the rest of that second as well, up to
-/// the same bounds once more: what one second has beyond them is left out.
+/// would miss the rest of that second, if an answer ended within a second. So a full answer
+/// also contains the other items of its oldest second, within the same bounds again; further
+/// items of that second are left out.
 fn page(store: &Store, query: Query) -> Result<Page, StoreError> {
     let limit = query.limit.unwrap_or(LIMIT);
     let query = Query {

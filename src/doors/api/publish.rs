@@ -23,7 +23,7 @@ use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Publisher;
 use crate::doors::{Problem, Unread, bearer, read_body};
 use crate::net::PeerAddr;
-use crate::net::access::Denied;
+use crate::net::access::AccessDenied;
 use crate::nowplaying::NAMESPACE;
 
 /// The code of a body that is not what it should be.
@@ -111,8 +111,8 @@ pub(super) async fn to_room(
 
 /// Publishes in a room of `/bus`.
 ///
-/// For private addresses and no web page, which sends an `Origin`; others need
-/// the token of `/bus`, and with `--require-token` everybody does.
+/// Requests from private addresses need no token, unless they have an `Origin` (web pages) or
+/// `--require-token` is on. Other requests need the token of `/bus`.
 #[utoipa::path(
     post,
     path = "/bus-message/{room}",
@@ -135,7 +135,7 @@ pub(super) async fn to_bus(
     let access = api.access.as_ref().filter(|_| !page);
     let granted = match access.map(|access| access.check(peer, &headers)) {
         Some(Ok(())) => Granted::default(),
-        Some(Err(denied @ Denied::HostName)) if bearer(&headers).is_none() => {
+        Some(Err(denied @ AccessDenied::HostName)) if bearer(&headers).is_none() => {
             return Err(Problem::new(StatusCode::FORBIDDEN, denied.code(), denied));
         }
         _ => authorise(&api, &namespace, &room, &headers).await?,

@@ -10,7 +10,7 @@ use super::pace::{Paces, SMALL_BODY};
 use super::refusal::Refusal;
 use crate::doors::{bearer, read_body};
 use crate::net::PeerAddr;
-use crate::net::access::Denied;
+use crate::net::access::AccessDenied;
 
 /// The biggest body: a message of 64 KiB, and ten thousand UUIDs of 39 bytes, with
 /// more than as much again for blanks.
@@ -31,7 +31,7 @@ impl Door {
         Self { publishers, paces }
     }
 
-    /// The body of a request, unless its sender makes too many.
+    /// Reads the body of a request, unless its sender makes too many requests.
     ///
     /// The body is read in any case: else the connection would end with the answer,
     /// and before it where a publisher is still writing.
@@ -68,8 +68,8 @@ impl Door {
         key.is_some_and(|key| bearer(headers).is_some_and(|offered| key.is(offered)))
     }
 
-    /// Whether a channel may be created by who has the key; where there is none, by
-    /// backends nearby: a web page is none, wherever it is opened.
+    /// Checks that the sender may create a channel: it has the key or, if there is no key, is a
+    /// backend on a private address and not a web page.
     pub(super) fn may_create(
         &self,
         (Extension(PeerAddr(peer)), headers): &Head,
@@ -85,19 +85,19 @@ impl Door {
             ),
             (None, _) => match self.publishers.access.check(*peer, headers) {
                 Ok(()) if !page => Ok(()),
-                Err(Denied::Proxy) => refuse(
+                Err(AccessDenied::Proxy) => refuse(
                     StatusCode::FORBIDDEN,
-                    "without a key channels are created from private addresses only, and this \
-                     came through a proxy that --trusted-proxy does not name",
+                    "without --push-key channels are created from private addresses only, and this \
+                     request came through a proxy that --trusted-proxy does not name",
                 ),
-                Err(denied @ Denied::HostName) if !page => {
+                Err(denied @ AccessDenied::HostName) if !page => {
                     let refusal = Refusal::new(StatusCode::FORBIDDEN, denied);
                     Err(refusal.because(denied.code()))
                 }
                 Ok(()) | Err(_) => refuse(
                     StatusCode::FORBIDDEN,
-                    "without a key channels are created from private addresses only, and by no \
-                     web page: the server needs --push-key",
+                    "without --push-key channels are created from private addresses only, and not \
+                     by web pages: set --push-key to allow others",
                 ),
             },
         }

@@ -4,7 +4,7 @@ use super::asked::{Action, CreateChannel, DeleteChannel, PingChannel, PushMessag
 use super::refusal::Refusal;
 use crate::fuzz::{self, Case, Format};
 
-/// The size of what a request asks for, or of its refusal.
+/// The size of a request's action, or of its refusal.
 fn size<A: Action>(body: &[u8], size: impl FnOnce(A) -> Result<usize, Refusal>) -> usize {
     match action(body).and_then(size) {
         Ok(size) => size,
@@ -72,6 +72,6 @@ fn fuzz_push_messages() {
         .max()
         .unwrap_or_default()
     };
-    // A refusal may quote what was sent, escaped twice.
+    // A refusal may quote the input, escaped twice.
     fuzz::run(&format, |input| 12 * input + 1_024, read);
 }

@@ -83,7 +83,7 @@ where
                 match self.sessions.open(address, asked.version, deaf_to_close) {
                     Ok(link) => link,
                     Err(reason) if reason.is_of_address() => {
-                        return come_back(StatusCode::TOO_MANY_REQUESTS, MUCH);
+                        return come_back(StatusCode::TOO_MANY_REQUESTS, ADDRESS_FULL);
                     }
                     Err(_full) => return come_back(StatusCode::SERVICE_UNAVAILABLE, FULL),
                 }
@@ -159,16 +159,16 @@ const OVERLAPS: &str =
 
 const FULL: &str = r#"{"message":"This server has no room for more sessions right now"}"#;
 
-const MUCH: &str = r#"{"message":"Your address has too many sessions here right now"}"#;
+const ADDRESS_FULL: &str = r#"{"message":"Your address has too many sessions right now"}"#;
 
-/// When whoever finds no room is to come again, in seconds.
+/// The value of `Retry-After` for refused clients, in seconds.
 const COME_BACK: u64 = 5;
 
 fn refuse(status: StatusCode, why: &'static str) -> Answering {
     Box::pin(std::future::ready(Ok(refusal(status, why))))
 }
 
-/// Refuses what may succeed later.
+/// Refuses a request that may succeed later.
 fn come_back(status: StatusCode, why: &'static str) -> Answering {
     let mut answer = refusal(status, why);
     let headers = answer.headers_mut();
@@ -197,7 +197,7 @@ fn is_deaf_to_close<B>(request: &Request<B>) -> bool {
 struct Asked {
     transport: Option<TransportType>,
     sid: Option<Sid>,
-    /// Which counts for a session that is opened; later it is the session's.
+    /// Used when the request opens a session; later the session's version counts.
     version: Version,
 }
 

@@ -1,4 +1,4 @@
-//! What clients of Engine.IO v3 send and receive in another form than those of v4: no
+//! The differences of Engine.IO v3 from v4, in what clients send and receive: no
 //! version, a query behind a namespace's name, and a refusal that is a string.
 //! The engine knows none of it.
 
@@ -73,10 +73,10 @@ impl Pending {
 /// Keeps the query of a CONNECT, and answers one to a namespace that nobody can be in:
 /// the engine does that with an object, and Java's SDK 1 takes nothing but a string.
 ///
-/// False where it is answered: then it is not for the engine.
+/// Returns false if it has answered the CONNECT: then the engine does not receive it.
 pub(super) fn admits(link: &Link, connect: &SocketPacket<'_>) -> bool {
     let namespace = connect.namespace;
-    // A longer one is none of ours; it is not repeated here.
+    // A longer name is not a namespace of ours, and is not sent back.
     let is_short = namespace.len() <= NamespaceName::MOST_CHARS;
     if namespace != "/"
         && is_short

@@ -29,22 +29,22 @@ use crate::net::{self, Wire};
 /// The same as a WebSocket's frames are held back, for the same reason.
 const CONNECT_MOST: Duration = Duration::from_secs(10);
 
-/// How often a session may connect to namespaces. An SDK does once for each that its
-/// page uses, and there are some ten; each costs the server a task and a client.
+/// How often a session may connect to namespaces. An SDK connects once to each namespace
+/// that its page uses, some ten at most; each CONNECT costs the server a task and a client.
 const CONNECTS: Pace = Pace {
     per_second: 5,
     burst: 32,
 };
 
-/// How many CONNECTs in a row are refused before the session ends: an SDK does not try
-/// again by itself.
+/// How many CONNECTs in a row are refused before the session is closed: SDKs do not retry
+/// by themselves.
 const REFUSED_MOST: u32 = 32;
 
-/// Who opened a session.
+/// The opener of a session.
 pub(super) struct Opener {
-    /// Where it is: a polling session answers to nobody else.
+    /// Its address: a polling session accepts requests from no other address.
     pub(super) address: IpAddr,
-    /// Whose limits it counts against.
+    /// The address key under which it is counted.
     pub(super) source: Option<SourceKey>,
     pub(super) version: Version,
     /// Its SDK takes no notice of a close frame, nor of the end behind one.
@@ -72,18 +72,18 @@ struct State {
     /// Whose CONNECT the engine is about to answer.
     opening: Vec<Arc<Session>>,
     connecting: Vec<(String, oneshot::Sender<()>)>,
-    /// How many attachments are still to come of a packet.
+    /// How many attachments of the last packet are still missing.
     attachments: usize,
     /// Of a client of Engine.IO v3.
     legacy: Option<Box<Pending>>,
     /// It was closed, with this as its last word: its requests are not answered
     /// any more.
     closed: Option<Box<Bytes>>,
-    /// How it counts for its address until it is in a namespace.
+    /// Counts the session for its address until it is in a namespace.
     unconfirmed: net::Place,
-    /// How often it may connect to a namespace; none yet: it has not.
+    /// Limits its CONNECTs; `None` before the first.
     connects: Option<Bucket>,
-    /// How many CONNECTs were refused in a row since they came too fast.
+    /// How many CONNECTs in a row were refused as too fast.
     refused: u32,
 }
 
@@ -136,8 +136,8 @@ impl Link {
         self.wire.get().is_some()
     }
 
-    /// Whether a client may come to a namespace now; it ends the session if it goes on
-    /// after it was told no.
+    /// Whether the session may connect to a namespace now. Closes the session after too many
+    /// refusals in a row.
     pub(super) fn may_connect(&self) -> bool {
         let mut state = self.lock();
         let full = || Bucket::full(CONNECTS);
@@ -154,8 +154,8 @@ impl Link {
         false
     }
 
-    /// Where a client of this session comes from, and what it may still send in a
-    /// namespace: as much as the one before it.
+    /// The origin of the session's next client in a namespace. It continues the send budget of
+    /// the one before it.
     pub(super) fn origin(&self, namespace: &str) -> ClientOrigin {
         let state = self.lock();
         let before = state.outlet(namespace);
@@ -263,8 +263,8 @@ impl Link {
         (!before).then(|| Posting(self.clone()))
     }
 
-    /// Checks that a packet comes where it may: attachments directly behind the packet
-    /// that announces them, on whatever transport.
+    /// Checks the order of packets: attachments follow directly behind the packet that
+    /// announces them, on any transport.
     pub(super) fn receives(&self, packet: &Packet<'_>) -> Result<(), PacketError> {
         let mut state = self.lock();
         match packet {
@@ -286,7 +286,7 @@ impl Link {
         Ok(())
     }
 
-    /// Whether a CONNECT is for the engine; else it is answered.
+    /// Whether a CONNECT goes to the engine; if not, it is answered here.
     pub(super) fn admits(&self, connect: &SocketPacket<'_>) -> bool {
         self.opener.version == Version::V4 || legacy::admits(self, connect)
     }
@@ -324,7 +324,7 @@ impl Link {
         pending.map(|pending| pending.words()).unwrap_or_default()
     }
 
-    /// A packet that begins so and has so many bytes has gone out, by the wire or in the
+    /// Notes that a packet with this start and this many bytes was sent, on the wire or in the
     /// answer to a poll.
     pub(super) fn passed(&self, packet: &str, bytes: usize) {
         if !["40", "42", "43"]
@@ -360,11 +360,11 @@ impl Link {
         }
     }
 
-    /// The client does not speak the protocol: the session ends, by a close frame with
-    /// this code (RFC 6455, section 7.4.1) and the reason in words.
+    /// Closes the session because its client violates the protocol: the close frame has this
+    /// code (RFC 6455, section 7.4.1) and the reason in words.
     pub(super) fn refuse(&self, code: u16, why: &impl Display) {
         let why = why.to_string();
-        debug!(%why, "a client breaks the protocol of Socket.IO");
+        debug!(%why, "a client violated the Socket.IO protocol");
         metrics::counter!("roomcast_refused_total", "door" => "socketio", "reason" => "protocol_error")
             .increment(1);
         self.end(&[], &close_frame(code, &why));

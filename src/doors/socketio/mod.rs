@@ -87,7 +87,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Limits {
     /// How many sessions there may be at once, polling ones included.
     pub sessions: usize,
-    /// What the clients of one address may have.
+    /// The limits per client address.
     pub addresses: Addresses,
     /// The proxies whose forwarding headers count.
     pub trusted: Arc<[IpNet]>,
@@ -167,7 +167,7 @@ struct Door {
     protocol: Protocol,
 }
 
-/// Told to a session that connects to namespaces too fast.
+/// The `connect_error` of a session that connects to namespaces too often.
 const TOO_FAST: &str = "too_fast: this session connects to namespaces too often; wait a second";
 
 type Refusal = Box<dyn Display + Send>;

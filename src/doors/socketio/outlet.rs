@@ -31,7 +31,7 @@ pub(super) struct SocketOutlet {
     /// Packets that the engine was given and that have not gone out. While
     /// there are any, events follow them through the engine: so order holds.
     passing: AtomicUsize,
-    /// How many bytes of data they have, at least.
+    /// The size of their data in bytes; their packets are longer.
     passing_bytes: AtomicUsize,
     /// The client has left the namespace, and may be there anew: nothing for
     /// this one goes out any more. Held while something does.
@@ -77,7 +77,8 @@ impl SocketOutlet {
         self.namespace.as_str()
     }
 
-    /// What the client may still send, and the next one of its session here.
+    /// The send budget of the client; the session's next client in this namespace continues
+    /// it.
     pub(super) fn budget(&self) -> Arc<SendBudget> {
         self.budget.clone()
     }
@@ -135,10 +136,10 @@ impl SocketOutlet {
         self.passing_bytes.fetch_add(bytes, Ordering::AcqRel);
     }
 
-    /// A packet of this client's of so many bytes has gone out; the reason to end the
-    /// session now, if that was the last one.
+    /// Notes that a packet of this client with this many bytes was sent; returns the reason to
+    /// end the session now, if that was its last packet.
     pub(super) fn passed(&self, bytes: usize) -> Option<CloseReason> {
-        // A packet is longer than its data, so this never counts too much.
+        // A packet is longer than its data, so this never leaves too many bytes counted.
         let _ = self
             .passing_bytes
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |passing| {
@@ -175,8 +176,8 @@ impl SocketOutlet {
         socket.emit(event, data).map_err(close_reason)
     }
 
-    /// Counts a packet that the engine is given; what waits for a client that polls too
-    /// seldom is bounded in bytes as it is on a WebSocket.
+    /// Counts a packet that the engine receives. The packets that wait for a client that polls
+    /// too seldom are bounded in bytes, as on a WebSocket.
     fn passes(&self, data: &RawValue) -> Result<(), CloseReason> {
         let length = data.get().len();
         let before = self.passing_bytes.fetch_add(length, Ordering::AcqRel);
@@ -307,7 +308,7 @@ impl Outlet for SocketOutlet {
     }
 }
 
-/// A frame that counts for its sender until it is written.
+/// A frame that counts as waiting for its sender until it is written.
 struct Waiting {
     frame: Bytes,
     _waits: Arc<()>,

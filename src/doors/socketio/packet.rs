@@ -1,6 +1,6 @@
 //! The packets that a client sends: Engine.IO's and, in its messages, Socket.IO's.
-//! Each is checked whole and written anew before the engine reads it, so that the
-//! engine's own parsers see only what this one has understood. Pure.
+//! Each is parsed completely and re-encoded before the engine reads it, so that the
+//! engine's own parsers receive only packets that this one has understood. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,8 +18,8 @@ pub(super) enum Version {
     V4,
 }
 
-/// The longest name of a namespace that is read, in bytes; ours are shorter. Another one
-/// is repeated to the client in the answer that there is none.
+/// The longest name of a namespace that is accepted, in bytes; ours are shorter. The answer
+/// to a CONNECT with an unknown name repeats the name.
 const NAMESPACE_MOST: usize = 256;
 
 /// An Engine.IO packet of a client (Engine.IO protocol, "Packet encoding").
@@ -27,7 +27,7 @@ const NAMESPACE_MOST: usize = 256;
 pub(super) enum Packet<'a> {
     Close,
     Ping,
-    /// A ping by which the client tries a WebSocket out.
+    /// The ping that probes a WebSocket before an upgrade.
     Probe,
     Pong,
     Message(SocketPacket<'a>),
@@ -44,7 +44,7 @@ pub(super) struct SocketPacket<'a> {
     /// How many attachments follow.
     pub(super) attachments: usize,
     pub(super) namespace: &'a str,
-    /// The query behind the namespace, which only v3 has.
+    /// The query behind the namespace; only v3 has one.
     pub(super) query: Option<&'a str>,
     ack: Option<u64>,
     payload: &'a str,
@@ -58,37 +58,36 @@ pub(super) enum PacketKind {
     Ack,
 }
 
-/// Why a packet is not read. It ends the session: whatever sends it does not speak the
-/// protocol.
+/// Why a packet is invalid. It ends the session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PacketError {
     #[error("a packet is empty")]
     Empty,
-    #[error("there is no packet of type {0:?} from a client")]
+    #[error("a client can't send a packet of type {0:?} here")]
     Type(char),
-    #[error("a packet of type {0:?} has no data")]
+    #[error("a packet of type {0:?} must have no data")]
     Trailing(char),
-    #[error("binary data in text is base64")]
+    #[error("binary data in text must be base64")]
     Base64,
-    #[error("a packet announces no number of attachments, or more than {BINARIES_MOST}")]
+    #[error("a binary packet must announce a number of attachments, {BINARIES_MOST} at most")]
     Attachments,
-    #[error("a WebSocket to move to is tried out with 2probe")]
+    #[error("the first packet on an upgrading WebSocket must be 2probe")]
     NoProbe,
-    #[error("an attachment comes without a packet that announces it")]
+    #[error("no packet has announced this attachment")]
     UnexpectedBinary,
-    #[error("a packet comes before the attachments of the one before it")]
+    #[error("attachments of the previous packet are missing")]
     MissingBinary,
     #[error(
         "the name of a namespace is longer than {NAMESPACE_MOST} bytes or has control characters"
     )]
     Namespace,
-    #[error("the number for an ack is too big, or missing")]
+    #[error("the ack number is missing or too big")]
     Ack,
-    #[error("the data of a CONNECT is a JSON object")]
+    #[error("the data of a CONNECT must be a JSON object")]
     ConnectData,
-    #[error("the data of an event is a JSON array that begins with its name")]
+    #[error("the data of an event must be a JSON array that begins with its name")]
     EventData,
-    #[error("the data of an ack is JSON")]
+    #[error("the data of an ack must be JSON")]
     AckData,
 }
 
@@ -96,7 +95,7 @@ impl<'a> Packet<'a> {
     /// Reads a packet that came as text.
     ///
     /// # Errors
-    /// The text is no whole packet of a client.
+    /// The text is not a whole and valid packet of a client.
     pub(super) fn parse(text: &'a str, version: Version) -> Result<Self, PacketError> {
         let mut characters = text.chars();
         let kind = characters.next().ok_or(PacketError::Empty)?;
@@ -119,7 +118,7 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// The packet as the engine reads it, on any transport and in any version.
+    /// Encodes the packet for the engine, in one form for all transports and versions.
     pub(super) fn encode(&self) -> String {
         match self {
             Self::Close => "1".to_owned(),
@@ -166,7 +165,7 @@ impl<'a> SocketPacket<'a> {
         if rest.starts_with('/') {
             (namespace, rest) = rest.split_once(',').unwrap_or((rest, ""));
         } else if let Some(behind) = rest.strip_prefix(',') {
-            // That of `/`, which need not be named.
+            // The comma behind an omitted `/`.
             rest = behind;
         }
         let mut query = None;
@@ -180,7 +179,7 @@ impl<'a> SocketPacket<'a> {
             return Err(PacketError::Namespace);
         }
         if version == Version::V3 && kind == PacketKind::Connect {
-            // A CONNECT has no data there: it is a query with a comma.
+            // In v3 a CONNECT has no data: the rest is a query that contains a comma.
             rest = "";
         }
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -229,14 +228,15 @@ impl<'a> SocketPacket<'a> {
     }
 }
 
-/// Decimal digits and nothing else, as a number that JavaScript has exactly.
+/// Parses a number of decimal digits only, up to the largest integer that JavaScript
+/// represents exactly.
 fn number(digits: &str) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number = digits.parse().ok().filter(|_| is_number)?;
     (number < 1 << 53).then_some(number)
 }
 
-/// Checks the JSON behind a packet's head.
+/// Checks the JSON of a packet.
 fn check(kind: PacketKind, payload: &str) -> Result<(), PacketError> {
     match kind {
         PacketKind::Connect => {
@@ -249,7 +249,7 @@ fn check(kind: PacketKind, payload: &str) -> Result<(), PacketError> {
             "" => Ok(()),
             _ => Err(PacketError::Trailing('1')),
         },
-        // Only an array is right, but nobody looks at it.
+        // The protocol wants an array, but the server ignores the data of acks.
         PacketKind::Ack => (payload.starts_with(['[', '{']) && is_json(payload))
             .then_some(())
             .ok_or(PacketError::AckData),

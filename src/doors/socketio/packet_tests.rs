@@ -1,4 +1,4 @@
-//! Tests of packets, and of what the engine's own parsers make of them.
+//! Tests of packets, and of how the engine's own parsers read them.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -79,7 +79,7 @@ fn packets_are_read_whole_or_not_at_all() {
     assert_eq!((asked.namespace, asked.query), ("/a", Some("lobbyId=%20x")));
 }
 
-/// Whatever is accepted, the engine's parsers understand as it was understood here.
+/// The engine's parsers understand every accepted packet in the same way.
 fn the_engine_reads(packets: &[Packet<'_>]) -> usize {
     let encoded: Vec<_> = packets.iter().map(Packet::encode).collect();
     let body = encoded.join(payload::SEPARATOR.encode_utf8(&mut [0; 4]));

@@ -6,24 +6,24 @@ use super::packet::{Packet, PacketError, Version};
 /// Engine.IO v4, "HTTP long-polling": packets are separated by this character.
 pub(super) const SEPARATOR: char = '\u{1e}';
 
-/// Why a body is not read.
+/// Why a body is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PayloadError {
-    /// A packet in it is wrong.
+    /// A packet in it is invalid.
     #[error(transparent)]
     Packet(#[from] PacketError),
     /// A text in it is not UTF-8.
     #[error("the body is not UTF-8")]
     NotUtf8,
     /// A length does not end where a packet does.
-    #[error("a packet's length does not fit the body")]
+    #[error("the length of a packet does not match the body")]
     Length,
 }
 
-/// The packets of a POST.
+/// Parses the packets of a POST.
 ///
 /// # Errors
-/// The body is not one of Engine.IO in this version, to its last byte.
+/// The body is not a valid Engine.IO payload of this version, up to its last byte.
 pub(super) fn decode(
     body: &[u8],
     version: Version,
@@ -57,7 +57,7 @@ pub(super) fn decode(
     }
 }
 
-/// The first packet behind its length in UTF-16 units, and what is behind it (Engine.IO
+/// Splits off the first packet, which is preceded by its length in UTF-16 units (Engine.IO
 /// v3, "Payload").
 fn counted_packet(text: &str) -> Option<(&str, &str)> {
     let (units, rest) = text.split_once(':')?;
@@ -72,8 +72,8 @@ fn counted_packet(text: &str) -> Option<(&str, &str)> {
     (seen == units).then_some((rest, ""))
 }
 
-/// The packets of a body in which each is behind its type, its length in bytes, a digit
-/// each, and the byte 255 (Engine.IO v3, "Payload", "XHR2").
+/// Parses a binary body: each packet is preceded by its type, its length in bytes (one byte
+/// per decimal digit) and the byte 255 (Engine.IO v3, "Payload", "XHR2").
 fn decode_binary(body: &[u8]) -> Result<Vec<Packet<'_>>, PayloadError> {
     let mut rest = body;
     let mut packets = Vec::new();
@@ -102,7 +102,7 @@ fn decode_binary(body: &[u8]) -> Result<Vec<Packet<'_>>, PayloadError> {
     Ok(packets)
 }
 
-/// A length of some digits, which is never longer than a body may be.
+/// Parses a length; fails if it has more digits than any allowed body needs.
 fn length(digits: &[u8]) -> Option<usize> {
     let is_length = (1..=9).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
     let digits = std::str::from_utf8(digits).ok().filter(|_| is_length)?;
@@ -111,7 +111,7 @@ fn length(digits: &[u8]) -> Option<usize> {
 
 /// The packets of the engine's answer to a poll, as text.
 ///
-/// Ends where the answer is not framed as it should be.
+/// Ends at the first framing error.
 pub(super) fn answered(answer: &str, version: Version) -> impl Iterator<Item = &str> {
     let mut rest = answer;
     std::iter::from_fn(move || {

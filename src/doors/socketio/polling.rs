@@ -1,6 +1,6 @@
-//! A polling client's requests and their answers, around the engine: the packets of a
-//! POST are checked all before the engine gets the first, and handed on up to each
-//! CONNECT, and further once that is answered.
+//! A polling client's requests and their answers, around the engine. All packets of a POST
+//! are checked before the engine receives the first one. The engine receives them up to
+//! each CONNECT, and the rest once that CONNECT is answered.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -119,10 +119,10 @@ where
     (head, body.unwrap_or_default())
 }
 
-/// How many packets the engine handles before others have their turn.
+/// How many packets the engine handles before other tasks run.
 const AT_ONCE: usize = 64;
 
-/// A POST of a session that polls.
+/// A POST of a polling session.
 pub(super) struct Post {
     pub(super) sid: Sid,
     pub(super) link: Arc<Link>,
@@ -131,8 +131,8 @@ pub(super) struct Post {
 }
 
 impl Post {
-    /// Reads the body whole, then gives its packets to the `engine`: up to a CONNECT,
-    /// and further once that is answered.
+    /// Reads the whole body, then passes its packets to the `engine`: up to a CONNECT, and the
+    /// rest once that CONNECT is answered.
     pub(super) async fn answered<S, B>(
         self,
         mut engine: S,
@@ -148,7 +148,7 @@ impl Post {
             .headers()
             .get(header::CONTENT_TYPE)
             .is_some_and(|kind| kind == "application/octet-stream");
-        // Once it is here, a slow client holds nothing of the engine.
+        // Read first: a slow client must not block the engine.
         let body = match read_body(request.into_body(), most).await {
             Ok(body) => body,
             Err(unread) => return Ok(refuse(unread.status(), "Bad request")),
@@ -186,7 +186,7 @@ impl Post {
             }
             batch.push(packet.encode());
             if *packet == Packet::Close {
-                // Nothing behind it is for the session.
+                // The session ignores packets behind a close packet.
                 break;
             }
             if connecting.is_none() && leaving.is_none() && batch.len() < AT_ONCE {
@@ -206,7 +206,7 @@ impl Post {
             consume_budget().await;
         }
         let answer = match answer {
-            // The session may be over behind its last packet.
+            // The last packet may have ended the session.
             Some(answer) if batch.is_empty() => answer,
             _ => engine.call(post(sid, batch)).await?,
         };
@@ -214,11 +214,11 @@ impl Post {
     }
 }
 
-/// The code of a close frame for what breaks the protocol (RFC 6455, section 7.4.1).
+/// The close code of a protocol violation (RFC 6455, section 7.4.1).
 const PROTOCOL_ERROR: u16 = 1002;
 
-/// Packets for a session, in a form that the engine reads for either version: the
-/// version that is said here is that of the body alone.
+/// Makes a POST of packets for the engine. `EIO=4` names the form of this body only; the
+/// session keeps its version.
 fn post(sid: Sid, packets: Vec<String>) -> Request<Body> {
     let target = format!("{PATH}/?EIO=4&transport=polling&sid={sid}");
     let body = packets.join(payload::SEPARATOR.encode_utf8(&mut [0; 4]));

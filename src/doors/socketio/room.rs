@@ -20,7 +20,7 @@ pub(super) fn handle(arguments: &Arguments<'_>, answer: &Answer) -> Result<(), I
         "JOIN" => join(object(argument, "{room, name?, since?}")?, answer),
         "LEAVE" => leave(object(argument, "{room}")?, answer),
         "NOTIFY" => notify(object(argument, "{room, message}")?, answer),
-        "CLIENTS" => clients(object(argument, LISTED)?, answer),
+        "CLIENTS" => clients(object(argument, CLIENTS_REQUEST)?, answer),
         _ => Err(Invalid::Event("JOIN, LEAVE, NOTIFY and CLIENTS")),
     }
 }
@@ -37,10 +37,10 @@ struct Named {
     room: String,
 }
 
-const LISTED: &str = "{room, limit?, after?}";
+const CLIENTS_REQUEST: &str = "{room, limit?, after?}";
 
 #[derive(Deserialize)]
-struct Listed {
+struct ClientsRequest {
     room: String,
     limit: Option<usize>,
     after: Option<String>,
@@ -128,7 +128,7 @@ fn notify(asked: Notify, answer: &Answer) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn clients(asked: Listed, answer: &Answer) -> Result<(), Invalid> {
+fn clients(asked: ClientsRequest, answer: &Answer) -> Result<(), Invalid> {
     #[derive(Serialize)]
     struct Shown<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,8 +142,8 @@ fn clients(asked: Listed, answer: &Answer) -> Result<(), Invalid> {
     let room = RoomName::parse(&asked.room)?;
     let after = asked.after.as_deref().map(str::parse).transpose();
     let after = after.map_err(|_| Invalid::Argument {
-        form: LISTED,
-        why: "`after` is not what `next` said".into(),
+        form: CLIENTS_REQUEST,
+        why: "`after` must be the `next` of the previous page".into(),
     })?;
     let page = Page::new(asked.limit, after);
     let told = {
@@ -157,7 +157,7 @@ fn clients(asked: Listed, answer: &Answer) -> Result<(), Invalid> {
                     total: found.total,
                     next: found.next.map(|next| next.to_string()),
                 };
-                // Once: it may be big.
+                // Answer once, as an ack or as an event: the list may be long.
                 match answer.wants_ack() {
                     true => answer.accept(&shown(Some("ok"))),
                     false => answer.emit("CLIENTS", &shown(None)),

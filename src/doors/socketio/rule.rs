@@ -1,6 +1,6 @@
-//! A session's WebSocket message by message: each packet is checked before the engine
-//! reads it, a client is not read on before its CONNECT is answered, and its session
-//! learns what has gone out.
+//! The rule for a session's WebSocket messages. It checks each packet before the engine
+//! reads it, holds the client's input until its CONNECT is answered, and tells the session
+//! which packets were sent.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -13,25 +13,28 @@ use super::payload::namespace_of;
 use crate::net::frame::{Frame, START_MAX, close_frame};
 use crate::net::{Message, MessageRule, Next, ProtocolError, Verdict, Wire};
 
-/// The code of a close frame for what breaks the protocol (RFC 6455, section 7.4.1).
+/// The close code of a protocol violation (RFC 6455, section 7.4.1).
 const PROTOCOL_ERROR: u16 = 1002;
 
 /// A text frame's opcode (RFC 6455, section 5.2).
 const TEXT: u8 = 1;
 
-// A packet's kind and the longest namespace with its comma have to be seen.
+// The start of a frame must contain a packet's kind and the longest namespace with its comma.
 const _: () = assert!(START_MAX > 2 + crate::core::name::NamespaceName::MOST_CHARS);
 
-/// The engine opens a namespace in a task of its own and closes the session on
-/// whatever comes for the namespace before that task is through.
+/// The packet rule of one WebSocket.
+///
+/// The engine opens a namespace in a task of its own; it closes the session if a packet for
+/// the namespace arrives before that task is done.
 pub(super) struct PacketRule {
     link: Arc<Link>,
-    /// To be attached once the client says that it has moved here. The other
-    /// is dropped then, or with the connection.
+    /// The wire to attach once the client upgrades to this WebSocket. The sender is dropped at
+    /// the upgrade, or with the connection.
     upgrade: Option<(Wire, oneshot::Sender<()>)>,
-    /// It began with polling.
+    /// Whether the session began with polling.
     has_polled: bool,
-    /// The client has yet to try the WebSocket out: what it sends is not the session's.
+    /// Whether the client has probed the WebSocket; before that, its packets are not the
+    /// session's.
     is_tried: bool,
     /// The namespace whose CONNECT is not answered yet.
     connecting: Option<String>,
@@ -40,14 +43,14 @@ pub(super) struct PacketRule {
 }
 
 impl PacketRule {
-    /// The rule of a session that is opened by a WebSocket.
+    /// The rule of a session that opens with a WebSocket.
     pub(super) fn opened(link: Arc<Link>, wire: Wire, most: usize) -> Self {
         link.attach(wire);
         Self::new(link, None, most)
     }
 
-    /// The rule of a WebSocket that a polling session may move to; `tried` is
-    /// dropped when it has, or can't any more.
+    /// The rule of a WebSocket to which a polling session may upgrade. `tried` is dropped once
+    /// the session has upgraded, or can't any more.
     pub(super) fn upgrading(
         link: Arc<Link>,
         wire: Wire,
@@ -68,22 +71,20 @@ impl PacketRule {
         }
     }
 
-    /// The packet for the engine, if it is to have it.
+    /// Checks a packet; returns it for the engine, or `None` if the engine must not receive it.
     fn packet(&mut self, text: &str) -> Result<Option<Message>, PacketError> {
         let packet = Packet::parse(text, self.link.opener.version)?;
         match &packet {
             _ if !self.is_tried && packet != Packet::Probe => return Err(PacketError::NoProbe),
             Packet::Close | Packet::Ping | Packet::Pong => {}
-            // Nothing comes by polling any more, and the client reads here (Engine.IO
-            // v4, "Upgrade").
+            // From here on the client sends and receives only here (Engine.IO v4, "Upgrade").
             Packet::Upgrade => match self.upgrade.take() {
                 Some((wire, _tried)) => self.link.attach(wire),
                 None => return Err(PacketError::Type('5')),
             },
             Packet::Probe if self.upgrade.is_some() => self.is_tried = true,
             Packet::Probe => return Err(PacketError::Trailing('2')),
-            // Swift's SDK sends one behind its upgrade, and the engine would close the
-            // session on it.
+            // Swift's SDK sends a noop after its upgrade; the engine would close the session.
             Packet::Noop if self.has_polled => return Ok(None),
             Packet::Noop => return Err(PacketError::Type('6')),
             Packet::Binary(_) => return Err(PacketError::Type('b')),
@@ -108,8 +109,8 @@ impl PacketRule {
 }
 
 impl PacketRule {
-    /// Ends the session; or only the WebSocket, where the client has not moved to it yet
-    /// and may poll on.
+    /// Closes the session, or only the WebSocket if the client has not probed it yet and can
+    /// keep polling.
     fn refuse(&self, code: u16, why: &impl Display) {
         match &self.upgrade {
             Some((wire, _)) if !self.is_tried => wire.close(close_frame(code, &why.to_string())),
@@ -124,7 +125,7 @@ impl MessageRule for PacketRule {
     }
 
     fn inbound(&mut self, message: Message) -> Verdict {
-        // Answered, or waited for long enough.
+        // The CONNECT is answered, or the wait for its answer has timed out.
         self.connecting = None;
         let passed = match message {
             Message::Text(text) => self.packet(&text),
@@ -174,7 +175,7 @@ impl MessageRule for PacketRule {
     }
 }
 
-/// The start of a payload as text, up to where it may be cut in a character.
+/// The start of a payload as text, without a character that is cut off at its end.
 fn text(start: &[u8]) -> &str {
     match std::str::from_utf8(start) {
         Ok(text) => text,

@@ -12,8 +12,8 @@ use super::link::{Link, Opener};
 use super::packet::Version;
 use crate::net::{self, Addresses, Reason};
 
-/// Which part of the sessions is kept for private addresses, where backends are that
-/// publish by Socket.IO: one of so many.
+/// The share of sessions that is reserved for private addresses, from which backends
+/// publish by Socket.IO: one in this many.
 const SHARE_RESERVED: usize = 64;
 
 /// The sessions of the engine; clones are the same set.
@@ -47,7 +47,7 @@ impl Sessions {
         }))
     }
 
-    /// A new session, if there is room for one more, on the whole and of its address.
+    /// Opens a session, within the limits of the server and of the address.
     pub(super) fn open(
         &self,
         address: IpAddr,
@@ -68,13 +68,13 @@ impl Sessions {
         };
         let before = self.0.open.fetch_add(1, Ordering::Relaxed);
         metrics::gauge!("roomcast_sessions_open").increment(1.0);
-        // Those that have no limits of their own come in last.
+        // Clients without limits of their address may use the reserved share as well.
         let most = match source {
             Some(_) => self.0.most - self.0.most / SHARE_RESERVED,
             None => self.0.most,
         };
         if before >= most {
-            // The place is given back by its drop.
+            // Dropping `place` releases it.
             return Err(refused(Reason::FullSessions));
         }
         let opener = Opener {

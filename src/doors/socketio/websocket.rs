@@ -19,8 +19,8 @@ use super::link::Link;
 use super::packet::Packet;
 use crate::net::{ConnectionHandle, Message, Upgraded, upgraded};
 
-/// How long a client may take to try a WebSocket out (Engine.IO v4, "Upgrade"): SDKs do
-/// at once. A stop may have to wait as long, so it is less than a stop waits at most.
+/// How long a client may take to probe a WebSocket (Engine.IO v4, "Upgrade"): SDKs probe at
+/// once. A stop may have to wait this long, so it is shorter than the longest stop.
 const PROBE_MOST: Duration = Duration::from_secs(5);
 
 /// Opens the session of a link.
@@ -113,9 +113,9 @@ where
     Ok(answer.map(Body::new))
 }
 
-/// The stream, if it begins with a probe; to be read again.
+/// Returns the stream if its first packet is a probe, which is put back.
 async fn probed(mut stream: Upgraded) -> Option<Upgraded> {
-    // No more is read than the rule of the session lets pass.
+    // The session's rule sets the longest message, so 0 has no effect.
     let first = timeout(PROBE_MOST, stream.message(0)).await.ok()?.ok()?;
     let is_probe = first == Message::Text(Packet::Probe.encode());
     is_probe.then(|| {

@@ -27,7 +27,7 @@ pub(super) const DELIVERIES_MOST: usize = 256;
 /// How many questions are: strangers take nothing from those who are connected.
 pub(super) const QUESTIONS_MOST: usize = 64;
 
-/// How many connections to the backend wait for the next call.
+/// Most idle connections to the backend.
 pub(super) const IDLE_MOST: usize = DELIVERIES_MOST;
 
 /// How long what a backend says of a message it has taken may take.
@@ -82,11 +82,11 @@ impl Backend {
         &self.settings
     }
 
-    /// Calls once: for a client that waits for the answer. Not at all once `given_up` is
-    /// over: the client is gone, or has waited for too long.
+    /// Calls once, for a client that waits for the answer. Does not call if `given_up` ends
+    /// first: the client is gone, or has waited for too long.
     ///
-    /// A call takes twice as long as anybody waits: a backend that says yes too late
-    /// believes that there is a connection, and has to be told that there is none.
+    /// The timeout of the call is twice that of the client: a backend that accepts too late
+    /// believes that the client is connected, and has to be told that it is not.
     pub(super) async fn ask(
         &self,
         call: &Call,
@@ -167,7 +167,7 @@ impl Backend {
         };
         match &called {
             Err(failed) if failed.is_outage => turn.fails(),
-            // The backend was not asked: somebody else tries.
+            // The backend was not asked: another call probes it.
             Err(failed) if failed.is_local => drop(turn),
             _ => turn.works(),
         }
@@ -225,9 +225,9 @@ impl Backend {
     }
 }
 
-/// A place among the calls of its kind, once it is free.
+/// Waits for a place among the calls of its kind.
 async fn place<'a>(turn: &Turn<'_>, places: &'a Semaphore) -> Option<SemaphorePermit<'a>> {
-    // All others wait for the one that tries.
+    // The call that probes the backend needs no place: all others wait for it.
     match turn.tries() {
         true => None,
         false => places.acquire().await.ok(),

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn calls_that_never_left_this_machine_say_nothing() {
+    async fn calls_that_failed_on_this_machine_do_not_count() {
         let breaker = Breaker::default();
         (0..FAILURES * 2).for_each(|_| drop(pass(&breaker)));
         assert!(breaker.try_pass().is_some(), "it stays closed");

@@ -51,8 +51,8 @@ pub(super) enum Unanswered {
     /// It takes too long.
     #[error("the backend does not answer in time")]
     Silent,
-    /// Nobody waits for the answer any more, and it was not asked.
-    #[error("the client is gone, or has waited for too long")]
+    /// The client stopped waiting before the backend was asked.
+    #[error("the client left or waited too long before the backend was asked")]
     GivenUp,
     /// It answers with this.
     #[error("the backend answers {0}")]
@@ -67,8 +67,7 @@ pub(super) struct Failed {
     /// Whether the backend can't be reached at all: what it answers, and how long it
     /// takes for that, may be the matter of one call.
     pub(super) is_outage: bool,
-    /// Whether this machine could not make a connection: that says nothing of the
-    /// backend.
+    /// Whether this machine failed to open a connection, which is no failure of the backend.
     pub(super) is_local: bool,
     /// Whether the connection ended before the answer.
     pub(super) is_cut: bool,
@@ -103,7 +102,7 @@ impl Failed {
             is_local |= is_of_this_machine(cause);
         }
         let why = match is_local {
-            true => format!("{deepest}, on this machine"),
+            true => format!("{deepest} (on this machine, not the backend)"),
             false => deepest.to_string(),
         };
         Self {
@@ -136,8 +135,8 @@ impl Failed {
     }
 }
 
-/// What connect(2) and socket(2) fail with where this machine is at its limit: open
-/// files of the process and of the system, memory, and ports.
+/// Errors of connect(2) and socket(2) when this machine is at a limit: open files of the
+/// process or the system, memory, or ports.
 const LIMITS: [Errno; 5] = [
     Errno::MFILE,
     Errno::NFILE,
@@ -156,7 +155,7 @@ fn is_of_this_machine(error: &(dyn Error + 'static)) -> bool {
 mod tests {
     use super::*;
 
-    /// As HTTP clients wrap what the system says.
+    /// Wraps an error of the system as HTTP clients do.
     #[derive(Debug, thiserror::Error)]
     #[error("tcp connect error")]
     struct Connecting(#[source] io::Error);

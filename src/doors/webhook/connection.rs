@@ -50,8 +50,8 @@ pub(super) struct Peer {
     pub(super) authorization: Option<HeaderValue>,
 }
 
-/// Asks the backend whether a client may connect, unless nobody waits for that any more
-/// when it could be asked.
+/// Asks the backend whether a client may connect, unless the client has stopped waiting
+/// before the backend could be asked.
 pub(super) async fn ask(
     door: Arc<Webhook>,
     peer: Peer,
@@ -74,7 +74,7 @@ pub(super) async fn ask(
         Ok(answer) => answer,
         Err(why) => {
             if let Some(count) = door.tally.due("refused") {
-                info!(connection = place.id.short(), count, %why, "a client was not let in");
+                info!(connection = place.id.short(), count, %why, "rejected a client");
             }
             return Err(match why {
                 Unanswered::Status(status) if status.is_client_error() => Turned::Away,
@@ -96,17 +96,17 @@ pub(super) async fn ask(
         }
         Err(NotWelcome::Refused) => {
             if let Some(count) = door.tally.due("refused") {
-                let why = "the backend refuses it";
+                let why = "the backend refused the client";
                 info!(
                     connection = place.id.short(),
-                    count, why, "a client was not let in"
+                    count, why, "rejected a client"
                 );
             }
             Err(Turned::Away)
         }
         Err(NotWelcome::Rubbish(why)) => {
             if let Some(count) = door.tally.due("unreadable") {
-                warn!(connection = place.id.short(), count, %why, "the backend's answer can't be read");
+                warn!(connection = place.id.short(), count, %why, "rejected a client: the backend's answer can't be read");
             }
             Err(Turned::Broken)
         }
@@ -134,7 +134,7 @@ pub(super) async fn serve(mut accepted: Accepted, stream: Upgraded, wire: Wire) 
         }
         Err(why) => {
             if let Some(count) = door.tally.due("unserved") {
-                warn!(connection = accepted.place.id.short(), count, %why, "a connection is not served");
+                warn!(connection = accepted.place.id.short(), count, %why, "closed a new connection: the server can't serve it");
             }
             outlet.close(CloseReason::Stopping);
             accepted.say_goodbye().await;
@@ -161,7 +161,7 @@ async fn greet(connection: &Connection, accepted: &Accepted, welcome: Welcome, w
     let tally = &accepted.door.tally;
     for why in welcome.wrong {
         if let Some(count) = tally.due("left out") {
-            warn!(connection = accepted.place.id.short(), count, %why, "a part of the backend's answer is left out");
+            warn!(connection = accepted.place.id.short(), count, %why, "ignored a part of the backend's answer");
         }
     }
     for payload in welcome.send {
@@ -175,7 +175,7 @@ async fn greet(connection: &Connection, accepted: &Accepted, welcome: Welcome, w
             && let Some(count) = tally.due("not joined")
         {
             let id = &accepted.place.id;
-            warn!(connection = id.short(), count, %namespace, %room, %why, "a room can't be joined");
+            warn!(connection = id.short(), count, %namespace, %room, %why, "a client could not join a room that the backend named");
         }
     }
 }
@@ -255,7 +255,7 @@ async fn farewell(door: Arc<Webhook>, id: String, call: Call) {
         Err(why) => {
             metrics::counter!("roomcast_webhook_undelivered_total").increment(1);
             if let Some(count) = door.tally.due("untold") {
-                warn!(connection = id, count, %why, "the backend does not know that a connection is gone");
+                warn!(connection = id, count, %why, "could not tell the backend that a connection has closed: it still believes in it");
             }
         }
     }

@@ -84,7 +84,7 @@ pub(super) async fn exchange(
                 waiting.pop();
                 if let Err(why) = delivered {
                     if let Some(count) = door.tally.due("undelivered") {
-                        warn!(connection = accepted.place.id.short(), count, %why, "a message was not delivered");
+                        warn!(connection = accepted.place.id.short(), count, %why, "could not deliver a client's message to the backend");
                     }
                     metrics::counter!("roomcast_webhook_undelivered_total").increment(1);
                     door.hub.close(client, CloseReason::Undeliverable);

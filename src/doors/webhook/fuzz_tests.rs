@@ -1,4 +1,4 @@
-//! Property tests of what backends, clients and other nodes send.
+//! Property tests of input from backends, clients and other nodes.
 
 use serde_json::value::RawValue;
 
@@ -58,7 +58,7 @@ fn fuzz_answers_of_backends() {
 }
 
 #[test]
-fn fuzz_what_is_sent_to_clients() {
+fn fuzz_payloads_for_clients() {
     let documents = [
         "hello",
         r#"{"text":"hello"}"#,

@@ -50,9 +50,10 @@ impl FromRequestParts<Arc<Webhook>> for Backend {
     async fn from_request_parts(parts: &mut Parts, door: &Arc<Webhook>) -> Result<Self, Answer> {
         let refused = |status, why: &str| Err(Answer::refused(status, why));
         match (&door.key, bearer(&parts.headers)) {
-            (None, _) if parts.headers.contains_key(header::ORIGIN) => {
-                refused(StatusCode::FORBIDDEN, "this is not for web pages")
-            }
+            (None, _) if parts.headers.contains_key(header::ORIGIN) => refused(
+                StatusCode::FORBIDDEN,
+                "web pages can't use this endpoint without a key",
+            ),
             (None, _) => {
                 let PeerAddr(peer) = parts.extensions.get().expect("every request has its peer");
                 match door.access.check(*peer, &parts.headers) {

@@ -1,5 +1,5 @@
-//! Signatures of calls: that of the Standard Webhooks specification, and one of our own,
-//! which covers method and path as well. Knows no connection.
+//! Signatures of calls: that of the Standard Webhooks specification, and one of our own
+//! that also covers method and path. Knows no connection.
 
 use axum::http::uri::PathAndQuery;
 use base64::Engine;
@@ -25,10 +25,10 @@ impl Signer {
 
     /// The header `roomcast-signature` of the same call.
     ///
-    /// A client decides what body its messages have, and so what `webhook-signature`
-    /// says: with that alone a message could pose as a notice. None of the parts holds a
-    /// line's end, so no two calls have one text, nor has a call here and one of
-    /// [`Signer::sign`].
+    /// Clients choose the bodies of their messages, and `webhook-signature` covers only id,
+    /// timestamp and body: a recorded message could be replayed as a notice. No part before
+    /// the body contains a line feed, so different calls have different signed texts, and none
+    /// equals a text of [`Signer::sign`].
     pub(super) fn sign_request(&self, timestamp: i64, call: &Call) -> String {
         let path = call.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let head = format!("{}\n{timestamp}\n{}\n{path}\n", call.id, call.method);

@@ -1,4 +1,4 @@
-//! Property tests of what senders say: the bytes of a connection, and a document.
+//! Property tests of input from senders: the bytes of a connection, and documents.
 
 use chrono::{TimeDelta, Utc};
 
@@ -88,7 +88,7 @@ fn format(name: &'static str) -> Format {
     format
 }
 
-/// What is kept of log events, in bytes.
+/// The size of the texts in log events, in bytes.
 fn kept(events: &[LogEvent]) -> usize {
     let texts = events.iter().flat_map(|event| {
         let LogEvent {
@@ -123,7 +123,7 @@ fn kept(events: &[LogEvent]) -> usize {
     lengths.sum()
 }
 
-/// What becomes of events: each change is written as listeners and the play log have it.
+/// Applies events, and writes each change as listeners and the play log receive it.
 fn on_air(events: &[LogEvent], station: &Station) {
     let now = Utc::now();
     let mut on_air = OnAir::new(None);
@@ -173,7 +173,7 @@ fn fuzz_streams_of_senders() {
         });
         documents.sum()
     };
-    // UTF-8 has three bytes for one that is replaced.
+    // The replacement of an invalid byte has three bytes in UTF-8.
     fuzz::run(&format("ZettaLite streams"), |input| 3 * input + 16, read);
 }
 

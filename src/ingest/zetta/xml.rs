@@ -169,8 +169,8 @@ fn attributes(tag: &BytesStart<'_>, mut take: impl FnMut(&str, String)) {
     }
 }
 
-/// Resolves XML's five entities and character references; leaves the rest. What is too
-/// long for an item is cut.
+/// Resolves XML's five entities and character references; leaves the rest. Cuts
+/// texts that are too long for an item.
 fn unescape(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
     let mut rest = raw;

@@ -137,7 +137,7 @@ impl Job {
             }
             Self::Clients(_, page, _) => {
                 let mut command = call(Script::Clients);
-                // One more shows whether there is another page.
+                // One name more than the page shows whether there is another page.
                 command.arg(page.limit() + 1).arg(page.after).arg(is_lobby);
                 command.arg(rules.cap()).arg(may_bury);
                 command

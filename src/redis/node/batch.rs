@@ -201,8 +201,8 @@ fn is_long(job: &Job) -> bool {
     matches!(job, Job::Sync(..) | Job::Seed(..) | Job::Refresh(..))
 }
 
-/// Who asks for a page of the clients of a room, gets the answer that the last one gets who asks
-/// in the same batch: it may be big.
+/// Merges the requests for the same page of a room's clients in a batch, because the answer
+/// may be large: all receive the answer to the last one.
 fn share_answers(jobs: Vec<Job>) -> Vec<Job> {
     let mut shared: Vec<Job> = Vec::with_capacity(jobs.len());
     let mut asking: HashMap<(RoomId, Page), Vec<Told>> = HashMap::new();

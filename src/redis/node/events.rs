@@ -61,7 +61,7 @@ impl Running {
             // There is one other channel that it listens to.
             return self.answer_came(&message);
         };
-        // Anybody with access to Redis may publish there: any bytes.
+        // Any program with access to Redis may publish any bytes there.
         let message = std::str::from_utf8(&message).ok();
         match message.and_then(|message| message.split_at_checked(1)) {
             Some(("e", event)) => self.event(&room, event.to_owned()),

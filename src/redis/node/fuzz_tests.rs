@@ -1,5 +1,5 @@
-//! Property tests of what comes from Redis: other nodes have written it, or anybody who
-//! has access to it. A message in a channel, and the answer to what a room has.
+//! Property tests of input from Redis, which other nodes or any program with access to it
+//! may have written: messages of channels, and answers to the sync of a room.
 
 use std::cell::RefCell;
 use std::future::pending;
@@ -16,7 +16,7 @@ use crate::redis::RedisBroker;
 const EVENT: &str =
     r#"abcdefghijkl 1 1727137942005 {"k":"message","s":"zetta","m":{"a":[1,"ü"]},"r":["song"]}"#;
 
-/// The words of messages and events.
+/// The tokens of messages and events.
 const TOKENS: [&str; 33] = [
     "e",
     "t",
@@ -72,7 +72,7 @@ impl Ground {
         }
     }
 
-    /// What a node does, in whose rooms somebody is.
+    /// Runs `does` with a node that has a client in its room.
     fn with_node(&self, does: impl FnOnce(&mut Running)) {
         self.runtime.block_on(async {
             let settings = Redis {
@@ -104,7 +104,7 @@ fn room() -> RoomId {
     }
 }
 
-/// The answer to a question for a room, as Redis writes it.
+/// The answer of Redis to the sync of a room.
 fn answer(epoch: &str, number: u64, events: &[&str]) -> Vec<u8> {
     let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.len());
     let list: String = events.iter().map(|text| bulk(text)).collect();
@@ -122,7 +122,7 @@ fn answer(epoch: &str, number: u64, events: &[&str]) -> Vec<u8> {
     format!("*{}\r\n{}", parts.len(), parts.concat()).into_bytes()
 }
 
-/// What was found once.
+/// Inputs that once stopped the node.
 #[test]
 fn no_message_of_a_channel_stops_the_node() {
     let ground = Ground::new();
@@ -163,7 +163,7 @@ fn fuzz_messages_of_channels() {
             if let Some(follower) = running.followers.get_mut(&room()) {
                 follower.has_come_to(at, None);
             }
-            // Behind another one, of another case.
+            // Behind a message of an earlier case.
             for message in [&*known.borrow(), &case.bytes] {
                 running.message(&channel, message.clone());
                 running.message(b"roomcast:0:node:{x}", message.clone());

@@ -114,7 +114,7 @@ impl Running {
         };
         let epoch = answer.1.parse().ok();
         let Some(newest) = epoch.and_then(|epoch| Offset::checked(epoch, answer.2)) else {
-            warn!(%room, "Redis has no offset for this room, but something else");
+            warn!(%room, "Redis has no valid offset for this room; trying again later");
             return self.ask_later(room, all);
         };
         let events = placed(room, answer.3);

@@ -1,6 +1,6 @@
--- A page of who is in a room. ARGV: epoch of a new room, how many clients of each node,
--- behind which number, whether this is a lobby, cap, whether nodes may be buried. Answers
--- the total, then members and when they came, as numbers that count up.
+-- A page of the clients in a room. ARGV: epoch of a new room, most clients per node, the
+-- number behind which the page begins, whether this is a lobby, cap, whether dead nodes may be
+-- removed. Answers the total, then each member and its number; numbers ascend in join order.
 if ARGV[6] == '1' then bury(ARGV[4] == '1', ARGV[1], ARGV[5]) end
 local names = {}
 for _, node in ipairs(redis.call('SMEMBERS', nodes)) do

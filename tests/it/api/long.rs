@@ -1,5 +1,5 @@
-//! Items with texts beyond measure, and more items than a station has: what is shown of
-//! them, and what the play log takes.
+//! Items with very long texts, and more items than a station plays: how they are cut,
+//! paged and limited in the play log.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::server::{TestServer, play, song};
 use crate::source::Source;
 use crate::store::database;
 
-/// What an item's text has at most, in bytes.
+/// The longest text of an item, in bytes.
 const TEXT_MOST: usize = 1024;
 
 const HISTORY: &str = "/api/now-playing/history";
@@ -25,14 +25,14 @@ async fn texts_are_cut_whichever_way_they_come() {
     let mut listener = Source::open(server.address, "/events/metadata/now-playing", "").await;
     assert_eq!(listener.told().await.event, "joined");
     let mut zetta = server.zetta().await;
-    // Cut within a character they would have another length.
+    // A cut inside a character would give another length.
     let [longest, long] = [450_000, 30_000].map(|count| format!("x{}", "é".repeat(count)));
     let shown = &longest[..TEXT_MOST - 1];
     play(&mut zetta, &song(1, &longest)).await;
     assert_eq!(title(&listener.told().await.data["message"]), shown);
     let track = json!({"track": long, "artist": long, "timestampUTC": "2026-03-01T01:02:00Z"});
     let target = "/api/metadata/now-playing";
-    // What is more than a message is refused as ever.
+    // A body above the size of a message is still refused.
     assert_eq!(
         post(&server, target, BEARER, &track.to_string())
             .await
@@ -56,14 +56,14 @@ async fn texts_are_cut_whichever_way_they_come() {
     server.stop().await;
 }
 
-/// Where the next page is.
+/// The query of the next page.
 fn next(answer: &Answer) -> Option<&str> {
     let mut lines = answer.head.lines();
     let link = lines.find_map(|line| line.strip_prefix("link: <"))?;
     Some(link.strip_suffix(r#">; rel="next""#).unwrap())
 }
 
-/// A play log of before has rows as long as a document could be.
+/// Rows of earlier versions have texts as long as a whole document.
 #[tokio::test]
 async fn answers_are_bounded_and_pages_lose_nothing() {
     const ROWS: usize = 600;

@@ -39,7 +39,7 @@ async fn comes(server: SocketAddr, name: &str, since: Value) -> (Client, Value) 
     (client, joined)
 }
 
-/// All pages of who is in the room; the next one is asked for once the client may.
+/// All pages of the clients in the room; waits for the client's budget before each.
 async fn listed(client: &mut Client) -> (Vec<String>, u64) {
     let (mut names, mut after) = (Vec::new(), Value::Null);
     loop {

@@ -185,7 +185,7 @@ impl<'a> Peer<'a> {
         }
     }
 
-    /// Sends what is no packet, or comes where it may not; by polling it is refused.
+    /// Sends invalid packets, or packets in a wrong order; a POST with them is refused.
     pub async fn send_wrong(&mut self, packets: &[&str]) {
         match self {
             Self::Polling(polling) => {

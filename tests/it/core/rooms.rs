@@ -71,7 +71,7 @@ async fn a_room_without_events_goes_before_one_that_has_some() {
     assert!(!again.recovered);
 }
 
-/// Where clients from this address open rooms, and what its rooms keep.
+/// Connects a client from this address.
 fn connect_from(hub: &Hub, address: u128) -> Listener {
     let (tx, told) = mpsc::unbounded_channel();
     let namespace = NamespaceName::parse("/n").unwrap();
@@ -92,7 +92,7 @@ async fn rooms_that_one_address_has_used_do_not_push_out_those_of_others() {
         offsets.push((name, joined.offset));
         hub.leave(&other.client, &room(name), || ()).unwrap();
     }
-    // That it has opened itself.
+    // A room that it has opened itself.
     let own = join_in(&hub, &other, "own", None).await.offset;
     touch(&hub, "own");
     hub.leave(&other.client, &room("own"), || ()).unwrap();
@@ -136,7 +136,7 @@ async fn one_address_opens_as_many_rooms_as_it_may_and_its_empty_ones_make_way()
     assert_eq!(code(&second, "g"), Some("too_many_rooms"));
 }
 
-/// What clients can't open is enough for any number of publications.
+/// The reserved rooms suffice for any number of publications.
 #[tokio::test]
 async fn backends_publish_in_new_rooms_where_clients_have_opened_all_they_can() {
     const RESERVED: usize = 500;

@@ -14,16 +14,16 @@ use super::peer::{Target, frame, text};
 use crate::client::SOON;
 use crate::http::posted;
 
-/// How long it goes on unless the environment says otherwise.
+/// The default duration, in seconds.
 const SECONDS: u64 = 5;
 
 /// How many connections are mutated side by side.
 const WORKERS: u64 = 8;
 
-/// How long an answer is waited for before the next connection: most input gets none.
+/// Longest wait for an answer before the next connection: most input gets none.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// What the server may take more of memory at the end than after the first traffic, in KiB.
+/// Most increase of the server's memory since the first traffic, in KiB.
 const MEMORY_MOST: usize = 64 * 1024;
 
 /// Pseudo-random numbers (Knuth's constants for 64 bits), the same for the same seed.
@@ -186,7 +186,7 @@ async fn worker(target: Target, seed: u64, until: Instant) -> usize {
                 stream.write_all(&part).await?;
                 stream.flush().await?;
                 if dice.below(3) == 0 {
-                    // Of its answers one is waited for now and then.
+                    // Wait for an answer now and then.
                     let _ = timeout(PATIENCE, stream.read(&mut [0; 4096])).await;
                 }
             }

@@ -1,4 +1,4 @@
-//! What one address may take, by itself or through a proxy.
+//! Limits of one address, direct or behind a proxy.
 
 use serde_json::json;
 use tokio::io::AsyncReadExt;
@@ -36,7 +36,7 @@ async fn raw(server: &TestServer, address: &str) -> Client {
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_of_one_address_are_counted_behind_a_proxy() {
     let server = server(&["--address-connections", "3"]).await;
-    // Of IPv6 a network of 64 bits is one address.
+    // An IPv6 network of 64 bits counts as one address.
     let [one, other] = ["2001:db8:1:2::1", "2001:db8:1:2::2"];
     let mut first = raw(&server, one).await;
     let second = raw(&server, other).await;
@@ -53,14 +53,14 @@ async fn streams_of_one_address_are_counted_behind_a_proxy() {
         let refused = get(server.address, target, &(from(one) + upgrade)).await;
         is_refused(&refused);
     }
-    // Nobody else notices: another address, private ones, the proxy itself.
+    // Other addresses, private ones and the proxy itself are not affected.
     for address in ["2001:db8:1:3::1", "192.168.1.1", "127.0.0.1"] {
         let answer = get(server.address, "/", &from(address)).await;
         assert_eq!(answer.status, 200, "{address}");
     }
     server.publish("/bus", "r", json!(1));
     assert!(first.any_packet().await.is_some());
-    // Each gives its place back: a WebSocket, and a stream.
+    // A WebSocket and a stream release their places.
     drop(second);
     until_served(&server, one).await;
     let third = raw(&server, one).await;
@@ -87,7 +87,7 @@ async fn connections_of_one_address_are_counted_when_they_come() {
         held.push(TcpStream::connect(server.address).await.unwrap());
     }
     is_refused(&get(server.address, "/", "").await);
-    // A header of somebody who is no trusted proxy changes nothing.
+    // A forwarding header of an untrusted peer changes nothing.
     is_refused(&get(server.address, "/", &from("192.0.2.1")).await);
     held.pop();
     let served = async { while get(server.address, "/", "").await.status != 200 {} };
@@ -129,7 +129,7 @@ async fn sessions_that_connect_to_no_namespace_are_few() {
     is_refused(&open().await.0);
     let other = get(server.address, POLLING, &from("192.0.2.2")).await;
     assert_eq!(other.status, 200);
-    // Whoever connects to a namespace is none of them any more.
+    // A session that connects to a namespace no longer counts as unconfirmed.
     for sid in &sids {
         let target = format!("{POLLING}&sid={sid}");
         let answer = post_with(server.address, &target, &headers, "40/bus,").await;
@@ -138,7 +138,7 @@ async fn sessions_that_connect_to_no_namespace_are_few() {
     for _ in 0..2 {
         sids.push(open().await.1.unwrap());
     }
-    // But a session of that address: there may be five.
+    // It still counts as a session: the limit is five.
     is_refused(&open().await.0);
     for sid in &sids {
         let target = format!("{POLLING}&sid={sid}");
@@ -149,7 +149,7 @@ async fn sessions_that_connect_to_no_namespace_are_few() {
     server.stop().await;
 }
 
-/// What is refused is said whole, also to a client that has sent nothing yet.
+/// A refused client receives the whole answer, even if it has sent nothing yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_connection_is_told_so_at_once() {
     let options = ["--address-connections", "1", "--address-private"];

@@ -1,4 +1,4 @@
-//! What a session may send: it is not more where the client connects anew.
+//! The send budget of a session: connecting again does not refill it.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::lobby::Peer;
 use crate::server::TestServer;
 
-/// The rate of `/bus`, which has the defaults: burst, and events per second.
+/// The default rate, which `/bus` has: burst, and events per second.
 const BURST: u64 = 64;
 const PER_SECOND: u64 = 20;
 
@@ -46,7 +46,7 @@ async fn connecting_anew_gives_no_new_budget() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_connects_too_often_is_refused_and_then_ends() {
-    /// So many at once; then so many are refused before the end.
+    /// This many CONNECTs succeed at once; then this many are refused before the close.
     const CONNECTS: usize = 32;
     const REFUSED: usize = 32;
     let server = TestServer::start().await;
@@ -69,7 +69,7 @@ async fn a_session_that_connects_too_often_is_refused_and_then_ends() {
         client.ask("LEAVE", json!({"room": "r"})).await;
         client.send("41/bus,").await;
     }
-    // Some more come in while it goes on: five per second.
+    // Some more succeed meanwhile: five per second.
     assert!((CONNECTS..2 * CONNECTS).contains(&accepted), "{accepted}");
     assert!((REFUSED..8 * REFUSED).contains(&refused), "{refused}");
     drop(client);
@@ -90,7 +90,7 @@ async fn a_peer_joins_and_leaves_at_a_pace_of_its_own() {
     let count = |what: &str| codes.iter().filter(|code| *code == what).count();
     assert!((8..MOST).contains(&count("ok")), "{codes:?}");
     assert!(count("too_fast") >= 40 - MOST, "{codes:?}");
-    // Nor does it help to connect anew.
+    // Connecting again does not refill the budget.
     peer.client.send("41/lobby,").await;
     peer.client.send("40/lobby,").await;
     let told = loop {
@@ -100,7 +100,7 @@ async fn a_peer_joins_and_leaves_at_a_pace_of_its_own() {
         }
     };
     assert!(told.contains("too_fast"), "{told}");
-    // What it sends to others has its own budget.
+    // Events to other peers have a budget of their own.
     let told = peer.client.ask("BROADCAST", json!({"message": 1})).await;
     assert_ne!(told["code"], "too_fast", "{told}");
     server.stop().await;

@@ -1,4 +1,4 @@
-//! CLIENTS: answered once, page by page, and counted by the size of the page.
+//! CLIENTS: answered once, in pages, and charged by the size of the page.
 
 use std::collections::BTreeSet;
 
@@ -82,7 +82,7 @@ async fn the_answer_comes_once_and_costs_its_size() {
         (json!("CLIENTS"), 1),
         "no event before"
     );
-    // 64 events at once are some pages of 1,000 names.
+    // A burst of 64 events allows three pages of 1,000 names.
     let mut pages = 0;
     let whole = json!({"room": "r", "limit": 1_000});
     while asking.ask("CLIENTS", whole.clone()).await["status"] == "ok" {

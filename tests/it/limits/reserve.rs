@@ -1,4 +1,4 @@
-//! What is kept for probes, publishers and the feed where clients have filled the server.
+//! The reserves for probes, publishers and the feed when clients have filled the server.
 
 use serde_json::json;
 use tokio::net::TcpStream;
@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::http::{get, header, post};
 use crate::server::{TestServer, feed, song};
 
-/// More idle connections than there may be, and than the reserve holds.
+/// The limit, and more idle connections than the limit and the reserve allow.
 const MOST: usize = 20;
 const FLOOD: usize = 200;
 
@@ -29,7 +29,7 @@ async fn probes_publishers_and_the_feed_get_through_a_flood() {
     for _ in 0..FLOOD {
         flood.push(TcpStream::connect(server.address).await.unwrap());
     }
-    // Some are there behind all others.
+    // A connection behind all others.
     let later = TcpStream::connect(server.address).await.unwrap();
     for (target, status) in [
         ("/health", 200),
@@ -49,7 +49,7 @@ async fn probes_publishers_and_the_feed_get_through_a_flood() {
     }
     let posted = post(server.address, "/bus-message/r", "1").await;
     assert_eq!(posted.status, 200, "{}", posted.body);
-    // The publishers' own port, also where that one is flooded.
+    // The publishers' own port, even when it is flooded.
     for _ in 0..FLOOD {
         flood.push(TcpStream::connect(push).await.unwrap());
     }
@@ -59,7 +59,7 @@ async fn probes_publishers_and_the_feed_get_through_a_flood() {
     assert_ne!(answer.status, 0, "no answer");
     feed(server.zetta, &song(0, "Still here")).await;
     assert_eq!(listener.next().await["message"]["track"], "Still here");
-    // Once they are gone, everything is as before.
+    // Once the flood has ended, other requests are served again.
     drop((flood, later));
     while get(server.address, "/", "").await.status != 200 {
         tokio::task::yield_now().await;

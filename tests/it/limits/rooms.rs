@@ -1,4 +1,4 @@
-//! Rooms that one address opens: how many, and which of those that are empty go first.
+//! The rooms that one address opens: their limit, and which empty ones are closed first.
 
 use serde_json::json;
 
@@ -38,11 +38,11 @@ async fn one_address_opens_no_more_rooms_than_it_may() {
     let mut second = client_of(&server, "192.0.2.1").await;
     assert_eq!(join(&mut second, "d").await, "ok");
     assert_eq!(join(&mut second, "e").await, "too_many_rooms");
-    // Those that are there may be joined, and others open their own.
+    // Existing rooms can be joined, and other addresses can open their own.
     assert_eq!(join(&mut second, "a").await, "ok");
     let mut other = client_of(&server, "192.0.2.2").await;
     assert_eq!(join(&mut other, "e").await, "ok");
-    // At each door.
+    // By every transport.
     let header = "X-Forwarded-For: 192.0.2.1\r\n";
     let listening = get(server.address, "/events/bus/f", header).await;
     assert_eq!(listening.status, 429, "{}", listening.body);
@@ -58,7 +58,7 @@ async fn one_address_opens_no_more_rooms_than_it_may() {
     )
     .await;
     assert_eq!(source.told().await.event, "joined");
-    // What is left makes way.
+    // A room that everybody has left is closed for a new one.
     second.ask("LEAVE", json!({"room": "d"})).await;
     assert_eq!(join(&mut second, "f").await, "ok");
     assert_eq!(join(&mut second, "d").await, "too_many_rooms");

@@ -1,5 +1,5 @@
-//! What one peer of a lobby sends to another that does not read: the sender is held back,
-//! and the other one stays.
+//! Signals of one lobby peer to another that does not read: the sender gets `busy`, and the
+//! receiver stays connected.
 
 use serde_json::json;
 
@@ -7,7 +7,8 @@ use crate::client::Client;
 use crate::lobby::Peer;
 use crate::server::TestServer;
 
-/// More than the kernel takes for a peer that does not read, and than may wait for it.
+/// More than the buffers of the kernel and of the server hold for a peer that does not
+/// read.
 const SIGNALS: usize = 1_500;
 const BYTES: usize = 8_000;
 
@@ -30,7 +31,7 @@ async fn a_peer_that_does_not_read_stays_and_its_sender_is_told() {
         }
     }
     assert!(busy > 0, "all {SIGNALS} were taken");
-    // Others are not held back for it.
+    // Other senders are not affected.
     let told = ben.client.ask("RTCSIGNAL", signal(SIGNALS)).await;
     assert_eq!(told["status"], "ok", "{told}");
     sent.push(SIGNALS);
@@ -42,7 +43,7 @@ async fn a_peer_that_does_not_read_stays_and_its_sender_is_told() {
         }
     }
     assert_eq!(heard, sent, "what was accepted is delivered, in order");
-    // Once it has read, it can be sent more.
+    // Once the receiver has read, the sender can send again.
     let told = anna.client.ask("RTCSIGNAL", signal(0)).await;
     assert_eq!(told["status"], "ok", "{told}");
     server.stop().await;

@@ -59,8 +59,8 @@ async fn no_answer_is_taken_for_another_kind() {
     }
 }
 
-/// A browser that was told so comes by HTTPS alone, for a year: a certificate that it
-/// does not believe would lock it out.
+/// HSTS makes a browser use only HTTPS for a year: with a certificate that it does not
+/// trust, it would be locked out.
 #[tokio::test]
 async fn https_is_for_good_with_a_certificate_of_ones_own() {
     let own = ["--cert=certs/cert.pem", "--key=certs/key.pem"];

@@ -71,7 +71,7 @@ async fn a_reader_that_hangs_keeps_no_process_alive() {
     assert_eq!(program.exit().await.code(), Some(0));
 }
 
-/// Workers that hang, here at a log that nobody reads, keep no process alive.
+/// The second signal ends the process even if all workers hang, here at a blocked log.
 #[tokio::test]
 async fn the_second_signal_exits_also_where_the_runtime_hangs() {
     let folder = tempfile::tempdir().unwrap();
@@ -108,7 +108,7 @@ async fn the_second_signal_exits_also_where_the_runtime_hangs() {
         stream.write_all(b"nonsense\r\n\r\n").await.unwrap();
         hanging.push(stream);
     }
-    // The system makes one of two signals that come at the same time.
+    // The system merges two equal signals that arrive at the same time.
     let ended = timeout(SOON, async {
         loop {
             signal(&child, "TERM").await;

@@ -17,11 +17,11 @@ const WRONG: &str = "Authorization: Bearer 0123456789abcdeF\r\n";
 
 const NEEDED: &str = "to create a channel the key is needed, as `Authorization: Bearer KEY`";
 const NOT_THE_KEY: &str = "this is not the key";
-const UNNAMED_PROXY: &str = "without a key channels are created from private addresses only, and \
-    this came through a proxy that --trusted-proxy does not name";
-const NOT_PRIVATE: &str = "without a key channels are created from private addresses only, and by no web page: the server needs --push-key";
+const UNNAMED_PROXY: &str = "without --push-key channels are created from private addresses only, \
+    and this request came through a proxy that --trusted-proxy does not name";
+const NOT_PRIVATE: &str = "without --push-key channels are created from private addresses only, and not by web pages: set --push-key to allow others";
 
-const OTHER_HOST: &str = "this is for private addresses only, and not under this `Host`: use the server's IP address, or name the host with --host-name";
+const OTHER_HOST: &str = "this endpoint is for private addresses only and does not answer under this `Host`: use the server's IP address, or allow the name with --host-name";
 
 /// Or the code and the details of the error.
 type Created = Result<(), (u16, &'static str)>;
@@ -52,7 +52,7 @@ async fn channels_are_created_with_the_key_or_from_nearby() {
         (&[], "Origin: null\r\n", Err((403, NOT_PRIVATE))),
         // There is none to be right.
         (&[], RIGHT, Ok(())),
-        // A proxy that does not say for whom it asks.
+        // A trusted proxy that does not name its client.
         (behind, "", Err((403, NOT_PRIVATE))),
         (behind, "Forwarded: for=\"192.168.1.7:4711\"\r\n", Ok(())),
         (

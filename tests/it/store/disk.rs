@@ -34,7 +34,7 @@ async fn health(server: &TestServer, ok: bool) {
     timeout(SOON, said).await.expect("health says otherwise");
 }
 
-/// Whatever the folder's mode is, and what was left there.
+/// Whatever the mode of the folder and of the files in it.
 #[tokio::test]
 async fn nobody_else_reads_the_files() {
     let state = tempfile::tempdir().unwrap();

@@ -52,9 +52,9 @@ async fn waiting_behind_others_costs_nothing_of_the_time_to_deliver() {
     pair.server.stop().await;
 }
 
-/// It is asked about 64 clients at once; the others wait in a queue.
+/// The server asks the backend about 64 clients at once; the others wait in a queue.
 #[tokio::test]
-async fn nobody_is_asked_for_who_has_given_up() {
+async fn the_backend_is_not_asked_about_clients_that_stopped_waiting() {
     const ASKED: usize = 64;
     let pair = Pair::start(&["--ws-timeout", "300"]).await;
     pair.backend.does(|_| Does::Hangs);
@@ -62,12 +62,12 @@ async fn nobody_is_asked_for_who_has_given_up() {
     let asked: Vec<_> = (0..ASKED).map(|_| connect()).collect();
     pair.backend.called(ASKED).await;
     let queued: Vec<_> = (0..ASKED).map(|_| connect()).collect();
-    // The limit of the calls is twice that of the clients.
+    // The timeout of the calls is twice that of the clients.
     for client in asked.into_iter().chain(queued) {
         assert_eq!(client.await.unwrap().err(), Some(504));
     }
     pair.backend.does(|_| ok());
-    // Who comes now has been in the queue behind them.
+    // The next client was in the queue behind them.
     drop(Client::connect(pair.ws).await.expect("it is let in"));
     pair.server.stop().await;
     let calls = pair.backend.calls();

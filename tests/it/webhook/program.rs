@@ -170,7 +170,7 @@ async fn refusals_are_logged_once_a_minute() {
     }
     running.stop(Vec::new()).await;
     let lines = running.program.seen.iter();
-    let refusals = lines.filter(|line| line.contains("was not let in"));
+    let refusals = lines.filter(|line| line.contains("rejected a client"));
     assert_eq!(refusals.count(), 1, "{:#?}", running.program.seen);
 }
 
@@ -210,13 +210,13 @@ async fn nothing_secret_is_logged() {
     drop(client);
     running
         .program
-        .line("does not know that a connection is gone")
+        .line("could not tell the backend that a connection has closed")
         .await;
     running.stop(Vec::new()).await;
     for words in [
-        "was not let in",
+        "rejected a client",
         "can't be read",
-        "was not delivered",
+        "could not deliver a client's message",
         "is tried again",
     ] {
         assert!(running.says(words), "{words}: {:#?}", running.program.seen);

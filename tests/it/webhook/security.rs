@@ -63,7 +63,7 @@ async fn a_message_can_not_pose_as_a_notice() {
     let id = backend.called(1).await[0].id.clone();
     let notice = format!(r#"{{"code":"CONNECTION_CLOSE","ws_uri":"http://gateway.example/{id}"}}"#);
     client.send(&*notice).await;
-    // The text that would be signed for a notice, were it joined by dots.
+    // The text that would be signed for a notice if its parts were joined by dots.
     let posing = format!("DELETE./websocket/{id}?a=b.c.{notice}");
     client.send(&*posing).await;
     backend.called(3).await;
@@ -78,7 +78,7 @@ async fn a_message_can_not_pose_as_a_notice() {
         }
         let other = path.replace(&id, &id.replace(char::is_alphabetic, "0"));
         assert!(other == path || !signs_as(call, call.method.as_str(), &other));
-        // As the libraries check it, the message could be anything.
+        // The standard signature, which libraries check, does not tell them apart.
         assert!(signs(call));
         assert_ne!(
             call.header("webhook-signature"),
@@ -188,7 +188,7 @@ async fn without_a_key_web_pages_and_strangers_are_refused() {
     for method in ["GET", "PUT", "DELETE"] {
         for headers in [
             "Origin: http://localhost\r\n",
-            // A page whose name its author points here, and a proxy before the port.
+            // A web page by DNS rebinding, and a proxy before the port.
             "Host: evil.example\r\n",
             "X-Forwarded-For: 127.0.0.1\r\n",
         ] {
