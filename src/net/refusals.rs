@@ -1,7 +1,7 @@
-//! Counts refusals above a limit by reason, and logs them at most once a minute. Knows
-//! reasons, not requests.
+//! Counts refusals above a limit, and logs those of each reason at most once a minute.
+//! Knows reasons, not requests.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const LOG_EVERY: Duration = Duration::from_secs(60);
 const ADDRESSES_MOST: usize = 1_000;
 
 /// Why a connection, session or request was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The server has as many connections as allowed.
     Full,
@@ -53,9 +53,9 @@ impl Reason {
 
 /// Counts refusals, and logs them.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<RefusalWindow>);
+pub struct Refusals(Mutex<HashMap<Reason, RefusalWindow>>);
 
-/// The refusals since the last line of the log.
+/// The refusals of one reason since its last line of the log.
 #[derive(Debug, Default)]
 struct RefusalWindow {
     logged: Option<Instant>,
@@ -68,19 +68,16 @@ impl Refusals {
     pub fn note(&self, reason: Reason, address: IpAddr) {
         metrics::counter!("roomcast_connections_refused_total", "reason" => reason.code())
             .increment(1);
-        if let Some((refused, addresses)) = self.count(address, Instant::now()) {
-            warn!(
-                refused,
-                addresses,
-                reason = reason.code(),
-                "connections or sessions above a limit were refused; `reason` is the latest one"
-            );
+        if let Some((refused, addresses)) = self.count(reason, address, Instant::now()) {
+            let reason = reason.code();
+            warn!(reason, refused, addresses, "refused clients above a limit");
         }
     }
 
     /// Counts a refusal; if a line is due, returns the numbers of refusals and addresses.
-    fn count(&self, address: IpAddr, now: Instant) -> Option<(u64, usize)> {
-        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn count(&self, reason: Reason, address: IpAddr, now: Instant) -> Option<(u64, usize)> {
+        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = windows.entry(reason).or_default();
         since.refused += 1;
         if since.addresses.len() < ADDRESSES_MOST {
             since.addresses.insert(address);
@@ -106,11 +103,14 @@ mod tests {
     fn refusals_are_logged_once_a_minute_with_how_many_addresses() {
         let (refusals, start) = (Refusals::default(), Instant::now());
         let [a, b] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
-        assert_eq!(refusals.count(a, start), Some((1, 1)));
+        let count = |address, now| refusals.count(Reason::Full, address, now);
+        assert_eq!(count(a, start), Some((1, 1)));
         for _ in 0..5 {
-            assert_eq!(refusals.count(a, start + LOG_EVERY / 2), None);
+            assert_eq!(count(a, start + LOG_EVERY / 2), None);
         }
-        assert_eq!(refusals.count(b, start + LOG_EVERY), Some((6, 2)));
-        assert_eq!(refusals.count(b, start + LOG_EVERY), None);
+        let other = refusals.count(Reason::AddressRate, a, start + LOG_EVERY / 2);
+        assert_eq!(other, Some((1, 1)), "another reason has a line of its own");
+        assert_eq!(count(b, start + LOG_EVERY), Some((6, 2)));
+        assert_eq!(count(b, start + LOG_EVERY), None);
     }
 }
