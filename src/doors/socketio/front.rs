@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::{Body as HttpBody, Incoming};
 use ipnet::IpNet;
 use socketioxide::TransportType;
@@ -18,7 +18,6 @@ use tokio::sync::oneshot;
 use tower::{BoxError, Service};
 
 use super::head;
-use super::legacy;
 use super::link::Link;
 use super::packet::Version;
 use super::polling::{self, Polled, Post};
@@ -62,15 +61,21 @@ where
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Answering {
-        let request = legacy::versioned(request);
-        let asked = Asked::of(&request);
-        let peer = request.extensions().get::<PeerAddr>().copied();
-        let connection = request.extensions().get::<ConnectionHandle>().cloned();
-        let (Some(transport), Some(PeerAddr(peer)), Some(connection)) =
-            (asked.transport, peer, connection)
-        else {
+        if !is_engines(request.uri().path()) {
             let answer = self.engine.call(request.map(Body::new));
             return Box::pin(async { Ok(answer.await?.map(Body::new)) });
+        }
+        let asked = match Asked::of(&request) {
+            Ok(asked) => asked,
+            Err(why) => return refuse(StatusCode::BAD_REQUEST, why),
+        };
+        let request = asked.rebuilt(request);
+        let transport = asked.transport;
+        let peer = request.extensions().get::<PeerAddr>().copied();
+        let connection = request.extensions().get::<ConnectionHandle>().cloned();
+        let (Some(PeerAddr(peer)), Some(connection)) = (peer, connection) else {
+            // Every request of a listener carries both.
+            return refuse(StatusCode::BAD_REQUEST, BAD_REQUEST);
         };
         let address = sender(peer, request.headers(), &self.trusted).address;
         let link = match asked.sid {
@@ -91,7 +96,7 @@ where
         };
         if transport == TransportType::Polling && link.is_on_websocket() {
             // Before anything of it is taken for the session's.
-            return refuse(StatusCode::BAD_REQUEST, MOVED);
+            return refuse(StatusCode::BAD_REQUEST, BAD_REQUEST);
         }
         let most = self.packet_bytes;
         let mut engine = self.engine.clone();
@@ -150,8 +155,13 @@ impl<S> Front<S> {
 /// As the engine says it; SDKs begin anew.
 const UNKNOWN: &str = r#"{"code":"1","message":"Session ID unknown"}"#;
 
-/// The same for a session that does not poll any more.
-const MOVED: &str = r#"{"code":"3","message":"Bad request"}"#;
+/// What the engine has no words for, such as a request of a session that does not poll any
+/// more.
+const BAD_REQUEST: &str = r#"{"code":"3","message":"Bad request"}"#;
+
+const UNKNOWN_TRANSPORT: &str = r#"{"code":"0","message":"Transport unknown"}"#;
+const BAD_METHOD: &str = r#"{"code":"2","message":"Bad handshake method"}"#;
+const UNSUPPORTED_VERSION: &str = r#"{"code":"5","message":"Unsupported protocol version"}"#;
 
 /// As Engine.IO's own server takes it.
 const OVERLAPS: &str =
@@ -193,31 +203,100 @@ fn is_deaf_to_close<B>(request: &Request<B>) -> bool {
     agent.is_some_and(|agent| agent.as_bytes().starts_with(b"okhttp/"))
 }
 
-/// What the query of an Engine.IO request says; of others nothing of interest.
+/// Whether the engine serves this path.
+fn is_engines(path: &str) -> bool {
+    let rest = path.strip_prefix(PATH);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The query of an Engine.IO request.
+#[derive(Debug)]
 struct Asked {
-    transport: Option<TransportType>,
+    transport: TransportType,
     sid: Option<Sid>,
-    /// Used when the request opens a session; later the session's version counts.
+    /// Which counts for a session that is opened; later it is the session's.
     version: Version,
+    /// The client cannot read binary bodies.
+    is_base64: bool,
+    /// What is left of the query: a lobby's id may be in it.
+    rest: String,
 }
 
 impl Asked {
-    fn of<B>(request: &Request<B>) -> Self {
-        let query = request
-            .uri()
-            .query()
-            .filter(|_| request.uri().path().starts_with(PATH));
-        let value = |name: &str| {
-            let mut pairs = query.unwrap_or_default().split('&');
-            pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-        };
-        Self {
-            transport: value("transport").and_then(|name| name.parse().ok()),
-            sid: value("sid").and_then(|sid| sid.parse().ok()),
-            version: match value("EIO") {
-                Some("3") => Version::V3,
-                _ => Version::V4,
-            },
+    /// Reads the query of a request.
+    ///
+    /// # Errors
+    /// It is none of the engine's, or the method does not fit: the body of the refusal.
+    fn of<B>(request: &Request<B>) -> Result<Self, &'static str> {
+        let (mut transport, mut sid, mut version) = (None, None, None);
+        let (mut is_base64, mut rest) = (false, Vec::new());
+        for pair in request.uri().query().unwrap_or_default().split('&') {
+            // Of a name that comes twice the first value counts.
+            match pair.split_once('=').unwrap_or((pair, "")) {
+                ("transport", value) => drop(transport.get_or_insert(value)),
+                ("sid", value) => drop(sid.get_or_insert(value)),
+                ("EIO", value) => drop(version.get_or_insert(value)),
+                ("b64", value) => is_base64 |= matches!(value, "1" | "true"),
+                // Only keeps caches away.
+                ("t", _) => {}
+                _ => rest.push(pair),
+            }
         }
+        let version = match version {
+            Some("4") => Version::V4,
+            // Swift's SDK names none before 16, and Socket.IO's own server takes it so
+            // (socketio/engine.io, pull request 616).
+            Some("3") | None => Version::V3,
+            Some(_) => return Err(UNSUPPORTED_VERSION),
+        };
+        let transport = match transport {
+            Some("polling") => TransportType::Polling,
+            Some("websocket") => TransportType::Websocket,
+            _ => return Err(UNKNOWN_TRANSPORT),
+        };
+        let sid = sid
+            .map(|sid| sid.parse().map_err(|_| UNKNOWN))
+            .transpose()?;
+        match (request.method(), transport, sid) {
+            (&Method::GET, _, _) | (&Method::POST, TransportType::Polling, Some(_)) => {}
+            (_, _, None) => return Err(BAD_METHOD),
+            _ => return Err(BAD_REQUEST),
+        }
+        Ok(Self {
+            transport,
+            sid,
+            version,
+            is_base64,
+            rest: rest.join("&"),
+        })
+    }
+
+    /// The request with a query that the engine reads as it was read here.
+    fn rebuilt<B>(&self, mut request: Request<B>) -> Request<B> {
+        let (version, transport) = (self.version.number(), transport_name(self.transport));
+        let mut target = format!("{PATH}/?EIO={version}&transport={transport}");
+        if let Some(sid) = self.sid {
+            target += &format!("&sid={sid}");
+        }
+        if self.is_base64 {
+            target += "&b64=1";
+        }
+        if !self.rest.is_empty() {
+            target.push('&');
+            target += &self.rest;
+        }
+        *request.uri_mut() = Uri::try_from(target).expect("parts of a URI make a URI");
+        request
     }
 }
+
+fn transport_name(transport: TransportType) -> &'static str {
+    match transport {
+        TransportType::Polling => "polling",
+        TransportType::Websocket => "websocket",
+    }
+}
+
+#[cfg(test)]
+#[path = "front_tests.rs"]
+mod tests;

@@ -2,30 +2,9 @@
 //! version, a query behind a namespace's name, and a refusal that is a string.
 //! The engine knows none of it.
 
-use http::{Request, Uri};
-
-use super::front::PATH;
 use super::link::Link;
 use super::packet::SocketPacket;
 use crate::core::name::NamespaceName;
-
-/// A request for a session that does not say which version of Engine.IO it is
-/// of, as one of v3: Swift's SDK names none before 16, and Socket.IO's own server
-/// takes it so (socketio/engine.io, pull request 616).
-pub(super) fn versioned<B>(mut request: Request<B>) -> Request<B> {
-    let uri = request.uri();
-    let says = |name: &str| {
-        let mut pairs = uri.query().unwrap_or_default().split('&');
-        pairs.any(|pair| pair.starts_with(name))
-    };
-    if uri.path().starts_with(PATH) && says("transport=") && !says("EIO=") {
-        // Where it can't be said behind the rest, the engine refuses it as it is.
-        if let Ok(versioned) = Uri::try_from(format!("{uri}&EIO=3")) {
-            *request.uri_mut() = versioned;
-        }
-    }
-    request
-}
 
 /// The longest query that is kept: a lobby's name with each character escaped.
 const QUERY_MOST: usize = 2048;

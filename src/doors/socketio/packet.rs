@@ -18,6 +18,16 @@ pub(super) enum Version {
     V4,
 }
 
+impl Version {
+    /// The value of `EIO` in a query.
+    pub(super) fn number(self) -> u8 {
+        match self {
+            Self::V3 => 3,
+            Self::V4 => 4,
+        }
+    }
+}
+
 /// The longest name of a namespace that is accepted, in bytes; ours are shorter. The answer
 /// to a CONNECT with an unknown name repeats the name.
 const NAMESPACE_MOST: usize = 256;
