@@ -284,7 +284,10 @@ impl Server {
             .merge(doors::sse::router(self.hub.clone()))
             .merge(doors::page::router());
         let trusted = self.config.trusted_proxies.clone().into();
-        let addresses = Addresses::new(self.config.address.limits, trusted);
+        let mut of_address = self.config.address.limits;
+        // One address never takes all there are, however few the system allows.
+        of_address.connections = of_address.connections.min(self.connections_most / 4 * 3);
+        let addresses = Addresses::new(of_address, trusted);
         let limits = doors::socketio::Limits {
             sessions: self.connections_most,
             addresses: addresses.clone(),

@@ -19,6 +19,7 @@ pub(super) fn read(layers: &mut Layers) -> Address {
     Address {
         limits: AddressLimits {
             connections: layers.required("address-connections", number::limit),
+            sessions: layers.required("address-sessions", number::limit),
             unconfirmed: layers.required("address-unconfirmed", number::limit),
             per_second: layers.required("address-rate", number::rate_limit),
             private: layers.required("address-private", value::boolean),

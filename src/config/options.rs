@@ -4,7 +4,7 @@
 use super::opt::{Kind, Opt};
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 49] = [
+pub(super) const OPTIONS: [Opt; 50] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -269,10 +269,21 @@ pub(super) const OPTIONS: [Opt; 49] = [
         "address-connections",
         Kind::Number,
         "N",
-        "Most open connections, and most Socket.IO sessions, of one public address (IPv6: of \
-         one /64 network); further ones are refused with 429; 0 for no limit",
+        "Most open connections of one public address (IPv6: of one /64 network); further ones \
+         are refused with 429; never more than three quarters of --max-connections; 0 for no \
+         limit",
     )
-    // A campus behind one address; a quarter of --max-connections.
+    // A campus of 5,000 clients behind one address: an SDK that begins with polling needs
+    // two connections for that, and a third to move to a WebSocket.
+    .or("15000"),
+    Opt::new(
+        "address-sessions",
+        Kind::Number,
+        "N",
+        "Most Socket.IO sessions of one public address; further ones are refused with 429; 0 \
+         for no limit",
+    )
+    // The clients of that campus.
     .or("5000"),
     Opt::new(
         "address-unconfirmed",
@@ -289,7 +300,7 @@ pub(super) const OPTIONS: [Opt; 49] = [
         Kind::Number,
         "N",
         "Most new connections per second of one public address, on average, with bursts of \
-         up to --address-connections; 0 for no limit",
+         up to --address-connections; the same for sessions; 0 for no limit",
     )
     // A campus whose clients change pages opens fewer.
     .or("200"),

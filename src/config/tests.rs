@@ -157,6 +157,7 @@ fn every_option_can_be_set_everywhere() {
         ("stale-after", "90s", "\"90s\""),
         ("max-connections", "7", "7"),
         ("address-connections", "6", "6"),
+        ("address-sessions", "2", "2"),
         ("address-unconfirmed", "5", "5"),
         ("address-rate", "4", "4"),
         ("address-rooms", "3", "3"),

@@ -19,6 +19,7 @@ use super::name::{RoomId, RoomName};
 use super::namespace::{Namespace, ROOMS_MOST, Rooms};
 use super::presence::{Clients, Page};
 use super::room::{PEERS_MOST, Published, Refused, Room};
+use super::source::SourceBudgets;
 use super::terms::Terms;
 use open::{Open, Opener};
 
@@ -41,6 +42,8 @@ pub(super) struct Area {
     /// Whether its rooms are on other nodes as well.
     shared: bool,
     budget: Arc<Budget>,
+    /// The budgets of all clients of an address.
+    pub(super) sources: SourceBudgets,
     /// Of a durable namespace.
     keeping: Option<Arc<Keeping>>,
     /// Who answers what other nodes ask of the rooms here.
@@ -60,6 +63,7 @@ impl Area {
             shared,
             shards: std::thread::available_parallelism().map_or(1, usize::from),
             budget: Arc::default(),
+            sources: SourceBudgets::default(),
             rooms: Mutex::new(Open::new(keeping.clone())),
             keeping,
             answerer: OnceLock::new(),

@@ -12,6 +12,16 @@ pub struct Pace {
     pub burst: u32,
 }
 
+impl Pace {
+    /// So many times as often.
+    pub(super) fn times(self, factor: u32) -> Self {
+        Self {
+            per_second: self.per_second.saturating_mul(factor),
+            burst: self.burst.saturating_mul(factor),
+        }
+    }
+}
+
 /// A token bucket: refilled at the allowed rate, holding one burst at most.
 #[derive(Debug)]
 pub struct Bucket {

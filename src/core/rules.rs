@@ -21,7 +21,11 @@ pub(super) fn may_send(client: &Client, cost: u32) -> Result<(), Error> {
     if client.is_closed() || client.lock().gone {
         return Err(Error::Closing);
     }
-    if !client.origin.budget.take_event(limits.pace(), cost) {
+    let area = &client.area;
+    let takes = |source| area.sources.take_event(source, limits.pace(), cost);
+    if !client.origin.budget.take_event(limits.pace(), cost)
+        || !client.origin.source.is_none_or(takes)
+    {
         return Err(Error::TooFast(limits.events_per_second));
     }
     Ok(())
@@ -32,9 +36,11 @@ pub(super) fn admit(client: &Client, verb: Verb, cost: u32) -> Result<(), Error>
     may_send(client, cost)?;
     let spec = &client.area.spec;
     let is_membership = matches!(verb, Verb::Join | Verb::Leave);
-    if spec.protocol == Protocol::Lobby && is_membership && !client.origin.budget.take_membership()
-    {
-        return Err(Error::TooRestless(MEMBERSHIP.per_second));
+    if spec.protocol == Protocol::Lobby && is_membership {
+        let takes = |source| client.area.sources.take_membership(source);
+        if !client.origin.budget.take_membership() || !client.origin.source.is_none_or(takes) {
+            return Err(Error::TooRestless(MEMBERSHIP.per_second));
+        }
     }
     // The other protocols have verbs of their own, which all of their clients may.
     if spec.protocol == Protocol::Room && !spec.verbs.contains(&verb) {

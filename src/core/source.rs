@@ -1,6 +1,7 @@
 //! The origin of a client, for limits. Knows no address: the maker of a key decides which
 //! clients share it, and which have none.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::pace::{Bucket, Pace};
@@ -45,6 +46,46 @@ impl SendBudget {
 
     fn lock(&self) -> MutexGuard<'_, Buckets> {
         self.0.lock().expect("no code panics under this lock")
+    }
+}
+
+/// How many clients of one address may send at once as fast as each of them may. Beyond, they
+/// share the budget: so a client gains nothing by opening session after session.
+const SENDERS_PER_SOURCE: u32 = 50;
+
+/// How many addresses are remembered in a namespace: those that sent within the last seconds.
+const SOURCES_MOST: usize = 10_000;
+
+/// What the clients of each address may still send in a namespace together.
+#[derive(Default)]
+pub(super) struct SourceBudgets(Mutex<HashMap<SourceKey, Buckets>>);
+
+impl SourceBudgets {
+    /// As [`SendBudget::take_event`], for all clients of the address.
+    pub(super) fn take_event(&self, source: SourceKey, pace: Pace, cost: u32) -> bool {
+        let pace = pace.times(SENDERS_PER_SOURCE);
+        self.with(source, |buckets| {
+            let events = buckets.events.get_or_insert_with(|| Bucket::full(pace));
+            events.take_many(pace, cost)
+        })
+    }
+
+    /// As [`SendBudget::take_membership`], for all clients of the address.
+    pub(super) fn take_membership(&self, source: SourceKey) -> bool {
+        let pace = MEMBERSHIP.times(SENDERS_PER_SOURCE);
+        self.with(source, |buckets| {
+            let full = || Bucket::full(pace);
+            buckets.membership.get_or_insert_with(full).take(pace)
+        })
+    }
+
+    fn with<T>(&self, source: SourceKey, take: impl FnOnce(&mut Buckets) -> T) -> T {
+        let mut sources = self.0.lock().expect("no code panics under this lock");
+        if sources.len() >= SOURCES_MOST && !sources.contains_key(&source) {
+            // Budgets are full again after a few seconds: little is forgotten.
+            sources.clear();
+        }
+        take(sources.entry(source).or_default())
     }
 }
 

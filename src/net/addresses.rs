@@ -22,11 +22,14 @@ const REMEMBERED_MOST: usize = 50_000;
 /// The limits of one address; by default there are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressLimits {
-    /// Most open connections, and most Socket.IO sessions.
+    /// Most open connections.
     pub connections: usize,
+    /// Most Socket.IO sessions.
+    pub sessions: usize,
     /// Most Socket.IO sessions that have not connected to a namespace yet.
     pub unconfirmed: usize,
-    /// Most new connections per second on average; the burst is `connections`.
+    /// Most new connections per second on average, and most new sessions; the burst is
+    /// `connections`, and `sessions`.
     pub per_second: u32,
     /// Whether private and loopback addresses have limits as well.
     pub private: bool,
@@ -36,9 +39,21 @@ impl Default for AddressLimits {
     fn default() -> Self {
         Self {
             connections: usize::MAX,
+            sessions: usize::MAX,
             unconfirmed: usize::MAX,
             per_second: u32::MAX,
             private: false,
+        }
+    }
+}
+
+impl AddressLimits {
+    /// The burst is as high as the limit: after a restart all clients reconnect at once.
+    fn pace(&self, limit: usize) -> Pace {
+        let burst = u32::try_from(limit).unwrap_or(u32::MAX);
+        Pace {
+            per_second: self.per_second,
+            burst: burst.max(self.per_second),
         }
     }
 }
@@ -61,7 +76,10 @@ struct Usage {
     connections: usize,
     sessions: usize,
     unconfirmed: usize,
+    /// Of new connections.
     pace: Option<Bucket>,
+    /// Of new sessions.
+    session_pace: Option<Bucket>,
 }
 
 /// A resource that is counted per address.
@@ -95,7 +113,7 @@ impl Drop for PlaceGuard {
         let mut table = self.all.lock();
         if let Entry::Occupied(mut taken) = table.entry(self.source) {
             *taken.get_mut().count(self.what) -= 1;
-            if taken.get_mut().is_nothing(self.all.pace()) {
+            if taken.get_mut().is_nothing(&self.all.0.limits) {
                 taken.remove();
             }
         }
@@ -152,8 +170,8 @@ impl Addresses {
     /// # Errors
     /// The address has as many connections as allowed, or opens them too fast.
     pub fn connect(&self, source: Option<SourceKey>) -> Result<Place, Reason> {
-        let pace = self.pace();
         self.take(source, |taken, limits| {
+            let pace = limits.pace(limits.connections);
             if taken.connections >= limits.connections {
                 return Err(Reason::AddressConnections);
             }
@@ -181,7 +199,7 @@ impl Addresses {
     /// Takes a place for a session, and a second one until the session is in a namespace.
     ///
     /// # Errors
-    /// The address has as many sessions as allowed.
+    /// The address has as many sessions as allowed, or opens them too fast.
     pub fn session(&self, source: Option<SourceKey>) -> Result<(Place, Place), Reason> {
         let unconfirmed = self.take(source, |taken, limits| {
             match taken.unconfirmed < limits.unconfirmed {
@@ -190,10 +208,15 @@ impl Addresses {
             }
         })?;
         let session = self.take(source, |taken, limits| {
-            match taken.sessions < limits.connections {
-                true => Ok(Resource::Session),
-                false => Err(Reason::AddressSessions),
+            let pace = limits.pace(limits.sessions);
+            if taken.sessions >= limits.sessions {
+                return Err(Reason::AddressSessions);
             }
+            let bucket = taken.session_pace.get_or_insert_with(|| Bucket::full(pace));
+            if !bucket.take(pace) {
+                return Err(Reason::AddressRate);
+            }
+            Ok(Resource::Session)
         })?;
         Ok((session, unconfirmed))
     }
@@ -229,23 +252,9 @@ impl Addresses {
     /// Removes addresses that have nothing open and a full rate budget. If too many remain,
     /// removes all that have nothing open: other limits bound the total of all addresses.
     fn forget(&self, table: &mut HashMap<SourceKey, Usage>) {
-        table.retain(|_, taken| !taken.is_nothing(self.pace()));
+        table.retain(|_, taken| !taken.is_nothing(&self.0.limits));
         if table.len() >= REMEMBERED_MOST {
             table.retain(|_, taken| taken.has_anything());
-        }
-    }
-
-    /// The burst is as high as the limit: after a restart all clients reconnect at once.
-    fn pace(&self) -> Pace {
-        let AddressLimits {
-            connections,
-            per_second,
-            ..
-        } = self.0.limits;
-        let burst = u32::try_from(connections).unwrap_or(u32::MAX);
-        Pace {
-            per_second,
-            burst: burst.max(per_second),
         }
     }
 
@@ -268,8 +277,14 @@ impl Usage {
     }
 
     /// Whether the entry of the address can be removed.
-    fn is_nothing(&mut self, pace: Pace) -> bool {
-        !self.has_anything() && self.pace.as_mut().is_none_or(|bucket| bucket.is_full(pace))
+    fn is_nothing(&mut self, limits: &AddressLimits) -> bool {
+        let is_full = |bucket: &mut Option<Bucket>, limit| {
+            let pace = limits.pace(limit);
+            bucket.as_mut().is_none_or(|bucket| bucket.is_full(pace))
+        };
+        !self.has_anything()
+            && is_full(&mut self.pace, limits.connections)
+            && is_full(&mut self.session_pace, limits.sessions)
     }
 }
 
@@ -291,6 +306,7 @@ mod tests {
     fn addresses(private: bool) -> Addresses {
         let limits = AddressLimits {
             connections: 2,
+            sessions: 2,
             unconfirmed: 1,
             per_second: 1,
             private,

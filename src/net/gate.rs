@@ -37,7 +37,9 @@ pub trait MessageRule: Send + 'static {
 pub enum Verdict {
     /// The reader receives the message as given here.
     Pass(Message, Next),
-    /// The message is dropped; the client is still read.
+    /// The reader receives it; it has no content and is charged like a ping.
+    PassIdle(Message),
+    /// The message is dropped and charged like a ping; the client is still read.
     Skip,
     /// The message and everything behind it are dropped. The connection is closing; the
     /// server still reads, since a peer that can't write would not see the reason.
@@ -253,7 +255,14 @@ impl WebSocket {
                 }
                 Some(Inbound::Message(message))
             }
-            Verdict::Skip => None,
+            Verdict::PassIdle(message) => {
+                self.charge();
+                Some(Inbound::Message(message))
+            }
+            Verdict::Skip => {
+                self.charge();
+                None
+            }
             Verdict::Discard => {
                 self.reading = Reading::Discard;
                 Some(Inbound::Discard(None))

@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::core::outlet::{CloseReason, Outlet};
 use crate::core::pace::{Bucket, Pace};
 use crate::core::source::{ClientOrigin, SourceKey};
 use crate::net::frame::{close_frame, text_frame};
-use crate::net::{self, Wire};
+use crate::net::{self, FRAME_BYTES_MOST, Wire};
 
 /// How long what follows a CONNECT waits for it; an answer takes milliseconds.
 /// The same as a WebSocket's frames are held back, for the same reason.
@@ -39,6 +39,18 @@ const CONNECTS: Pace = Pace {
 /// How many CONNECTs in a row are refused before the session is closed: SDKs do not retry
 /// by themselves.
 const REFUSED_MOST: u32 = 32;
+
+/// The most bytes that wait in the engine for one session, which mostly polls: as many as
+/// for a WebSocket.
+const QUEUED_MOST: usize = FRAME_BYTES_MOST;
+
+/// The most bytes that wait there for all sessions: each has a copy of its own, where
+/// WebSockets share the frame of an event. Beyond, sessions with more than a small share
+/// are closed.
+const ALL_QUEUED_MOST: usize = 64 << 20;
+
+/// What may wait for a session in any case, in bytes: some hundred small events.
+const QUEUED_SHARE: usize = 32 << 10;
 
 /// The opener of a session.
 pub(super) struct Opener {
@@ -56,6 +68,8 @@ pub(super) struct Link {
     pub(super) opener: Opener,
     /// A POST of it is being handled.
     posting: AtomicBool,
+    /// How many bytes of data wait for it in the engine, at most.
+    queued: AtomicUsize,
     /// Once it is on a WebSocket.
     wire: OnceLock<Wire>,
     /// Guards what is open and who waits; held for a look or a change only.
@@ -92,6 +106,7 @@ impl Link {
         Self {
             opener,
             posting: AtomicBool::new(false),
+            queued: AtomicUsize::new(0),
             wire: OnceLock::new(),
             state: Mutex::new(State {
                 unconfirmed,
@@ -112,7 +127,7 @@ impl Link {
 
     /// The session is on this WebSocket from now on.
     pub(super) fn attach(&self, wire: Wire) {
-        // A second one is the engine's to refuse.
+        // `PacketRule` refuses a second one.
         if self.wire.set(wire.clone()).is_err() {
             return;
         }
@@ -286,9 +301,21 @@ impl Link {
         Ok(())
     }
 
-    /// Whether a CONNECT goes to the engine; if not, it is answered here.
+    /// Whether a CONNECT goes to the engine; if not, it is answered here, or dropped where
+    /// the client sends too many of them.
     pub(super) fn admits(&self, connect: &SocketPacket<'_>) -> bool {
-        self.opener.version == Version::V4 || legacy::admits(self, connect)
+        if self.opener.version == Version::V3 && !legacy::admits(self, connect) {
+            return false;
+        }
+        // Those to our namespaces are counted where they are answered (`Door::open`).
+        let is_counted = connect.namespace != "/" && self.place.knows(connect.namespace);
+        is_counted || self.may_connect()
+    }
+
+    /// Whether the engine is about to answer a CONNECT to this namespace in a task of its
+    /// own: until then nothing may follow.
+    pub(super) fn answers_later(&self, namespace: &str) -> bool {
+        self.place.knows(namespace) && !self.is_open(namespace)
     }
 
     /// Why nobody can be in this namespace, if that is so.
@@ -324,6 +351,31 @@ impl Link {
         pending.map(|pending| pending.words()).unwrap_or_default()
     }
 
+    /// Counts data that the engine is given for this session.
+    ///
+    /// # Errors
+    /// Too much waits for it already: it polls too seldom.
+    pub(super) fn enqueue(&self, bytes: usize) -> Result<(), CloseReason> {
+        let own = self.queued.fetch_add(bytes, Ordering::AcqRel) + bytes;
+        let all = self.place.queued().fetch_add(bytes, Ordering::AcqRel) + bytes;
+        match own > QUEUED_MOST || (all > ALL_QUEUED_MOST && own > QUEUED_SHARE) {
+            true => Err(CloseReason::TooSlow),
+            false => Ok(()),
+        }
+    }
+
+    /// The same when a packet is out. A packet is longer than its data, so never too many
+    /// bytes stay counted.
+    fn dequeue(&self, bytes: usize) {
+        let before = self
+            .queued
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |queued| {
+                Some(queued.saturating_sub(bytes))
+            });
+        let less = before.unwrap_or_default().min(bytes);
+        self.place.queued().fetch_sub(less, Ordering::AcqRel);
+    }
+
     /// Notes that a packet with this start and this many bytes was sent, on the wire or in the
     /// answer to a poll.
     pub(super) fn passed(&self, packet: &str, bytes: usize) {
@@ -333,6 +385,7 @@ impl Link {
         {
             return;
         }
+        self.dequeue(bytes);
         let namespace = namespace_of(packet);
         let mut state = self.lock();
         let outlet = state.outlet(namespace).cloned();
@@ -342,7 +395,7 @@ impl Link {
             state.opens(namespace);
         }
         // Under the lock: one that comes anew takes over what is under way.
-        let ended = outlet.and_then(|outlet| outlet.passed(bytes));
+        let ended = outlet.and_then(|outlet| outlet.passed());
         drop(state);
         if let Some(reason) = ended {
             self.close(reason, &[]);
@@ -393,6 +446,12 @@ impl Link {
 
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed.is_some()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.dequeue(usize::MAX);
     }
 }
 

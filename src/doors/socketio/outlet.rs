@@ -23,16 +23,14 @@ use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Protocol;
 use crate::core::outlet::{CloseReason, OUTLET_QUEUE, Outlet};
 use crate::core::source::SendBudget;
+use crate::net::Wire;
 use crate::net::frame::text_frame;
-use crate::net::{FRAME_BYTES_MOST, Wire};
 
 /// Holds the socket weakly: the socket owns its client, not the other way round.
 pub(super) struct SocketOutlet {
     /// Packets that the engine was given and that have not gone out. While
     /// there are any, events follow them through the engine: so order holds.
     passing: AtomicUsize,
-    /// The size of their data in bytes; their packets are longer.
-    passing_bytes: AtomicUsize,
     /// The client has left the namespace, and may be there anew: nothing for
     /// this one goes out any more. Held while something does.
     left: Mutex<bool>,
@@ -61,7 +59,6 @@ impl SocketOutlet {
         };
         Self {
             passing: AtomicUsize::new(1),
-            passing_bytes: AtomicUsize::new(0),
             left: Mutex::new(false),
             stopping: AtomicBool::new(false),
             wire: OnceLock::new(),
@@ -132,19 +129,11 @@ impl SocketOutlet {
     pub(super) fn continues(&self, before: &Self) {
         let passing = before.passing.load(Ordering::Acquire);
         self.passing.fetch_add(passing, Ordering::AcqRel);
-        let bytes = before.passing_bytes.load(Ordering::Acquire);
-        self.passing_bytes.fetch_add(bytes, Ordering::AcqRel);
     }
 
-    /// Notes that a packet of this client with this many bytes was sent; returns the reason to
-    /// end the session now, if that was its last packet.
-    pub(super) fn passed(&self, bytes: usize) -> Option<CloseReason> {
-        // A packet is longer than its data, so this never leaves too many bytes counted.
-        let _ = self
-            .passing_bytes
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |passing| {
-                Some(passing.saturating_sub(bytes))
-            });
+    /// Notes that a packet of this client was sent; returns the reason to end the session
+    /// now, if that was its last packet.
+    pub(super) fn passed(&self) -> Option<CloseReason> {
         let one_less = |passing: usize| passing.checked_sub(1);
         // Below zero only where the engine said something by itself.
         let _ = self
@@ -179,11 +168,8 @@ impl SocketOutlet {
     /// Counts a packet that the engine receives. The packets that wait for a client that polls
     /// too seldom are bounded in bytes, as on a WebSocket.
     fn passes(&self, data: &RawValue) -> Result<(), CloseReason> {
-        let length = data.get().len();
-        let before = self.passing_bytes.fetch_add(length, Ordering::AcqRel);
-        if before + length > FRAME_BYTES_MOST {
-            return Err(CloseReason::TooSlow);
-        }
+        let link = self.link.upgrade().ok_or(CloseReason::Gone)?;
+        link.enqueue(data.get().len())?;
         self.passing.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }

@@ -72,12 +72,17 @@ impl PacketRule {
     }
 
     /// Checks a packet; returns it for the engine, or `None` if the engine must not receive it.
-    fn packet(&mut self, text: &str) -> Result<Option<Message>, PacketError> {
+    fn packet(&mut self, text: &str) -> Result<Verdict, PacketError> {
         let packet = Packet::parse(text, self.link.opener.version)?;
         match &packet {
             _ if !self.is_tried && packet != Packet::Probe => return Err(PacketError::NoProbe),
             Packet::Close | Packet::Ping | Packet::Pong => {}
             // From here on the client sends and receives only here (Engine.IO v4, "Upgrade").
+            Packet::Upgrade if self.link.is_on_websocket() => {
+                // Of two WebSockets that were probed, the session moves to the first.
+                self.is_tried = self.upgrade.is_none();
+                return Err(PacketError::Type('5'));
+            }
             Packet::Upgrade => match self.upgrade.take() {
                 Some((wire, _tried)) => self.link.attach(wire),
                 None => return Err(PacketError::Type('5')),
@@ -85,7 +90,7 @@ impl PacketRule {
             Packet::Probe if self.upgrade.is_some() => self.is_tried = true,
             Packet::Probe => return Err(PacketError::Trailing('2')),
             // Swift's SDK sends a noop after its upgrade; the engine would close the session.
-            Packet::Noop if self.has_polled => return Ok(None),
+            Packet::Noop if self.has_polled => return Ok(Verdict::Skip),
             Packet::Noop => return Err(PacketError::Type('6')),
             Packet::Binary(_) => return Err(PacketError::Type('b')),
             Packet::Message(message) => {
@@ -93,9 +98,9 @@ impl PacketRule {
                 match message.kind {
                     PacketKind::Connect => {
                         if !self.link.admits(message) {
-                            return Ok(None);
+                            return Ok(Verdict::Skip);
                         }
-                        if !self.link.is_open(message.namespace) {
+                        if self.link.answers_later(message.namespace) {
                             self.connecting = Some(message.namespace.to_owned());
                         }
                     }
@@ -104,7 +109,25 @@ impl PacketRule {
                 }
             }
         }
-        Ok(Some(Message::Text(packet.encode())))
+        let is_event =
+            matches!(&packet, Packet::Message(message) if message.kind == PacketKind::Event);
+        let encoded = Message::Text(packet.encode());
+        Ok(match (&self.connecting, is_event) {
+            (Some(_), _) => Verdict::Pass(encoded, Next::Wait),
+            (None, true) => Verdict::Pass(encoded, Next::Read),
+            // An event is charged by its namespace.
+            (None, false) => Verdict::PassIdle(encoded),
+        })
+    }
+
+    /// Checks an attachment.
+    fn attachment(&self, bytes: Vec<u8>) -> Result<Verdict, PacketError> {
+        let packet = Packet::Binary(bytes);
+        self.link.receives(&packet)?;
+        Ok(match packet {
+            Packet::Binary(bytes) => Verdict::Pass(Message::Binary(bytes), Next::Read),
+            _ => Verdict::Skip,
+        })
     }
 }
 
@@ -127,28 +150,17 @@ impl MessageRule for PacketRule {
     fn inbound(&mut self, message: Message) -> Verdict {
         // The CONNECT is answered, or the wait for its answer has timed out.
         self.connecting = None;
-        let passed = match message {
+        let verdict = match message {
             Message::Text(text) => self.packet(&text),
-            Message::Binary(bytes) => {
-                let packet = Packet::Binary(bytes);
-                self.link.receives(&packet).map(|()| match packet {
-                    Packet::Binary(bytes) => Some(Message::Binary(bytes)),
-                    _ => None,
-                })
+            Message::Binary(bytes) => self.attachment(bytes),
+            control @ (Message::Ping(_) | Message::Pong | Message::Close(_)) => {
+                Ok(Verdict::Pass(control, Next::Read))
             }
-            control @ (Message::Ping(_) | Message::Pong | Message::Close(_)) => Ok(Some(control)),
         };
-        match passed {
-            Ok(Some(message)) => match self.connecting {
-                Some(_) => Verdict::Pass(message, Next::Wait),
-                None => Verdict::Pass(message, Next::Read),
-            },
-            Ok(None) => Verdict::Skip,
-            Err(error) => {
-                self.refuse(PROTOCOL_ERROR, &error);
-                Verdict::Discard
-            }
-        }
+        verdict.unwrap_or_else(|error| {
+            self.refuse(PROTOCOL_ERROR, &error);
+            Verdict::Discard
+        })
     }
 
     fn violated(&mut self, error: &ProtocolError) {

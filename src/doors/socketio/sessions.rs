@@ -26,6 +26,8 @@ struct Inner {
     /// The namespaces, and why those are refused that can't be connected to.
     namespaces: Vec<(String, Option<String>)>,
     open: AtomicUsize,
+    /// How many bytes of data wait in the engine for all of them.
+    queued: AtomicUsize,
     /// Guards who has which id; only sessions that began with polling are here.
     by_sid: Mutex<HashMap<Sid, Weak<Link>>>,
 }
@@ -43,6 +45,7 @@ impl Sessions {
             addresses,
             namespaces,
             open: AtomicUsize::new(0),
+            queued: AtomicUsize::new(0),
             by_sid: Mutex::default(),
         }))
     }
@@ -116,6 +119,11 @@ impl Place {
 }
 
 impl Place {
+    /// How many bytes of data wait in the engine for all sessions.
+    pub(super) fn queued(&self) -> &AtomicUsize {
+        &self.all.0.queued
+    }
+
     /// Whether the door answers for this namespace; else the engine does.
     pub(super) fn knows(&self, namespace: &str) -> bool {
         self.find(namespace).is_some()
