@@ -207,7 +207,55 @@ fn depth(message: &RawValue) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use super::*;
+    use crate::core::area::Area;
+    use crate::core::client::ClientKey;
+    use crate::core::durable::{Forgetful, Keeper};
+    use crate::core::event::Event;
+    use crate::core::name::NamespaceName;
+    use crate::core::outlet::{CloseReason, Outlet};
+    use crate::core::source::{ClientOrigin, SourceKey};
+
+    /// One session after the other gains nothing: the clients of an address share a budget.
+    #[tokio::test(start_paused = true)]
+    async fn clients_of_one_address_share_a_budget() {
+        let spec = Namespace::new(NamespaceName::parse("/n").unwrap());
+        let pace = spec.limits.pace();
+        let keeper: Arc<dyn Keeper> = Arc::new(Forgetful);
+        let area = Arc::new(Area::new(spec, &keeper, false));
+        let sent_by = |source: u64, clients: u64| {
+            let client = |number| {
+                let outlet = Arc::new(Deaf);
+                let origin = ClientOrigin::from(Some(SourceKey(source)));
+                Client::new(ClientKey(number), area.clone(), outlet, origin)
+            };
+            let sent = |client: Client| (0..100).filter(|_| may_send(&client, 1).is_ok()).count();
+            (0..clients).map(client).map(sent).sum::<usize>()
+        };
+        let burst = pace.burst as usize;
+        assert_eq!(sent_by(1, 10), 10 * burst);
+        assert_eq!(sent_by(1, 90), 40 * burst, "50 clients' budget is used up");
+        assert_eq!(sent_by(2, 1), burst, "another address has its own");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(sent_by(1, 90), 50 * pace.per_second as usize);
+    }
+
+    struct Deaf;
+
+    impl Outlet for Deaf {
+        fn deliver(&self, _: &Arc<Event>) -> Result<(), CloseReason> {
+            Ok(())
+        }
+
+        fn lost(&self, _: &RoomName) -> Result<(), CloseReason> {
+            Ok(())
+        }
+
+        fn close(&self, _: CloseReason) {}
+    }
 
     #[test]
     fn depth_counts_what_is_nested_and_no_text() {

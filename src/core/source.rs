@@ -8,7 +8,7 @@ use super::pace::{Bucket, Pace};
 
 /// The key of a client address: all clients of the address share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SourceKey(pub u128);
+pub struct SourceKey(pub u64);
 
 /// How often a peer may join or leave a lobby: each join or leave sends a frame to every
 /// other peer. A peer that reloads its page joins once.
@@ -26,7 +26,8 @@ pub struct SendBudget(Mutex<Buckets>);
 #[derive(Default)]
 struct Buckets {
     events: Option<Bucket>,
-    membership: Option<Bucket>,
+    /// Boxed: only the peers of lobbies have one.
+    membership: Option<Box<Bucket>>,
 }
 
 impl SendBudget {
@@ -40,7 +41,7 @@ impl SendBudget {
     /// Takes one join or leave of a lobby; returns false if the budget is used up.
     pub(super) fn take_membership(&self) -> bool {
         let mut buckets = self.lock();
-        let full = || Bucket::full(MEMBERSHIP);
+        let full = || Box::new(Bucket::full(MEMBERSHIP));
         buckets.membership.get_or_insert_with(full).take(MEMBERSHIP)
     }
 
@@ -74,7 +75,7 @@ impl SourceBudgets {
     pub(super) fn take_membership(&self, source: SourceKey) -> bool {
         let pace = MEMBERSHIP.times(SENDERS_PER_SOURCE);
         self.with(source, |buckets| {
-            let full = || Bucket::full(pace);
+            let full = || Box::new(Bucket::full(pace));
             buckets.membership.get_or_insert_with(full).take(pace)
         })
     }

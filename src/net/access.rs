@@ -11,9 +11,10 @@ use super::peer::{Sender, sender};
 
 /// Ends of host names that do not exist in public DNS: RFC 6761, RFC 6762, ICANN's
 /// `.internal`, and those of Kubernetes.
-const LOCAL: [&str; 5] = [
+const LOCAL: [&str; 6] = [
     ".localhost",
     ".local",
+    ".home.arpa",
     ".internal",
     ".svc",
     ".cluster.local",

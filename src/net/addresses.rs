@@ -141,8 +141,9 @@ impl Addresses {
             return None;
         }
         Some(SourceKey(match network(address) {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-            IpAddr::V6(v6) => v6.to_bits(),
+            // In a part of the multicast addresses, which no client has.
+            IpAddr::V4(v4) => u64::from(u32::MAX) << 32 | u64::from(v4.to_bits()),
+            IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64,
         }))
     }
 

@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -118,18 +117,13 @@ impl Host {
         let handle = ConnectionHandle::new(Kill::of(stream.socket()));
         let is_certified = self.tls.as_ref().is_some_and(tls::Acceptor::is_certified);
         let host = &self;
-        let served = AtomicBool::new(false);
         let answer = service_fn(move |request: Request<Incoming>| {
             let handle = handle.clone();
             let service = service.clone();
             let reserved = reserved.clone();
-            let is_first = !served.swap(true, Ordering::Relaxed);
             async move {
-                // Pipelined requests are already here: let other tasks run in between. The
-                // first is answered at once, for a client that closes its side behind it.
-                if !is_first {
-                    yield_now().await;
-                }
+                // Pipelined requests are already here: let other tasks run in between.
+                yield_now().await;
                 let upgrade = asks_for_websocket(request.headers());
                 let (source, place) = match host.let_in(&request, peer, reserved.as_ref()) {
                     Ok(let_in) => let_in,

@@ -104,8 +104,9 @@ impl Sender {
 /// Determines the sender of a request.
 ///
 /// A forwarding header of a peer that is not trusted makes the request public: it may
-/// be a proxy that speaks for the whole Internet. `X-Forwarded-For`, or `Forwarded`
-/// where there is no other, counts from trusted proxies only, read from the right.
+/// be a proxy that speaks for the whole Internet. `X-Forwarded-For` or `Forwarded` counts
+/// from trusted proxies only, read from the right. Where both are there and name different
+/// clients, one of them is the client's own, and the client is unknown.
 pub fn sender(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Sender {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     let peer = peer.ip().to_canonical();
@@ -119,23 +120,25 @@ pub fn sender(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Sende
     }
     let forwarded_for: Vec<_> = values(headers, X_FORWARDED_FOR).map(address_of).collect();
     let forwarded: Vec<_> = values(headers, FORWARDED).map(address_in_element).collect();
-    let chain = match forwarded_for.is_empty() {
-        true => &forwarded,
-        false => &forwarded_for,
-    };
     let passes = |address: &Option<IpAddr>| {
         address.is_some_and(|address| is_trusted(&address) || is_private(address))
     };
-    let client = chain
-        .iter()
-        .rev()
-        .find(|address| !address.is_some_and(|address| is_trusted(&address)))
-        // All are trusted proxies: the first of them is the client.
-        .or(chain.first());
+    let client_in = |chain: &[Option<IpAddr>]| {
+        let mut from_the_right = chain.iter().rev();
+        let client = from_the_right
+            .find(|address| !address.is_some_and(|address| is_trusted(&address)))
+            // All are trusted proxies: the first of them is the client.
+            .or(chain.first());
+        client.map(|client| client.unwrap_or(UNKNOWN))
+    };
+    let client = match (client_in(&forwarded_for), client_in(&forwarded)) {
+        (Some(one), Some(other)) if one != other => UNKNOWN,
+        (one, other) => one.or(other).unwrap_or(UNKNOWN),
+    };
     Sender {
-        address: client.copied().flatten().unwrap_or(UNKNOWN),
+        address: client,
         doubtful: false,
-        private: !chain.is_empty()
+        private: client != UNKNOWN
             && forwarded_for.iter().chain(&forwarded).all(passes)
             && others(headers).all(|address| passes(&address)),
     }

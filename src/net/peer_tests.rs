@@ -182,13 +182,13 @@ fn only_a_trusted_proxy_speaks_for_others() {
         (
             "10.0.0.1",
             &["X-Forwarded-For: 192.168.1.1", "Forwarded: for=8.8.8.8"],
-            "192.168.1.1",
+            "0.0.0.0",
             false,
         ),
         (
             "10.0.0.1",
             &["X-Forwarded-For: 8.8.8.8", "Forwarded: for=192.168.1.1"],
-            "8.8.8.8",
+            "0.0.0.0",
             false,
         ),
         // Others beside it.

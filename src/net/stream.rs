@@ -172,24 +172,19 @@ impl Stream {
 
     /// Reads up to the end of a message or frame.
     fn poll_inbound(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Inbound>> {
-        let mut bytes = [const { MaybeUninit::uninit() }; HELD_MAX];
-        let mut read = ReadBuf::uninit(&mut bytes);
-        let is_fresh = self.held.is_empty();
-        if is_fresh {
+        if self.held.is_empty() {
+            let mut bytes = [const { MaybeUninit::uninit() }; HELD_MAX];
+            let mut read = ReadBuf::uninit(&mut bytes);
             ready!(self.poll_peer(cx, &mut read))?;
             if read.filled().is_empty() {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
             self.received = true;
+            self.held.extend_from_slice(read.filled());
         }
         let Gate::WebSocket(websocket) = &mut self.gate else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
-        if is_fresh {
-            let (used, inbound) = websocket.inbound(read.filled(), most);
-            self.held.extend_from_slice(&read.filled()[used..]);
-            return Poll::Ready(Ok(inbound));
-        }
         let (used, inbound) = websocket.inbound(&self.held, most);
         self.held.advance(used);
         if self.held.is_empty() {

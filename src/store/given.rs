@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
-use tracing::debug;
+use tracing::warn;
 
 /// The folder that systemd keeps for a unit, also while it restarts it
 /// (systemd.exec(5), `RuntimeDirectory=` and `RuntimeDirectoryPreserve=`).
@@ -41,7 +41,7 @@ impl Given {
             open(&place.note, options)
         });
         if let Err(error) = &note {
-            debug!(
+            warn!(
                 %error,
                 "no note for recovery after a kill -9: clients will be told recovered:false then"
             );

@@ -101,3 +101,24 @@ async fn a_body_that_is_no_payload_is_refused() {
     assert_eq!(get(server.address, "/health", "").await.status, 200);
     server.stop().await;
 }
+
+/// The engine reads these queries in another way: no request that was not understood here
+/// reaches it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_only_the_engine_understands_is_refused() {
+    let server = TestServer::start().await;
+    let target = open(&server, 3).await;
+    for (from, to) in [
+        ("transport=polling", "transport=polling=x"),
+        ("transport=polling", "transport=websocket=x"),
+        ("EIO=3", "EIO=3=x"),
+    ] {
+        let twisted = target.replace(from, to);
+        let posted = post(server.address, &twisted, "1:\u{1d11e}x").await;
+        assert_eq!(posted.status, 400, "{twisted}");
+        let (opening, _) = twisted.split_once("&sid").unwrap();
+        let opened = get(server.address, opening, "").await;
+        assert_eq!(opened.status, 400, "{opening}: {}", opened.body);
+    }
+    server.stop().await;
+}

@@ -473,3 +473,47 @@ async fn who_has_much_to_read_is_still_read() {
     assert_eq!(other.next().await["message"], "still here");
     server.stop().await;
 }
+
+/// Only the CONNECT to a namespace that there is is answered by a task of the engine's, which
+/// has to be waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connect_to_an_unknown_namespace_holds_nothing_up() {
+    let server = TestServer::start().await;
+    let long = format!("40/{},", "a".repeat(250));
+    for unknown in ["40/bus?x=1,", "40/nope?y,", "40/nope,", &long] {
+        let mut client = Client::open(server.address).await;
+        client
+            .send_at_once(&[unknown.to_owned(), "40/bus,".to_owned()])
+            .await;
+        let answered = async { while !client.packet().await.unwrap().starts_with("40/bus,") {} };
+        // Less than a client is held back for an answer.
+        let soon = timeout(Duration::from_secs(8), answered).await;
+        soon.unwrap_or_else(|_| panic!("{unknown}"));
+    }
+    server.stop().await;
+}
+
+/// What waits for all clients that poll is bounded as well: those with most of it are closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_never_poll_share_a_bound() {
+    const CLIENTS: usize = 30;
+    let server = TestServer::start().await;
+    for _ in 0..CLIENTS {
+        let target = open(&server, 4).await;
+        let body = ["40/bus,", JOIN].join("\u{1e}");
+        assert_eq!(post(server.address, &target, &body).await.status, 200);
+    }
+    assert_eq!(server.hub.client_count(), CLIENTS);
+    let message = "x".repeat(60_000);
+    // Less than one of them may have, and more than all may together.
+    for _ in 0..60 {
+        server.publish("/bus", "r", json!(message));
+    }
+    let closed = async {
+        while server.hub.client_count() == CLIENTS {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, closed).await.expect("all stay");
+    server.stop().await;
+}

@@ -124,6 +124,25 @@ async fn an_upgrade_that_fails_leaves_the_session() {
     server.stop().await;
 }
 
+/// Of two WebSockets that were tried out the session moves to the first.
+#[tokio::test]
+async fn a_second_websocket_of_a_session_is_refused() {
+    let server = TestServer::start().await;
+    for eio in VERSIONS {
+        let polling = Polling::begin(&server, eio).await;
+        let (mut first, mut second) = (websocket(&polling).await, websocket(&polling).await);
+        first.send("2probe").await;
+        second.send("2probe").await;
+        first.send("5").await;
+        let first = goes_on(first).await;
+        second.send("5").await;
+        while second.any_packet().await.is_some() {}
+        drop(first);
+        nobody_is_left(&server).await;
+    }
+    server.stop().await;
+}
+
 /// Nobody has to say anything on a WebSocket.
 #[tokio::test]
 async fn an_upgrade_that_never_comes_leaves_the_session() {

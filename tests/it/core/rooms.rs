@@ -72,7 +72,7 @@ async fn a_room_without_events_goes_before_one_that_has_some() {
 }
 
 /// Connects a client from this address.
-fn connect_from(hub: &Hub, address: u128) -> Listener {
+fn connect_from(hub: &Hub, address: u64) -> Listener {
     let (tx, told) = mpsc::unbounded_channel();
     let namespace = NamespaceName::parse("/n").unwrap();
     let origin = Some(SourceKey(address)).into();

@@ -114,7 +114,7 @@ async fn new_connections_of_one_address_have_a_pace() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_connect_to_no_namespace_are_few() {
-    let server = server(&["--address-unconfirmed", "3", "--address-connections", "5"]).await;
+    let server = server(&["--address-unconfirmed", "3", "--address-sessions", "5"]).await;
     let headers = from("192.0.2.1");
     let open = || async {
         let answer = get(server.address, POLLING, &headers).await;
