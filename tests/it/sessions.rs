@@ -438,7 +438,7 @@ async fn what_is_not_understood_counts_as_sent() {
 
 /// What waits for a client that polls too seldom is bounded in bytes, as on a WebSocket.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_never_polls_is_closed_before_it_costs_much() {
+async fn a_client_that_never_polls_is_closed_before_it_costs_much() {
     let server = TestServer::start().await;
     let target = open(&server, 4).await;
     let body = ["40/bus,", JOIN].join("\u{1e}");
@@ -457,7 +457,7 @@ async fn who_never_polls_is_closed_before_it_costs_much() {
 /// A phone on a slow link that has joined a room with much history reads it for minutes, and
 /// is read meanwhile: else its heartbeat would fail.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_much_to_read_is_still_read() {
+async fn a_client_with_much_to_read_is_still_read() {
     let server = TestServer::start().await;
     let mut client = Client::connect(server.address, "/bus").await.unwrap();
     client.join("r").await;
