@@ -71,7 +71,7 @@ impl PacketRule {
         }
     }
 
-    /// Checks a packet; returns it for the engine, or `None` if the engine must not receive it.
+    /// Checks a packet, and decides whether the engine receives it.
     fn packet(&mut self, text: &str) -> Result<Verdict, PacketError> {
         let packet = Packet::parse(text, self.link.opener.version)?;
         match &packet {
