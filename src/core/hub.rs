@@ -350,7 +350,7 @@ impl Hub {
     }
 
     /// Answers with a page of the clients in a room, on all nodes; the page is empty if the
-    /// room does not exist. Counts as [`Page::cost`] events.
+    /// room does not exist. A long page counts as several events.
     ///
     /// # Errors
     /// The namespace shows nobody, or a rule forbids it; then `told` is not called.
