@@ -286,7 +286,8 @@ impl Server {
         let trusted = self.config.trusted_proxies.clone().into();
         let mut of_address = self.config.address.limits;
         // One address never takes all there are, however few the system allows.
-        of_address.connections = of_address.connections.min(self.connections_most / 4 * 3);
+        let three_quarters = self.connections_most - self.connections_most / 4;
+        of_address.connections = of_address.connections.min(three_quarters);
         let addresses = Addresses::new(of_address, trusted);
         let limits = doors::socketio::Limits {
             sessions: self.connections_most,
