@@ -175,6 +175,9 @@ impl Post {
             match packet {
                 Packet::Message(message) if message.kind == PacketKind::Connect => {
                     if !link.admits(message) {
+                        // The engine answers a ping of v3, and with it a poll that waits: our
+                        // own refusal goes out in that answer.
+                        batch.push(Packet::Ping.encode());
                         continue;
                     }
                     connecting = Some(link.expect(message.namespace));

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::peer::Peer;
+use super::peer::{Peer, Polling};
 use super::{JOIN, JOINED, Transport, WAYS, nobody_is_left};
 use crate::server::TestServer;
 
@@ -143,5 +143,21 @@ async fn who_leaves_a_namespace_is_not_in_it() {
             peer.ends().await;
         }
     }
+    server.stop().await;
+}
+
+/// A poll that waits is answered with the refusal: an SDK polls again only then.
+#[tokio::test]
+async fn a_refusal_reaches_a_poll_that_waits() {
+    let server = TestServer::start().await;
+    let mut polling = Polling::begin(&server, 3).await;
+    assert_eq!(polling.packet().await.unwrap(), "40");
+    let waiting = polling.waiting().await;
+    assert_eq!(polling.post(&["40/schedule"]).await.status, 200);
+    let told = polling.told(waiting).await;
+    let refusal = told
+        .iter()
+        .find(|packet| packet.starts_with("44/schedule,"));
+    assert!(refusal.is_some(), "{told:?}");
     server.stop().await;
 }
