@@ -9,6 +9,9 @@ use serde_json::value::RawValue;
 
 use super::BINARIES_MOST;
 
+/// The close code of a session whose client sends an invalid packet (RFC 6455, section 7.4.1).
+pub(super) const PROTOCOL_ERROR: u16 = 1002;
+
 /// The version of Engine.IO that a session speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {

@@ -18,7 +18,7 @@ use tower::{BoxError, Service};
 
 use super::front::PATH;
 use super::link::Link;
-use super::packet::{Packet, PacketKind};
+use super::packet::{PROTOCOL_ERROR, Packet, PacketKind};
 use super::payload::{self, counted};
 use crate::doors::read_body;
 
@@ -216,9 +216,6 @@ impl Post {
         Ok(answer.map(Body::new))
     }
 }
-
-/// The close code of a protocol violation (RFC 6455, section 7.4.1).
-const PROTOCOL_ERROR: u16 = 1002;
 
 /// Makes a POST of packets for the engine. `EIO=4` names the form of this body only; the
 /// session keeps its version.

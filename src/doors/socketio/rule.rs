@@ -8,13 +8,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::link::Link;
-use super::packet::{Packet, PacketError, PacketKind};
+use super::packet::{PROTOCOL_ERROR, Packet, PacketError, PacketKind};
 use super::payload::namespace_of;
 use crate::net::frame::{Frame, START_MAX, close_frame};
 use crate::net::{Message, MessageRule, Next, ProtocolError, Verdict, Wire};
-
-/// The close code of a protocol violation (RFC 6455, section 7.4.1).
-const PROTOCOL_ERROR: u16 = 1002;
 
 /// A text frame's opcode (RFC 6455, section 5.2).
 const TEXT: u8 = 1;
