@@ -114,6 +114,19 @@ impl Area {
         self.open_by(name, Opener::Client(client.origin.source))
     }
 
+    /// Returns a room for a publisher that is not in it, made within the same limits where it
+    /// is not there yet. A room without members here is only made if no other node has it.
+    pub(super) fn open_to_publish(
+        &self,
+        client: &Client,
+        name: &RoomName,
+    ) -> Result<Option<Arc<Room>>, Error> {
+        match self.shared {
+            true => self.check_known(name).map(|()| self.find(name)),
+            false => self.open_for(client, name).map(Some),
+        }
+    }
+
     fn open_by(&self, name: &RoomName, opener: Opener) -> Result<Arc<Room>, Error> {
         self.check_known(name)?;
         self.open_or(name, opener, || match self.spec.rooms {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use tracing::{debug, info};
 use uuid::Uuid;
 
@@ -70,6 +71,8 @@ pub struct Client {
 
 pub(super) struct State {
     pub(super) rooms: HashMap<RoomName, Arc<Room>>,
+    /// The name of its last JOIN, where clients publish from outside of a room.
+    pub(super) last_name: Option<Nickname>,
     pub(super) gone: bool,
 }
 
@@ -89,6 +92,7 @@ impl Client {
             origin,
             state: Mutex::new(State {
                 rooms: HashMap::new(),
+                last_name: None,
                 gone: false,
             }),
         }
@@ -107,6 +111,16 @@ impl Client {
     /// A room that it is in; where it can be in one only, that one.
     pub fn room(&self) -> Option<RoomName> {
         self.lock().rooms.keys().next().cloned()
+    }
+
+    /// The moment before which its transport must not read it, if it has sent too fast.
+    pub fn ready_at(&self) -> Option<Instant> {
+        self.origin.budget.ready_at()
+    }
+
+    /// Its name as a publisher in a room that it is not in: that of its last JOIN.
+    pub(super) fn last_name(&self) -> Nickname {
+        self.lock().last_name.clone().unwrap_or_else(unknown)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -172,4 +186,10 @@ impl Client {
         }
         self.outlet.close(reason);
     }
+}
+
+/// The sender of a message whose client has never joined a room. The name is that of the
+/// 2-IMMERSE websocket-service.
+fn unknown() -> Nickname {
+    Nickname::parse("unknown").expect("the word is a nickname")
 }

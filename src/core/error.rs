@@ -87,12 +87,6 @@ pub enum Error {
     /// The message is nested too deeply.
     #[error("a message can be nested {0} levels deep at most")]
     TooDeep(usize),
-    /// The client sends faster than its namespace allows.
-    #[error("too fast: {0} events per second at most")]
-    TooFast(u32),
-    /// A peer joins and leaves lobbies faster than allowed.
-    #[error("too fast: a peer can join or leave a lobby at most {0} time(s) per second")]
-    TooRestless(u32),
     /// The clients of one address have opened as many rooms as allowed.
     #[error("the clients of one address can have at most {0} rooms of a namespace open")]
     TooManyOfAddress(usize),
@@ -128,7 +122,6 @@ impl Error {
             Self::Full(_) | Self::Crowded(_) => "full",
             Self::TooBig(_) => "too_big",
             Self::TooDeep(_) => "too_deep",
-            Self::TooFast(_) | Self::TooRestless(_) => "too_fast",
             Self::Busy => "busy",
             Self::Alone => "alone",
             Self::Closing => "closing",

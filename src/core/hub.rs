@@ -26,7 +26,7 @@ use super::durable::{Forgetful, Keeper, Snapshot};
 use super::error::Error;
 use super::event::{Kind, Offset, Order, Publication, Same, To};
 use super::name::{NamespaceName, Nickname, RoomName};
-use super::namespace::{Namespace, Publisher, Rooms, Verb};
+use super::namespace::{Namespace, PublishFrom, Publisher, Rooms, Verb};
 use super::outlet::{CloseReason, Outlet};
 use super::presence::Page;
 use super::room::{Joined, Newcomer, Refused, Room, Welcome};
@@ -228,6 +228,9 @@ impl Hub {
             match self.comes(newcomer, &open, welcome) {
                 Ok(()) => {
                     state.rooms.insert(room.clone(), open);
+                    if client.area.spec.publish_from == PublishFrom::Anyone {
+                        state.last_name = Some(name);
+                    }
                     return Ok(());
                 }
                 Err((Refused::Closed, unused)) => welcome = unused,
@@ -277,8 +280,8 @@ impl Hub {
         Ok(())
     }
 
-    /// Publishes what a client sends to the others of a room it is in, or to one
-    /// of them by its name.
+    /// Publishes a client's message to the others of a room, or to one of them by its name.
+    /// The client must be in the room, unless the namespace lets anyone publish.
     pub fn notify(
         self: &Arc<Self>,
         client: &Arc<Client>,
@@ -286,19 +289,23 @@ impl Hub {
         Notice { kind, to, message }: Notice,
         done: Done,
     ) {
-        let allowed = || {
-            rules::admit(client, Verb::Notify, 1)?;
-            rules::may_notify(&client.area.spec, &message)?;
-            let joined = client.lock().rooms.get(&room).cloned();
-            joined
-                .and_then(|joined| joined.name_of(client.key()))
-                .ok_or_else(|| Error::NotInRoom(room.to_string()))
+        let area = &client.area;
+        let mut target = client.lock().rooms.get(&room).cloned();
+        let mut allowed = || {
+            rules::admit(client, Verb::Notify, rules::message_cost(&message))?;
+            let member = target.as_ref().and_then(|room| room.name_of(client.key()));
+            let is_member = member.is_some();
+            let sender = rules::may_notify(client, &room, member, &message)?;
+            if !is_member {
+                target = area.open_to_publish(client, &room)?;
+            }
+            Ok(sender)
         };
         match allowed() {
             Ok(sender) => self.broker.publish(
                 self,
                 Publication {
-                    namespace: client.area.spec.name.clone(),
+                    namespace: area.spec.name.clone(),
                     room,
                     kind,
                     sender,
@@ -312,7 +319,10 @@ impl Hub {
                 },
                 done,
             ),
-            Err(error) => done(Err(error)),
+            Err(error) => return done(Err(error)),
+        }
+        if let Some(room) = target {
+            rules::relieve(client, room.pressure());
         }
     }
 
@@ -394,12 +404,12 @@ impl Hub {
         Ok(offset)
     }
 
-    /// Counts what a client sent and its door did not understand.
+    /// Charges a message that its transport answers or drops without the hub.
     ///
     /// # Errors
-    /// The client sends faster than its namespace allows, or is gone.
-    pub fn misunderstood(&self, client: &Client) -> Result<(), Error> {
-        rules::may_send(client, 1)
+    /// The client is gone.
+    pub fn charge(&self, client: &Client) -> Result<(), Error> {
+        rules::may_send(client)
     }
 
     /// Ends a client's connection, telling it why.

@@ -89,6 +89,28 @@ impl Publisher {
     }
 }
 
+/// From where the clients of a namespace may publish in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PublishFrom {
+    /// Only members of the room publish in it.
+    Members,
+    /// All clients of the namespace publish in any of its rooms.
+    Anyone,
+}
+
+impl PublishFrom {
+    /// All there are, in the order of the documentation.
+    pub const ALL: [Self; 2] = [Self::Members, Self::Anyone];
+
+    /// The word for it in a namespace's file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Members => "members",
+            Self::Anyone => "anyone",
+        }
+    }
+}
+
 /// Which rooms a namespace has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rooms {
@@ -165,6 +187,8 @@ pub struct Namespace {
     pub verbs: Vec<Verb>,
     /// Who may publish.
     pub publishers: Vec<Publisher>,
+    /// Whether clients must be members of a room to publish in it.
+    pub publish_from: PublishFrom,
     /// Which rooms there are.
     pub rooms: Rooms,
     /// Whether a client must give a nickname to join, else it gets a guest's.
@@ -196,6 +220,7 @@ impl Namespace {
             protocol: Protocol::Room,
             verbs: Verb::ALL.to_vec(),
             publishers: vec![Publisher::Clients],
+            publish_from: PublishFrom::Members,
             rooms: Rooms::Open,
             nickname_required: false,
             retain: Vec::new(),

@@ -1,6 +1,8 @@
 //! How fast somebody may do something: so often per second, and some more at once
 //! after a quiet time. Knows neither who nor what.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 /// What is allowed.
@@ -22,48 +24,112 @@ impl Pace {
     }
 }
 
-/// A token bucket: refilled at the allowed rate, holding one burst at most.
+/// A token bucket: refilled at the allowed rate, holding at most one burst. It may be
+/// overdrawn: what is charged above the rate delays what follows.
+///
+/// It is kept as the moment from which a token is available (the generic cell rate
+/// algorithm, ITU-T I.371, with the burst counted backwards from now).
 #[derive(Debug)]
 pub struct Bucket {
-    tokens: f64,
-    filled: Instant,
+    ready: Instant,
 }
 
 impl Bucket {
-    /// That of somebody who comes.
+    /// A full bucket.
     pub fn full(pace: Pace) -> Self {
         Self {
-            tokens: f64::from(pace.burst),
-            filled: Instant::now(),
+            ready: earliest(pace),
         }
     }
 
-    /// Whether it may be done once more now; then it is counted.
+    /// Takes one token; returns false, and takes nothing, if there is none.
     pub fn take(&mut self, pace: Pace) -> bool {
-        self.take_many(pace, 1)
-    }
-
-    /// As [`Bucket::take`], for `cost` tokens; a cost above the burst counts as the burst.
-    pub fn take_many(&mut self, pace: Pace, cost: u32) -> bool {
-        self.fill(pace);
-        let cost = f64::from(cost.min(pace.burst));
-        if self.tokens < cost {
-            return false;
+        let is_ready = self.ready <= Instant::now();
+        if is_ready {
+            self.charge(pace, 1);
         }
-        self.tokens -= cost;
-        true
+        is_ready
     }
 
-    /// Whether it is as that of somebody who comes.
-    pub fn is_full(&mut self, pace: Pace) -> bool {
-        self.fill(pace);
-        self.tokens >= f64::from(pace.burst)
+    /// Takes `cost` tokens, whether they are there or not. A cost above the burst counts as
+    /// the burst, so that one charge never delays for longer than an empty bucket needs to fill.
+    pub fn charge(&mut self, pace: Pace, cost: u32) {
+        let cost = cost.min(pace.burst);
+        self.ready = self.ready.max(earliest(pace)) + time_of(pace, cost);
     }
 
-    fn fill(&mut self, pace: Pace) {
-        let now = Instant::now();
-        let gained = (now - self.filled).as_secs_f64() * f64::from(pace.per_second);
-        self.filled = now;
-        self.tokens = (self.tokens + gained).min(f64::from(pace.burst));
+    /// The moment from which a token is available; it may be past.
+    pub fn ready_at(&self) -> Instant {
+        self.ready
+    }
+
+    /// Empties the bucket until this moment, unless it is empty for longer.
+    pub fn hold_until(&mut self, moment: Instant) {
+        self.ready = self.ready.max(moment);
+    }
+
+    /// Whether the bucket is full.
+    pub fn is_full(&self, pace: Pace) -> bool {
+        self.ready <= earliest(pace)
+    }
+}
+
+/// The moment from which a token has been available in a bucket that is full now.
+fn earliest(pace: Pace) -> Instant {
+    let now = Instant::now();
+    // The last token of the burst is taken at `ready`: one fewer lies before now.
+    let full = time_of(pace, pace.burst.saturating_sub(1));
+    now.checked_sub(full).unwrap_or(now)
+}
+
+/// The time in which so many tokens are refilled.
+fn time_of(pace: Pace, tokens: u32) -> Duration {
+    Duration::from_secs(tokens.into()) / pace.per_second
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace {
+        per_second: 10,
+        burst: 4,
+    };
+
+    fn takes(bucket: &mut Bucket) -> usize {
+        (0..100).take_while(|_| bucket.take(PACE)).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_at_once_and_then_the_rate() {
+        let mut bucket = Bucket::full(PACE);
+        assert!(bucket.is_full(PACE));
+        assert_eq!(takes(&mut bucket), 4);
+        for (milliseconds, expected) in [(99, 0), (1, 1), (200, 2), (10_000, 4)] {
+            tokio::time::advance(Duration::from_millis(milliseconds)).await;
+            assert_eq!(takes(&mut bucket), expected, "after {milliseconds} ms");
+        }
+        assert!(!bucket.is_full(PACE));
+        tokio::time::advance(Duration::from_millis(400)).await;
+        assert!(bucket.is_full(PACE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_charge_above_the_burst_delays_the_next() {
+        // Charges, and the delay after them in milliseconds.
+        let cases: [(&[u32], u64); 6] = [
+            (&[], 0),
+            (&[3], 0),
+            (&[4], 100),
+            (&[1, 1, 1, 1, 1], 200),
+            (&[1_000], 100),
+            (&[4, 1_000], 500),
+        ];
+        for (charges, delay) in cases {
+            let mut bucket = Bucket::full(PACE);
+            charges.iter().for_each(|cost| bucket.charge(PACE, *cost));
+            let delayed = bucket.ready_at().saturating_duration_since(Instant::now());
+            assert_eq!(delayed, Duration::from_millis(delay), "{charges:?}");
+        }
     }
 }

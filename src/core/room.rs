@@ -263,6 +263,12 @@ impl Room {
         self.shards.iter().all(|shard| shard.takes_events())
     }
 
+    /// The used share of its fullest queue.
+    pub(super) fn pressure(&self) -> f32 {
+        let pressures = self.shards.iter().map(|shard| shard.pressure());
+        pressures.fold(0.0, f32::max)
+    }
+
     /// Gives the publication its offset, or takes the one that is given, and queues it
     /// for everybody.
     pub(super) fn publish(

@@ -1,13 +1,15 @@
 //! Who may do what, and how big it may be: the rules of a namespace, checked.
 //! Knows what is asked for and by whom; what then happens is the hub's matter.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 
 use super::client::{Client, State};
 use super::error::Error;
 use super::name::{Nickname, RoomName};
-use super::namespace::{Namespace, Protocol, Publisher, Rooms, Verb};
-use super::source::MEMBERSHIP;
+use super::namespace::{Namespace, Protocol, PublishFrom, Publisher, Rooms, Verb};
+use super::source::Charge;
 use super::token::TokenHash;
 
 /// How deeply a message may be nested: what serde_json itself reads.
@@ -15,38 +17,63 @@ use super::token::TokenHash;
 /// Some SDKs' parsers recurse, and a message must not end those who get it.
 const DEPTH_MOST: usize = 128;
 
-/// Checks that the client is connected and within its event rate, and charges `cost` events.
-pub(super) fn may_send(client: &Client, cost: u32) -> Result<(), Error> {
-    let limits = &client.area.spec.limits;
+/// The bytes of a message that count as one event: a bigger message costs its receivers more.
+const BYTES_PER_EVENT: usize = 16 * 1024;
+
+/// How long a client pauses, at most, whose room has much to deliver.
+const PRESSURE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Checks that the client is connected, and charges a message that needs no verb.
+pub(super) fn may_send(client: &Client) -> Result<(), Error> {
     if client.is_closed() || client.lock().gone {
         return Err(Error::Closing);
     }
-    let area = &client.area;
-    let takes = |source| area.sources.take_event(source, limits.pace(), cost);
-    if !client.origin.budget.take_event(limits.pace(), cost)
-        || !client.origin.source.is_none_or(takes)
-    {
-        return Err(Error::TooFast(limits.events_per_second));
-    }
+    charge(client, Charge::events(client.area.spec.limits.pace(), 1));
     Ok(())
 }
 
-/// Checks that the client may send this verb now, and charges `cost` events.
+/// Checks that the client may send this verb, and charges `cost` events. A client above its
+/// rate is not refused: its transport reads the next message later.
 pub(super) fn admit(client: &Client, verb: Verb, cost: u32) -> Result<(), Error> {
-    may_send(client, cost)?;
+    may_send(client)?;
     let spec = &client.area.spec;
+    if cost > 1 {
+        charge(client, Charge::events(spec.limits.pace(), cost - 1));
+    }
     let is_membership = matches!(verb, Verb::Join | Verb::Leave);
     if spec.protocol == Protocol::Lobby && is_membership {
-        let takes = |source| client.area.sources.take_membership(source);
-        if !client.origin.budget.take_membership() || !client.origin.source.is_none_or(takes) {
-            return Err(Error::TooRestless(MEMBERSHIP.per_second));
-        }
+        charge(client, Charge::membership());
     }
     // The other protocols have verbs of their own, which all of their clients may.
     if spec.protocol == Protocol::Room && !spec.verbs.contains(&verb) {
         return Err(not_allowed(verb.as_str(), spec));
     }
     Ok(())
+}
+
+fn charge(client: &Client, charge: Charge) {
+    let of_address = |source| client.area.sources.charge(source, charge);
+    let address_ready = client.origin.source.map(of_address);
+    client.origin.budget.charge(charge, address_ready);
+}
+
+/// The number of events that a message counts as.
+pub(super) fn message_cost(message: &RawValue) -> u32 {
+    let events = message.get().len().div_ceil(BYTES_PER_EVENT);
+    u32::try_from(events).unwrap_or(u32::MAX).max(1)
+}
+
+/// Slows a publisher down whose room has much to deliver, before the room is full and
+/// refuses. `pressure` is the used share of the room's queue.
+pub(super) fn relieve(client: &Client, pressure: f32) {
+    let above_half = (pressure - 0.5).max(0.0) * 2.0;
+    if above_half > 0.0 {
+        let pause = PRESSURE_PAUSE.mul_f32(above_half.min(1.0));
+        client
+            .origin
+            .budget
+            .hold(client.area.spec.limits.pace(), pause);
+    }
 }
 
 /// What the client is called in a room that it may join by its name.
@@ -80,12 +107,27 @@ pub(super) fn has_place(state: &State, room: &RoomName, spec: &Namespace) -> Res
     Ok(())
 }
 
-/// Whether a client may publish this in a room, provided that it is in it.
-pub(super) fn may_notify(spec: &Namespace, message: &RawValue) -> Result<(), Error> {
+/// Checks that a client may publish this message in a room; returns its sender's name. `member`
+/// is its name in the room, if it is a member.
+pub(super) fn may_notify(
+    client: &Client,
+    room: &RoomName,
+    member: Option<Nickname>,
+    message: &RawValue,
+) -> Result<Nickname, Error> {
+    let spec = &client.area.spec;
     if !spec.publishers.contains(&Publisher::Clients) {
         return Err(not_allowed(Verb::Notify.as_str(), spec));
     }
-    check_message(message, spec)
+    check_message(message, spec)?;
+    match (member, spec.publish_from) {
+        (Some(name), _) => Ok(name),
+        (None, PublishFrom::Members) => Err(Error::NotInRoom(room.to_string())),
+        (None, PublishFrom::Anyone) => {
+            check_length("room", room.as_str(), spec.limits.room_chars)?;
+            Ok(client.last_name())
+        }
+    }
 }
 
 /// Whether what is not a client may publish this in a room.
@@ -208,7 +250,8 @@ fn depth(message: &RawValue) -> usize {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
+
+    use tokio::time::Instant;
 
     use super::*;
     use crate::core::area::Area;
@@ -217,6 +260,7 @@ mod tests {
     use crate::core::event::Event;
     use crate::core::name::NamespaceName;
     use crate::core::outlet::{CloseReason, Outlet};
+    use crate::core::pace::Pace;
     use crate::core::source::{ClientOrigin, SourceKey};
 
     /// One session after the other gains nothing: the clients of an address share a budget.
@@ -226,21 +270,28 @@ mod tests {
         let pace = spec.limits.pace();
         let keeper: Arc<dyn Keeper> = Arc::new(Forgetful);
         let area = Arc::new(Area::new(spec, &keeper, false));
-        let sent_by = |source: u64, clients: u64| {
-            let client = |number| {
-                let outlet = Arc::new(Deaf);
+        // How long the last of so many clients waits that send so much each.
+        let pause_after = |source: u64, clients: u32, events: u32| {
+            let mut longest = Duration::ZERO;
+            for number in 0..clients {
                 let origin = ClientOrigin::from(Some(SourceKey(source)));
-                Client::new(ClientKey(number), area.clone(), outlet, origin)
-            };
-            let sent = |client: Client| (0..100).filter(|_| may_send(&client, 1).is_ok()).count();
-            (0..clients).map(client).map(sent).sum::<usize>()
+                let outlet = Arc::new(Deaf);
+                let client = Client::new(ClientKey(number.into()), area.clone(), outlet, origin);
+                (0..events).for_each(|_| may_send(&client).unwrap());
+                let ready = client.ready_at().unwrap_or_else(Instant::now);
+                longest = longest.max(ready - Instant::now());
+            }
+            longest
         };
-        let burst = pace.burst as usize;
-        assert_eq!(sent_by(1, 10), 10 * burst);
-        assert_eq!(sent_by(1, 90), 40 * burst, "50 clients' budget is used up");
-        assert_eq!(sent_by(2, 1), burst, "another address has its own");
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(sent_by(1, 90), 50 * pace.per_second as usize);
+        let shared = pace.times(50);
+        let events = |count: u32, pace: Pace| Duration::from_secs(count.into()) / pace.per_second;
+        assert_eq!(pause_after(1, shared.burst - 1, 1), Duration::ZERO);
+        assert_eq!(pause_after(1, 100, 1), events(100, shared));
+        let own = pause_after(2, 1, pace.burst);
+        assert_eq!(own, events(1, pace), "another address has its own");
+        let longest = pause_after(1, 20_000, 1);
+        let most = Duration::from_secs(10);
+        assert_eq!(longest, most, "strangers may share an address");
     }
 
     struct Deaf;

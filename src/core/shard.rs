@@ -100,6 +100,11 @@ impl Shard {
         self.lock().events < EVENTS_MOST
     }
 
+    /// The used share of the queue of events.
+    pub(super) fn pressure(&self) -> f32 {
+        self.lock().events as f32 / EVENTS_MOST as f32
+    }
+
     pub(super) fn takes_items(&self) -> bool {
         self.lock().queue.len() < ITEMS_MOST
     }

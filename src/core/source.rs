@@ -3,6 +3,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::pace::{Bucket, Pace};
 
@@ -12,13 +15,17 @@ pub struct SourceKey(pub u64);
 
 /// How often a peer may join or leave a lobby: each join or leave sends a frame to every
 /// other peer. A peer that reloads its page joins once.
-pub(super) const MEMBERSHIP: Pace = Pace {
+const MEMBERSHIP: Pace = Pace {
     per_second: 1,
     burst: 10,
 };
 
 /// What a client may still send. A transport that recognises a returning client passes the
 /// same budget to each of its connections to the namespace.
+///
+/// A client may overdraw it: the hub handles every message that was read, and the transport
+/// reads the next one not before [`SendBudget::ready_at`]. So a client above its rate is
+/// slowed down, and nothing that it sends is lost.
 #[derive(Default)]
 pub struct SendBudget(Mutex<Buckets>);
 
@@ -30,19 +37,77 @@ struct Buckets {
     membership: Option<Box<Bucket>>,
 }
 
-impl SendBudget {
-    /// Takes the cost of an event; returns false if the budget does not suffice.
-    pub(super) fn take_event(&self, pace: Pace, cost: u32) -> bool {
-        let mut buckets = self.lock();
-        let events = buckets.events.get_or_insert_with(|| Bucket::full(pace));
-        events.take_many(pace, cost)
+impl Buckets {
+    fn charge(&mut self, charge: Charge) -> &mut Bucket {
+        let Charge { kind, pace, cost } = charge;
+        let bucket = match kind {
+            ChargeKind::Event => self.events.get_or_insert_with(|| Bucket::full(pace)),
+            ChargeKind::Membership => self
+                .membership
+                .get_or_insert_with(|| Box::new(Bucket::full(pace))),
+        };
+        bucket.charge(pace, cost);
+        bucket
+    }
+}
+
+/// What a message of a client costs.
+#[derive(Clone, Copy)]
+pub(super) struct Charge {
+    kind: ChargeKind,
+    pace: Pace,
+    cost: u32,
+}
+
+#[derive(Clone, Copy)]
+enum ChargeKind {
+    Event,
+    Membership,
+}
+
+impl Charge {
+    /// So many events at the pace of the namespace.
+    pub(super) fn events(pace: Pace, cost: u32) -> Self {
+        let kind = ChargeKind::Event;
+        Self { kind, pace, cost }
     }
 
-    /// Takes one join or leave of a lobby; returns false if the budget is used up.
-    pub(super) fn take_membership(&self) -> bool {
+    /// A join or leave of a lobby.
+    pub(super) fn membership() -> Self {
+        Self {
+            kind: ChargeKind::Membership,
+            pace: MEMBERSHIP,
+            cost: 1,
+        }
+    }
+}
+
+impl SendBudget {
+    /// Takes the cost of a message. `address_ready` is the moment from which the clients of
+    /// the address may send again.
+    pub(super) fn charge(&self, charge: Charge, address_ready: Option<Instant>) {
         let mut buckets = self.lock();
-        let full = || Box::new(Bucket::full(MEMBERSHIP));
-        buckets.membership.get_or_insert_with(full).take(MEMBERSHIP)
+        let bucket = buckets.charge(charge);
+        let now = Instant::now();
+        if let Some(ready) = address_ready.filter(|ready| *ready > now) {
+            bucket.hold_until(ready.min(now + ADDRESS_PAUSE_MOST));
+        }
+    }
+
+    /// Lets the client send nothing more for so long.
+    pub(super) fn hold(&self, pace: Pace, pause: Duration) {
+        let mut buckets = self.lock();
+        let events = buckets.events.get_or_insert_with(|| Bucket::full(pace));
+        events.hold_until(Instant::now() + pause);
+    }
+
+    /// The moment before which the client must not be read, if it has sent too fast.
+    pub fn ready_at(&self) -> Option<Instant> {
+        let buckets = self.lock();
+        let events = buckets.events.as_ref().map(Bucket::ready_at);
+        let membership = buckets.membership.as_ref().map(|bucket| bucket.ready_at());
+        let ready = events.max(membership)?;
+        (ready > Instant::now()).then_some(ready)
     }
 
     fn lock(&self) -> MutexGuard<'_, Buckets> {
@@ -54,6 +119,10 @@ impl SendBudget {
 /// share the budget: so a client gains nothing by opening session after session.
 const SENDERS_PER_SOURCE: u32 = 50;
 
+/// The longest pause of a client because of others of its address, who may be strangers
+/// behind the same proxy.
+const ADDRESS_PAUSE_MOST: Duration = Duration::from_secs(10);
+
 /// How many addresses are remembered in a namespace: those that sent within the last seconds.
 const SOURCES_MOST: usize = 10_000;
 
@@ -62,31 +131,20 @@ const SOURCES_MOST: usize = 10_000;
 pub(super) struct SourceBudgets(Mutex<HashMap<SourceKey, Buckets>>);
 
 impl SourceBudgets {
-    /// As [`SendBudget::take_event`], for all clients of the address.
-    pub(super) fn take_event(&self, source: SourceKey, pace: Pace, cost: u32) -> bool {
-        let pace = pace.times(SENDERS_PER_SOURCE);
-        self.with(source, |buckets| {
-            let events = buckets.events.get_or_insert_with(|| Bucket::full(pace));
-            events.take_many(pace, cost)
-        })
-    }
-
-    /// As [`SendBudget::take_membership`], for all clients of the address.
-    pub(super) fn take_membership(&self, source: SourceKey) -> bool {
-        let pace = MEMBERSHIP.times(SENDERS_PER_SOURCE);
-        self.with(source, |buckets| {
-            let full = || Box::new(Bucket::full(pace));
-            buckets.membership.get_or_insert_with(full).take(pace)
-        })
-    }
-
-    fn with<T>(&self, source: SourceKey, take: impl FnOnce(&mut Buckets) -> T) -> T {
+    /// As [`SendBudget::charge`], for all clients of the address; returns the moment from
+    /// which they may send again. Clients that overdraw the budget together wait one after
+    /// the other.
+    pub(super) fn charge(&self, source: SourceKey, charge: Charge) -> Instant {
         let mut sources = self.0.lock().expect("no code panics under this lock");
         if sources.len() >= SOURCES_MOST && !sources.contains_key(&source) {
             // Budgets are full again after a few seconds: little is forgotten.
             sources.clear();
         }
-        take(sources.entry(source).or_default())
+        let shared = Charge {
+            pace: charge.pace.times(SENDERS_PER_SOURCE),
+            ..charge
+        };
+        sources.entry(source).or_default().charge(shared).ready_at()
     }
 }
 

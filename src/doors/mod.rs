@@ -137,9 +137,7 @@ fn status_of(error: &Error) -> StatusCode {
         Error::Busy | Error::Alone | Error::Full(_) | Error::Closing => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        Error::TooFast(_) | Error::TooRestless(_) | Error::TooManyOfAddress(_) => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
+        Error::TooManyOfAddress(_) => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::BAD_REQUEST,
     }
 }

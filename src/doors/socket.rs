@@ -7,8 +7,9 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::OptionFuture;
 use hyper::upgrade::OnUpgrade;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
 use tracing::debug;
 
@@ -96,6 +97,8 @@ pub(super) struct Reader {
     ping: Interval,
     unanswered: u32,
     unanswered_most: u32,
+    /// The client is not read before this moment: it has sent too fast.
+    paused_until: Option<Instant>,
 }
 
 /// When a peer counts as gone that says nothing.
@@ -129,7 +132,13 @@ impl Reader {
             ping,
             unanswered: 0,
             unanswered_most: silence.unanswered,
+            paused_until: None,
         }
+    }
+
+    /// Lets [`Reader::next`] read no message before this moment.
+    pub(super) fn pause_until(&mut self, moment: Option<Instant>) {
+        self.paused_until = moment;
     }
 
     /// Reads the next message: text, bytes or a pong. Call it for as long as the connection
@@ -144,7 +153,10 @@ impl Reader {
                 // Messages that have already arrived come first: if the server did not read
                 // for a while, the answer to a ping may be among them.
                 biased;
-                read = self.stream.message(self.message_most) => {
+                Some(()) = OptionFuture::from(self.paused_until.map(sleep_until)) => {
+                    self.paused_until = None;
+                }
+                read = self.stream.message(self.message_most), if self.paused_until.is_none() => {
                     self.unanswered = 0;
                     if let Err(ReadError::Protocol(error)) = &read {
                         self.refuse(error);
@@ -153,7 +165,7 @@ impl Reader {
                 }
                 _ = self.ping.tick() => {
                     // A part of a long message also shows that the peer is alive.
-                    if self.stream.has_received() {
+                    if self.stream.has_received() || self.paused_until.is_some() {
                         self.unanswered = 0;
                     }
                     let is_silent = self.unanswered == self.unanswered_most;

@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::core::name::{NamespaceName, Nickname, RoomName};
-use crate::core::namespace::{Limits, Namespace, Protocol, Publisher, Rooms, Verb};
+use crate::core::namespace::{Limits, Namespace, Protocol, PublishFrom, Publisher, Rooms, Verb};
 use crate::core::token::Token;
 use crate::document::Table;
 use crate::problem::{Fault, Origin, Problem, Problems};
@@ -64,6 +64,9 @@ fn fill(mut namespace: Namespace, table: &mut Table<'_>, enabled: bool) -> Names
     let protocol = table.word("protocol", &Protocol::ALL, Protocol::as_str);
     let verbs = table.words("verbs", &Verb::ALL, Verb::as_str);
     let publishers = table.words("publishers", &Publisher::ALL, Publisher::as_str);
+    namespace.publish_from = table
+        .word("publish_from", &PublishFrom::ALL, PublishFrom::as_str)
+        .unwrap_or(PublishFrom::Members);
     namespace.rooms = rooms(table);
     namespace.nickname_required = table.boolean("nickname_required").unwrap_or(false);
     namespace.retain = retain(table);
@@ -203,6 +206,21 @@ fn check(namespace: &Namespace, table: &mut Table<'_>, enabled: bool) {
         return;
     }
     let is_created = namespace.rooms == Rooms::Created;
+    let publish = namespace.publishers.contains(&Publisher::Clients);
+    if namespace.publish_from == PublishFrom::Anyone {
+        if !publish {
+            let why = "\"anyone\" needs \"clients\" among the publishers";
+            table.wrong("publish_from", why);
+        }
+        if namespace.protocol == Protocol::Lobby {
+            let why = "only the members of a lobby can send signals";
+            table.wrong("publish_from", why);
+        }
+        if is_created {
+            let why = "\"anyone\" needs rooms that are open or fixed";
+            table.wrong("publish_from", why);
+        }
+    }
     if namespace.protocol != Protocol::Room {
         if table.has("verbs") {
             table.wrong("verbs", "only the protocol \"room\" has verbs");
@@ -225,7 +243,6 @@ fn check(namespace: &Namespace, table: &mut Table<'_>, enabled: bool) {
         let why = "each room that is created has a token of its own";
         table.wrong("publish_token_file", why);
     }
-    let publish = namespace.publishers.contains(&Publisher::Clients);
     let notify = namespace.verbs.contains(&Verb::Notify);
     if notify && !publish && table.has("publishers") {
         table.wrong("publishers", "NOTIFY among the verbs needs \"clients\"");

@@ -22,6 +22,16 @@ pub trait MessageRule: Send + 'static {
     /// Decides about a message of the client before its reader receives it.
     fn inbound(&mut self, message: Message) -> Verdict;
 
+    /// The moment before which the client is not read, if it has sent too fast.
+    fn paused_until(&mut self) -> Option<Instant> {
+        None
+    }
+
+    /// Called when reading goes on; returns a message that the reader receives first.
+    fn resumed(&mut self) -> Option<Message> {
+        None
+    }
+
     /// Called when the client has violated the WebSocket protocol; it is not read any
     /// further.
     fn violated(&mut self, error: &ProtocolError);
@@ -178,11 +188,12 @@ impl WebSocket {
         self.reading == Reading::Held
     }
 
-    /// The end of a pause, if the client has sent too many frames without content.
-    pub(super) fn paused_until(&self) -> Option<Instant> {
+    /// The end of a pause, if the client has sent too fast.
+    pub(super) fn paused_until(&mut self) -> Option<Instant> {
         match self.reading {
             Reading::Paused(until) => Some(until),
-            Reading::On | Reading::Held | Reading::Discard => None,
+            Reading::On => self.ruled.as_mut()?.rule.paused_until(),
+            Reading::Held | Reading::Discard => None,
         }
     }
 
@@ -191,11 +202,14 @@ impl WebSocket {
         self.reading == Reading::Discard
     }
 
-    /// Resumes reading: the hold or pause is over.
-    pub(super) fn resume(&mut self) {
-        if !self.discards() {
-            self.reading = Reading::On;
+    /// Resumes reading: the hold or pause is over. Returns a message for the reader, if the rule
+    /// has one.
+    pub(super) fn resume(&mut self) -> Option<Message> {
+        if self.discards() {
+            return None;
         }
+        self.reading = Reading::On;
+        self.ruled.as_mut()?.rule.resumed()
     }
 
     /// Reads the client's bytes up to the end of a message or frame; returns how many it used.

@@ -108,8 +108,13 @@ impl Stream {
         most: usize,
     ) -> Poll<Result<Message, ReadError>> {
         loop {
-            if self.discards() || ready!(self.poll_reading(cx)).is_err() {
+            if self.discards() {
                 return Poll::Ready(Err(ReadError::Gone));
+            }
+            match ready!(self.poll_reading(cx)) {
+                Ok(None) => {}
+                Ok(Some(message)) => return Poll::Ready(Ok(message)),
+                Err(_gone) => return Poll::Ready(Err(ReadError::Gone)),
             }
             if self.in_a_row == MESSAGES_IN_A_ROW {
                 self.in_a_row = 0;
@@ -144,8 +149,9 @@ impl Stream {
         }
     }
 
-    /// Waits until the gate allows reading the client.
-    fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Waits until the gate allows reading the client. Returns the rule's message at the end of
+    /// a pause, if it has one.
+    fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Message>>> {
         loop {
             let Gate::WebSocket(websocket) = &mut self.gate else {
                 return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
@@ -154,16 +160,19 @@ impl Stream {
                 Some(until) => until,
                 None if websocket.is_held() => Instant::now() + self.hold_max,
                 None => {
-                    self.timer = None;
-                    return Poll::Ready(Ok(()));
+                    let resumed = self.timer.take().and_then(|_| websocket.resume());
+                    return Poll::Ready(Ok(resumed));
                 }
             };
             let timer = self
                 .timer
                 .get_or_insert_with(|| Box::pin(sleep_until(until)));
             if timer.as_mut().poll(cx).is_ready() {
-                websocket.resume();
-                continue;
+                self.timer = None;
+                match websocket.resume() {
+                    Some(message) => return Poll::Ready(Ok(Some(message))),
+                    None => continue,
+                }
             }
             self.socket.park_reader(cx.waker())?;
             return Poll::Pending;

@@ -61,7 +61,6 @@ fn wrong_for_rooms(verb: &str) -> Vec<Vec<Value>> {
         "LEAVE" => vec![json!({"room": "elsewhere"})],
         "NOTIFY" => vec![
             json!({"room": "r"}),
-            json!({"room": "elsewhere", "message": 1}),
             json!({"room": "r", "message": long()}),
         ],
         _ => vec![],
@@ -100,7 +99,6 @@ fn wrong_for_triggers(verb: &str) -> Vec<Vec<Value>> {
         "LEAVE" => vec![vec![json!("elsewhere")]],
         _ => vec![
             vec![json!("r")],
-            vec![json!("elsewhere"), json!(1)],
             vec![json!(1), json!(1)],
             vec![json!("r"), long()],
         ],
@@ -178,7 +176,6 @@ async fn whatever_is_wrong_is_told_to_its_sender_and_to_nobody_else() {
                 let about = format!("{} {verb} {arguments:.200?}", case.namespace);
                 let answer = client.ask_all(verb, arguments).await;
                 assert_eq!(answer["status"], "error", "{about}: {answer}");
-                assert_ne!(answer["code"], "too_fast", "{about}");
                 assert!(answer["message"].as_str().unwrap().len() > 9, "{about}");
                 client.emit_all(verb, arguments).await;
                 let error = client.the("ERROR").await;
@@ -224,12 +221,12 @@ async fn ten_thousand_rooms_are_not_for_one_client() {
     let server = TestServer::start().await;
     let mut client = Client::connect(server.address, "/bus").await.unwrap();
     let mut joined = 0;
-    for number in 0..10_000 {
+    for number in 0..600 {
         let join = json!({"room": format!("r{number}"), "name": "anna"});
         let answer = client.ask("JOIN", join).await;
         match answer["code"].as_str() {
             None => joined += 1,
-            Some(code) => assert!(["too_many_rooms", "too_fast"].contains(&code), "{answer}"),
+            Some(code) => assert_eq!(code, "too_many_rooms", "{answer}"),
         }
     }
     assert_eq!(joined, 32);

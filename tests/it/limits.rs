@@ -2,6 +2,8 @@
 
 #[path = "limits/address.rs"]
 mod address;
+#[path = "limits/backpressure.rs"]
+mod backpressure;
 #[path = "limits/budget.rs"]
 mod budget;
 #[path = "limits/listed.rs"]

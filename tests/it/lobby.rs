@@ -1,8 +1,8 @@
 //! The lobby protocol, for clients of Engine.IO v3 and v4 in one lobby.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -216,21 +216,19 @@ async fn who_was_sent_away_may_come_again() {
     server.stop().await;
 }
 
-/// Who is in no lobby may not send faster than the others.
+/// A client that is in no lobby may not send faster than the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn outside_of_a_lobby_the_rate_is_limited_as_well() {
     let server = TestServer::start().await;
     let mut peer = Peer::come(&server, 4, "a").await;
     peer.client.ask("LEAVE", "a").await;
-    let mut codes = BTreeSet::new();
-    for _ in 0..3_000 {
+    // The burst, and one second of the rate more.
+    let begun = Instant::now();
+    for _ in 0..2_201 {
         let answer = peer.client.ask("BROADCAST", json!({"message": 1})).await;
-        codes.insert(answer["code"].as_str().unwrap().to_owned());
+        assert_eq!(answer["code"], "not_in_room");
     }
-    assert!(
-        codes.contains("not_in_room") && codes.contains("too_fast"),
-        "{codes:?}"
-    );
+    assert!(begun.elapsed() > Duration::from_millis(900));
     server.stop().await;
 }
 
@@ -426,12 +424,5 @@ async fn triggers_reach_the_others_of_the_room() {
     }
     let left = ben.ask("LEAVE", "show").await;
     assert_eq!(left, json!({"status": "ok", "room": "show"}));
-    ben.emit_all("BROADCAST_STATUS", &[json!("show"), json!(1)])
-        .await;
-    let [name, error] = event(&mut ben).await;
-    assert_eq!(
-        (name, &error["code"]),
-        ("ERROR".into(), &"not_in_room".into())
-    );
     server.stop().await;
 }

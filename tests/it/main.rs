@@ -22,6 +22,7 @@ mod net;
 mod page;
 mod polling;
 mod program;
+mod publish_from;
 mod push;
 mod push_load;
 mod raw;

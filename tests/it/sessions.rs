@@ -1,7 +1,7 @@
 //! Engine.IO sessions whatever they are on: CONNECT in all its forms, clients
 //! that are too slow, and how many there can be.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -420,19 +420,17 @@ async fn a_stop_is_said_in_the_close_frame() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_understood_counts_as_sent() {
     let server = TestServer::start().await;
-    let mut client = Client::connect(server.address, "/bus").await.unwrap();
+    let mut client = Client::connect(server.address, "/metadata").await.unwrap();
     let long = "x".repeat(10_000);
-    let mut codes = std::collections::BTreeMap::<String, usize>::new();
-    for _ in 0..200 {
+    let begun = Instant::now();
+    // The burst, and one second of the rate more.
+    for _ in 0..85 {
         client.emit(&long, json!({})).await;
-    }
-    for _ in 0..200 {
         let told = client.event().await;
         assert!(told[1]["event"].as_str().unwrap().len() <= 64);
-        *codes.entry(told[1]["code"].to_string()).or_default() += 1;
+        assert_eq!(told[1]["code"], "unknown_event");
     }
-    assert!(codes[r#""unknown_event""#] < 190, "{codes:?}");
-    assert!(codes[r#""too_fast""#] > 10, "{codes:?}");
+    assert!(begun.elapsed() > Duration::from_millis(900));
     server.stop().await;
 }
 

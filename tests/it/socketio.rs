@@ -75,7 +75,6 @@ async fn bad_input_is_answered_and_nothing_else() {
         ),
         ("LEAVE", json!({"room": "r"}), "not_in_room"),
         ("NOTIFY", json!({"room": "r"}), "invalid_request"),
-        ("NOTIFY", json!({"room": "r", "message": 1}), "not_in_room"),
         ("NOTIFY", json!({"room": "r", "message": deep}), "too_deep"),
         ("CLIENTS", json!([]), "invalid_request"),
         ("EVENT", json!({}), "unknown_event"),

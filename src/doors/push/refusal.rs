@@ -70,11 +70,9 @@ impl From<Error> for Refusal {
             Error::Name(NameError::TooLong { .. })
             | Error::NameTooLong { .. }
             | Error::TooBig(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Error::TooFast(_)
-            | Error::TooRestless(_)
-            | Error::Full(_)
-            | Error::TooManyRooms(_)
-            | Error::TooManyOfAddress(_) => StatusCode::TOO_MANY_REQUESTS,
+            Error::Full(_) | Error::TooManyRooms(_) | Error::TooManyOfAddress(_) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Error::Busy | Error::Alone | Error::Closing => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         };

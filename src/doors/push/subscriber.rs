@@ -2,11 +2,9 @@
 //! other. Knows the hub, and no publisher.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::StatusCode;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
 
 use super::Channels;
 use super::asked::{self, Ask, Verb};
@@ -25,12 +23,6 @@ use crate::net::{Message, ProtocolError, ReadError, Upgraded, Wire};
 /// written with escapes, and five times what stands around it.
 const MESSAGE_MOST: usize = 4 * 1024;
 
-/// What the hub says of whom.
-const TOO_MUCH: &str = "too_fast";
-
-/// How long a subscriber is not read that sends too much.
-const TOO_FAST: Duration = Duration::from_secs(1);
-
 pub(super) async fn serve(channels: &Channels, origin: ClientOrigin, stream: Upgraded, wire: Wire) {
     let Channels { hub, namespace } = channels;
     let outlet = Arc::new(PushOutlet::new(wire.clone()));
@@ -44,7 +36,7 @@ pub(super) async fn serve(channels: &Channels, origin: ClientOrigin, stream: Upg
         let answered = match reader.next().await {
             Ok(Message::Text(text)) => answer(hub, &client, &outlet, text.as_bytes()).await,
             Ok(Message::Binary(bytes)) => answer(hub, &client, &outlet, &bytes).await,
-            Ok(_) => hub.misunderstood(&client).map_err(Refusal::from),
+            Ok(_) => hub.charge(&client).map_err(Refusal::from),
             Err(ReadError::Protocol(ProtocolError::TooBig { .. })) => {
                 let why = format!("a message can have {MESSAGE_MOST} bytes at most");
                 outlet.refuse(&Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why));
@@ -55,10 +47,8 @@ pub(super) async fn serve(channels: &Channels, origin: ClientOrigin, stream: Upg
         };
         if let Err(refusal) = answered {
             outlet.refuse(&refusal);
-            if refusal.reason == TOO_MUCH {
-                sleep(TOO_FAST).await;
-            }
         }
+        reader.pause_until(client.ready_at());
     }
     hub.disconnect(&client);
 }
@@ -78,8 +68,7 @@ async fn answer(
     let (ask, channel) = match ask {
         Ok(ask) => ask,
         Err(refusal) => {
-            // No rule of the hub has seen it, and it counts all the same.
-            hub.misunderstood(client)?;
+            hub.charge(client)?;
             return Err(refusal);
         }
     };

@@ -73,16 +73,12 @@ impl Answer {
 
     /// Answers what was not handled.
     pub(super) fn fail(&self, invalid: Invalid) {
-        match invalid {
-            // The hub has counted it.
-            Invalid::Refused(_) => self.refuse(&invalid),
-            _ => self.misunderstood(invalid),
-        }
-    }
-
-    /// Refuses what no rule of the hub has seen, which counts all the same.
-    fn misunderstood(&self, invalid: Invalid) {
-        match self.hub.misunderstood(&self.client) {
+        let charged = match invalid {
+            // The hub has charged it.
+            Invalid::Refused(_) => Ok(()),
+            _ => self.hub.charge(&self.client),
+        };
+        match charged {
             Ok(()) => self.refuse(&invalid),
             Err(error) => self.refuse(&error.into()),
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use socketioxide::socket::Sid;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::legacy::{self, Pending};
@@ -36,9 +36,9 @@ const CONNECTS: Pace = Pace {
     burst: 32,
 };
 
-/// How many CONNECTs in a row are refused before the session is closed: SDKs do not retry
-/// by themselves.
-const REFUSED_MOST: u32 = 32;
+/// How often the heartbeat of a client is replaced that sends too fast and is read slowly: a
+/// few times within a ping interval.
+pub(super) const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 
 /// The most bytes that wait in the engine for one session, which mostly polls: as many as
 /// for a WebSocket.
@@ -95,10 +95,8 @@ struct State {
     closed: Option<Box<Bytes>>,
     /// Counts the session for its address until it is in a namespace.
     unconfirmed: net::Place,
-    /// Limits its CONNECTs; `None` before the first.
+    /// Its budget for CONNECTs; `None` before the first.
     connects: Option<Bucket>,
-    /// How many CONNECTs in a row were refused as too fast.
-    refused: u32,
 }
 
 impl Link {
@@ -151,22 +149,25 @@ impl Link {
         self.wire.get().is_some()
     }
 
-    /// Whether the session may connect to a namespace now. Closes the session after too many
-    /// refusals in a row.
-    pub(super) fn may_connect(&self) -> bool {
-        let mut state = self.lock();
-        let full = || Bucket::full(CONNECTS);
-        if state.connects.get_or_insert_with(full).take(CONNECTS) {
-            state.refused = 0;
-            return true;
+    /// The moment before which the client must not be read: it has sent too fast in one of its
+    /// namespaces, or has connected to namespaces too often.
+    pub(super) fn ready_at(&self) -> Option<Instant> {
+        let state = self.lock();
+        let connects = state.connects.as_ref().map(Bucket::ready_at);
+        let connects = connects.filter(|ready| *ready > Instant::now());
+        let budgets = state
+            .outlets
+            .iter()
+            .map(|outlet| outlet.budget().ready_at());
+        budgets.fold(connects, Option::max)
+    }
+
+    /// The packet by which the client shows the engine that it is alive.
+    pub(super) fn heartbeat(&self) -> Packet<'static> {
+        match self.opener.version {
+            Version::V3 => Packet::Ping,
+            Version::V4 => Packet::Pong,
         }
-        state.refused += 1;
-        let goes_on = state.refused > REFUSED_MOST;
-        drop(state);
-        if goes_on {
-            self.close(CloseReason::TooFast, &[]);
-        }
-        false
     }
 
     /// The origin of the session's next client in a namespace. It continues the send budget of
@@ -301,15 +302,13 @@ impl Link {
         Ok(())
     }
 
-    /// Whether a CONNECT goes to the engine; if not, it is answered here, or dropped where
-    /// the client sends too many of them.
+    /// Charges a CONNECT. Returns whether it goes to the engine; if not, it is answered here.
     pub(super) fn admits(&self, connect: &SocketPacket<'_>) -> bool {
-        if self.opener.version == Version::V3 && !legacy::admits(self, connect) {
-            return false;
-        }
-        // Those to our namespaces are counted where they are answered (`Door::open`).
-        let is_counted = connect.namespace != "/" && self.place.knows(connect.namespace);
-        is_counted || self.may_connect()
+        let full = || Bucket::full(CONNECTS);
+        let mut state = self.lock();
+        state.connects.get_or_insert_with(full).charge(CONNECTS, 1);
+        drop(state);
+        self.opener.version == Version::V4 || legacy::admits(self, connect)
     }
 
     /// Whether the engine is about to answer a CONNECT to this namespace in a task of its

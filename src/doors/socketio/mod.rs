@@ -167,17 +167,11 @@ struct Door {
     protocol: Protocol,
 }
 
-/// The `connect_error` of a session that connects to namespaces too often.
-const TOO_FAST: &str = "too_fast: this session connects to namespaces too often; wait a second";
-
 type Refusal = Box<dyn Display + Send>;
 
 impl Door {
     fn open(&self, socket: &Arc<Socket<LocalAdapter>>) -> Result<(), Refusal> {
         let link = link_of(socket).ok_or_else(|| Box::new(Error::Closing) as Refusal)?;
-        if !link.may_connect() {
-            return Err(Box::new(TOO_FAST));
-        }
         let origin = link.origin(self.namespace.as_str());
         let outlet = Arc::new(SocketOutlet::new(
             socket,

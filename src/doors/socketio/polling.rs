@@ -14,10 +14,11 @@ use hyper::body::{Body as HttpBody, Incoming};
 use socketioxide::socket::Sid;
 use tokio::runtime::Handle;
 use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, sleep_until};
 use tower::{BoxError, Service};
 
 use super::front::PATH;
-use super::link::Link;
+use super::link::{HEARTBEAT_EVERY, Link};
 use super::packet::{PROTOCOL_ERROR, Packet, PacketKind};
 use super::payload::{self, counted};
 use crate::doors::read_body;
@@ -119,8 +120,9 @@ where
     (head, body.unwrap_or_default())
 }
 
-/// How many packets the engine handles before other tasks run.
-const AT_ONCE: usize = 64;
+/// How many packets the engine handles before other tasks run: one of a client that sends too
+/// fast.
+const AT_ONCE: usize = 16;
 
 /// A POST of a polling session.
 pub(super) struct Post {
@@ -168,7 +170,8 @@ impl Post {
                 ));
             }
         };
-        let mut batch = Vec::new();
+        let (mut batch, mut at_once) = (Vec::new(), AT_ONCE);
+        let mut pauses = Pauses::new();
         let mut answer = None;
         for packet in &packets {
             let (mut connecting, mut leaving) = (None, None);
@@ -192,10 +195,13 @@ impl Post {
                 // The session ignores packets behind a close packet.
                 break;
             }
-            if connecting.is_none() && leaving.is_none() && batch.len() < AT_ONCE {
+            if connecting.is_none() && leaving.is_none() && batch.len() < at_once {
                 continue;
             }
             let Ok(answered) = engine.call(post(sid, std::mem::take(&mut batch))).await;
+            if pauses.wait(&link, sid, &mut engine).await {
+                at_once = 1;
+            }
             if !answered.status().is_success() {
                 return Ok(answered.map(Body::new));
             }
@@ -213,7 +219,44 @@ impl Post {
             Some(answer) if batch.is_empty() => answer,
             _ => engine.call(post(sid, batch)).await?,
         };
+        pauses.wait(&link, sid, &mut engine).await;
         Ok(answer.map(Body::new))
+    }
+}
+
+/// Holds the POST of a client back that sends too fast.
+struct Pauses {
+    /// When the client's heartbeat was last replaced: a session has one POST at a time, so it
+    /// can't send its own.
+    heartbeat: Instant,
+}
+
+impl Pauses {
+    fn new() -> Self {
+        Self {
+            heartbeat: Instant::now(),
+        }
+    }
+
+    /// Waits until the client may send again; returns whether it had to.
+    async fn wait<S, B>(&mut self, link: &Link, sid: Sid, engine: &mut S) -> bool
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    {
+        let mut has_waited = false;
+        while let Some(ready) = link.ready_at() {
+            has_waited = true;
+            let heartbeat = self.heartbeat + HEARTBEAT_EVERY;
+            sleep_until(ready.min(heartbeat)).await;
+            if Instant::now() >= heartbeat {
+                self.heartbeat = Instant::now();
+                if !link.is_on_websocket() {
+                    let alive = vec![link.heartbeat().encode()];
+                    let Ok(_taken) = engine.call(post(sid, alive)).await;
+                }
+            }
+        }
+        has_waited
     }
 }
 

@@ -6,8 +6,9 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use super::link::Link;
+use super::link::{HEARTBEAT_EVERY, Link};
 use super::packet::{PROTOCOL_ERROR, Packet, PacketError, PacketKind};
 use super::payload::namespace_of;
 use crate::net::frame::{Frame, START_MAX, close_frame};
@@ -35,6 +36,10 @@ pub(super) struct PacketRule {
     is_tried: bool,
     /// The namespace whose CONNECT is not answered yet.
     connecting: Option<String>,
+    /// Whether the client is read slowly.
+    is_paused: bool,
+    /// When its heartbeat was last replaced, or it was first read slowly.
+    heartbeat: Option<Instant>,
     /// The longest message that is read, in bytes.
     most: usize,
 }
@@ -64,6 +69,8 @@ impl PacketRule {
             is_tried: upgrade.is_none(),
             upgrade,
             connecting: None,
+            is_paused: false,
+            heartbeat: None,
             most,
         }
     }
@@ -158,6 +165,27 @@ impl MessageRule for PacketRule {
             self.refuse(PROTOCOL_ERROR, &error);
             Verdict::Discard
         })
+    }
+
+    fn paused_until(&mut self) -> Option<Instant> {
+        let until = self.link.ready_at();
+        self.is_paused |= until.is_some();
+        until
+    }
+
+    /// A client that is read slowly is alive, but its heartbeats wait behind its messages.
+    fn resumed(&mut self) -> Option<Message> {
+        let was_paused = std::mem::take(&mut self.is_paused);
+        if !was_paused || self.upgrade.is_some() {
+            return None;
+        }
+        let now = Instant::now();
+        let last = *self.heartbeat.get_or_insert(now);
+        if now - last < HEARTBEAT_EVERY {
+            return None;
+        }
+        self.heartbeat = Some(now);
+        Some(Message::Text(self.link.heartbeat().encode()))
     }
 
     fn violated(&mut self, error: &ProtocolError) {

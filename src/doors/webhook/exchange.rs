@@ -3,11 +3,9 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::Method;
 use futures_util::future::OptionFuture;
-use tokio::time::{Sleep, sleep};
 use tracing::warn;
 
 use super::Webhook;
@@ -21,9 +19,6 @@ use crate::core::client::Client;
 use crate::core::outlet::CloseReason;
 use crate::doors::{Reader, Silence};
 use crate::net::{Message as Received, ProtocolError, ReadError, Upgraded};
-
-/// How long a client is not read that sends too many pings.
-const TOO_FAST: Duration = Duration::from_secs(1);
 
 /// Gives what the client sends to the backend, one message after the other, until
 /// the client is gone or closed and all that it sent before is delivered; or can't be.
@@ -42,7 +37,6 @@ pub(super) async fn exchange(
     let mut reader = Reader::new(stream, way.wire, door.message_most, silence);
     let mut waiting = Waiting::new(door.waiting.clone());
     let mut delivering: Option<Delivery<'_>> = None;
-    let mut unread: Option<Pin<Box<Sleep>>> = None;
     let (mut ended, mut in_vain) = (false, false);
     loop {
         if delivering.is_none() {
@@ -53,7 +47,7 @@ pub(super) async fn exchange(
             return;
         }
         tokio::select! {
-            read = reader.next(), if !ended && unread.is_none() && waiting.has_room() => match read {
+            read = reader.next(), if !ended && waiting.has_room() => match read {
                 Ok(_) if in_vain => {}
                 Ok(Received::Text(text)) => waiting.push(Message {
                     body: text.into(),
@@ -64,9 +58,9 @@ pub(super) async fn exchange(
                     is_text: false,
                 }),
                 Ok(_) => {
-                    if door.hub.misunderstood(client).is_err() {
-                        unread = Some(Box::pin(sleep(TOO_FAST)));
-                    }
+                    // A client that is closing is read to its end.
+                    let _ = door.hub.charge(client);
+                    reader.pause_until(client.ready_at());
                 }
                 Err(why) => {
                     if matches!(why, ReadError::Protocol(ProtocolError::TooBig { .. })) {
@@ -78,7 +72,6 @@ pub(super) async fn exchange(
                     ended = true;
                 }
             },
-            Some(()) = OptionFuture::from(unread.as_mut()) => unread = None,
             Some(delivered) = OptionFuture::from(delivering.as_mut()) => {
                 delivering = None;
                 waiting.pop();

@@ -215,10 +215,9 @@ impl From<Error> for Answer {
                 Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", Some(error.to_string()))
             }
             Error::TooBig(_) => Self::too_long(),
-            Error::TooFast(_)
-            | Error::TooRestless(_)
-            | Error::TooManyRooms(_)
-            | Error::TooManyOfAddress(_) => Self::bad(StatusCode::TOO_MANY_REQUESTS, error),
+            Error::TooManyRooms(_) | Error::TooManyOfAddress(_) => {
+                Self::bad(StatusCode::TOO_MANY_REQUESTS, error)
+            }
             Error::Busy | Error::Alone | Error::Full(_) | Error::Closing => {
                 Self::bad(StatusCode::SERVICE_UNAVAILABLE, error)
             }

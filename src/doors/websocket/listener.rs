@@ -2,9 +2,7 @@
 //! nobody looks at. Knows no event.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::sleep;
 use tracing::debug;
 
 use super::outlet::RawOutlet;
@@ -19,9 +17,6 @@ use crate::net::{ProtocolError, ReadError, Upgraded, Wire};
 
 /// The largest message that is read, for nothing: apps send none.
 const MESSAGE_MOST: usize = 4 * 1024;
-
-/// How long a listener is not read that writes too much.
-const TOO_FAST: Duration = Duration::from_secs(1);
 
 pub(super) async fn serve(
     hub: &Arc<Hub>,
@@ -58,9 +53,9 @@ pub(super) async fn serve(
         tokio::select! {
             read = reader.next() => match read {
                 Ok(_) => {
-                    if hub.misunderstood(&client).is_err() {
-                        sleep(TOO_FAST).await;
-                    }
+                    // A client that is closing is read to its end.
+                    let _ = hub.charge(&client);
+                    reader.pause_until(client.ready_at());
                 }
                 Err(ReadError::Protocol(ProtocolError::TooBig { .. })) => {
                     hub.close(&client, CloseReason::TooBig);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{interval, timeout};
 
 use super::bus::post;
 use super::flow::is_joined;
@@ -39,16 +39,12 @@ async fn comes(server: SocketAddr, name: &str, since: Value) -> (Client, Value) 
     (client, joined)
 }
 
-/// All pages of the clients in the room; waits for the client's budget before each.
+/// All pages of the clients in the room.
 async fn listed(client: &mut Client) -> (Vec<String>, u64) {
     let (mut names, mut after) = (Vec::new(), Value::Null);
     loop {
         let page = json!({"room": ROOM, "after": after});
         let mut listed = client.ask("CLIENTS", page).await;
-        if listed["code"] == "too_fast" {
-            sleep(LOOK).await;
-            continue;
-        }
         assert_eq!(listed["status"], "ok", "{listed}");
         let page: Vec<String> = serde_json::from_value(listed["clients"].take()).unwrap();
         names.extend(page);

@@ -1,0 +1,150 @@
+//! A client above its rate is read more slowly: all that it sends is delivered, in order.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::client::Client;
+use crate::http::{post, posted};
+use crate::polling::{framed, open};
+use crate::server::TestServer;
+
+/// A namespace whose clients may send so much.
+async fn server(per_second: u32, burst: u32) -> (TestServer, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "protocol = \"room\"\npublish_from = \"anyone\"\n\
+         [limits]\nevents_per_second = {per_second}\nburst = {burst}\n"
+    );
+    std::fs::write(folder.path().join("n.toml"), text).unwrap();
+    let options = ["--namespaces", folder.path().to_str().unwrap()];
+    (TestServer::start_with(&options).await, folder)
+}
+
+async fn listener(server: &TestServer) -> Client {
+    let mut listener = Client::connect(server.address, "/n").await.unwrap();
+    listener.join("r").await;
+    listener
+}
+
+async fn receives_in_order(listener: &mut Client, count: usize) {
+    for number in 0..count {
+        assert_eq!(listener.next().await["message"], number);
+    }
+}
+
+fn notify(number: usize) -> String {
+    format!(r#"42/n,["NOTIFY",{{"room":"r","message":{number}}}]"#)
+}
+
+fn body(eio: u8, packets: &[String]) -> String {
+    match eio {
+        3 => framed(&packets.iter().map(String::as_str).collect::<Vec<_>>()),
+        _ => packets.join("\u{1e}"),
+    }
+}
+
+/// The rate that the tests below send at, and the time that a burst then takes at least.
+const PER_SECOND: u32 = 100;
+const BURST: u32 = 20;
+const SENT: usize = 150;
+const LEAST: Duration = Duration::from_millis(1_250);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_is_slowed_down_and_nothing_of_it_is_lost() {
+    let (server, _folder) = server(PER_SECOND, BURST).await;
+    let mut listener = listener(&server).await;
+    for eio in [3, 4] {
+        let mut sender = Client::open_eio(server.address, eio).await;
+        if eio == 3 {
+            assert_eq!(sender.packet().await.unwrap(), "40");
+        }
+        sender.set_namespace("/n");
+        sender.send("40/n,").await;
+        sender.connected().await.unwrap();
+        let begun = Instant::now();
+        let packets: Vec<_> = (0..SENT).map(notify).collect();
+        sender.send_at_once(&packets).await;
+        receives_in_order(&mut listener, SENT).await;
+        assert!(begun.elapsed() >= LEAST, "{:?}", begun.elapsed());
+        sender.emit("CLIENTS", json!({"room": "r"})).await;
+        assert_eq!(sender.event().await[0], "CLIENTS", "no ERROR before");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_is_answered_later() {
+    let (server, _folder) = server(PER_SECOND, BURST).await;
+    let mut listener = listener(&server).await;
+    for eio in [3, 4] {
+        let target = open(&server, eio).await;
+        let connect = body(eio, &["40/n,".to_owned()]);
+        assert_eq!(post(server.address, &target, connect).await.status, 200);
+        let begun = Instant::now();
+        let packets: Vec<_> = (0..SENT).map(notify).collect();
+        let posted = post(server.address, &target, body(eio, &packets)).await;
+        assert_eq!(posted.status, 200, "{}", posted.body);
+        assert!(begun.elapsed() >= LEAST, "{:?}", begun.elapsed());
+        receives_in_order(&mut listener, SENT).await;
+    }
+    server.stop().await;
+}
+
+/// Heartbeats wait behind what is read slowly: the session lives on all the same.
+#[tokio::test]
+async fn a_client_that_is_read_slowly_keeps_its_session() {
+    /// At two events per second more than twice the ping interval and timeout.
+    const SLOW: usize = 200;
+    let (server, _folder) = server(2, 2).await;
+    let packets: Vec<_> = ["40/n,".to_owned()]
+        .into_iter()
+        .chain((0..SLOW).map(notify))
+        .collect();
+    for eio in [3, 4] {
+        let mut listener = listener(&server).await;
+        let mut sender = Client::open_eio(server.address, eio).await;
+        sender.send_at_once(&packets).await;
+        fast(receives_in_order(&mut listener, SLOW)).await;
+    }
+    for eio in [3, 4] {
+        let mut listener = listener(&server).await;
+        let target = open(&server, eio).await;
+        let posted = tokio::spawn(slow_post(server.address, target, body(eio, &packets)));
+        fast(receives_in_order(&mut listener, SLOW)).await;
+        let answer = fast(posted).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "EIO {eio}: {answer}");
+    }
+    server.stop().await;
+}
+
+/// Awaits something while the clock runs fast.
+async fn fast<T>(awaited: impl Future<Output = T>) -> T {
+    let mut awaited = std::pin::pin!(awaited);
+    let mut ticks = tokio::time::interval(Duration::from_millis(5));
+    loop {
+        tokio::select! {
+            result = &mut awaited => return result,
+            _ = ticks.tick() => {
+                tokio::time::pause();
+                tokio::time::advance(Duration::from_millis(500)).await;
+                tokio::time::resume();
+                ticks.reset();
+            }
+        }
+    }
+}
+
+/// As [`post`], for an answer that takes longer than anything else in these tests.
+async fn slow_post(server: SocketAddr, target: String, body: String) -> String {
+    let mut stream = TcpStream::connect(server).await.unwrap();
+    let request = posted(&target, "", body);
+    stream.write_all(&request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
