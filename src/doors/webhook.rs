@@ -8,6 +8,7 @@ mod call;
 mod client;
 mod connection;
 mod connections;
+mod early;
 mod elsewhere;
 mod exchange;
 #[cfg(test)]
@@ -70,6 +71,8 @@ pub struct Needs {
     pub local_address: String,
     /// The biggest message, in bytes.
     pub message_most: usize,
+    /// Clients and backend see what they see of WSAAS, the original that this stands in for.
+    pub is_wsaas: bool,
     /// What the REST side needs; without one it is for this machine.
     pub key: Option<Token>,
     /// Decides who may use the REST side if there is no key.
@@ -89,6 +92,7 @@ pub struct Webhook {
     backend: backend::Backend,
     local_address: String,
     message_most: usize,
+    is_wsaas: bool,
     key: Option<Token>,
     access: PrivateAccess,
     connections: Arc<Connections>,
@@ -115,6 +119,7 @@ impl Webhook {
             backend: backend::Backend::new(needs.backend)?,
             local_address: needs.local_address,
             message_most: needs.message_most,
+            is_wsaas: needs.is_wsaas,
             key: needs.key,
             access: needs.access,
             connections: Arc::default(),
@@ -175,7 +180,11 @@ async fn open(
     let peer = Peer {
         address: door.access.sender(peer, headers).address,
         // A copy: the other one would keep the whole request.
-        authorization: authorization.and_then(|v| HeaderValue::from_bytes(v.as_bytes()).ok()),
+        authorization: match authorization {
+            Some(value) => HeaderValue::from_bytes(value.as_bytes()).ok(),
+            // What the original sends then; its backends may read the header unconditionally.
+            None => door.is_wsaas.then(|| HeaderValue::from_static("None")),
+        },
     };
     let asked = match Asked::of(request) {
         Ok(asked) => asked,
@@ -187,7 +196,7 @@ async fn open(
             "too many wait for the backend",
         );
     };
-    let patience = door.backend.settings().timeout;
+    let patience = door.backend.settings().limit();
     let (mut tell, told) = oneshot::channel();
     // In a task of its own, since this one ends with the client: once the backend was asked,
     // its answer counts.

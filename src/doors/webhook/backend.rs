@@ -19,6 +19,7 @@ use super::call::{Call, Failed, Unanswered};
 use super::client::{CaError, Client, client};
 use super::signature::Signer;
 use crate::core::secret::SigningSecret;
+use crate::doors::decode;
 
 /// How many messages and farewells are under way at once; the others wait their turn,
 /// in the order in which they came. So many may hang before others wait.
@@ -40,19 +41,43 @@ const ANSWER_MOST: usize = 256 * 1024;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
+/// How long a call may take if `--ws-timeout` is 0, for no limit: the longest that the option
+/// takes. A call that never ended would hold its place among the others for good.
+const UNLIMITED: Duration = Duration::from_secs(600);
+
+/// How often an idle client is asked whether it is there if `--ws-timeout` is 0: its default.
+const PING_EVERY: Duration = Duration::from_secs(30);
+
 /// What a backend is called with.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The address that a connection's id is added to.
     pub target: Uri,
-    /// How long it has for an answer.
-    pub timeout: Duration,
+    /// How long it has for an answer; none: as long as `UNLIMITED` allows.
+    pub timeout: Option<Duration>,
     /// For how long a call is tried again.
     pub retry: Duration,
     /// The authorities that it may have its certificate from; none: the system's.
     pub ca: Option<PathBuf>,
     /// What calls are signed with.
     pub secret: Option<SigningSecret>,
+}
+
+impl Settings {
+    /// How long the backend has for an answer.
+    pub(super) fn limit(&self) -> Duration {
+        self.timeout.unwrap_or(UNLIMITED)
+    }
+
+    /// How often an idle client is asked whether it is there.
+    pub(super) fn ping_every(&self) -> Duration {
+        self.timeout.unwrap_or(PING_EVERY)
+    }
+
+    /// What the backend is told of the timeout, in milliseconds.
+    pub(super) fn timeout_millis(&self) -> u64 {
+        self.timeout.unwrap_or_default().as_millis() as u64
+    }
 }
 
 /// The backend, as it is called.
@@ -92,7 +117,7 @@ impl Backend {
         call: &Call,
         given_up: impl Future<Output = ()>,
     ) -> Result<Bytes, Unanswered> {
-        let limit = self.settings.timeout * 2;
+        let limit = self.settings.limit() * 2;
         let mut given_up = pin!(given_up);
         let mut tried = false;
         loop {
@@ -125,7 +150,8 @@ impl Backend {
                 return Err(Unanswered::Broken("it fails for some time".to_owned()));
             };
             left = left.saturating_sub(began.elapsed());
-            let limit = self.settings.timeout.min(left.max(FIRST_WAIT));
+            let limit = self.settings.timeout;
+            let limit = limit.map_or(UNLIMITED, |limit| limit.min(left.max(FIRST_WAIT)));
             let place = place(&turn, &self.deliveries).await;
             let failed = match self.attempt(turn, place, call, limit).await {
                 Ok(_) => return Ok(()),
@@ -190,7 +216,9 @@ impl Backend {
         if call.method == Method::POST {
             let body = timeout_at(until, body).await.map_err(silent)?;
             let body = body.map_err(|error| Failed::broken(&*error, false))?;
-            return Ok(body.to_bytes());
+            let body = body.to_bytes();
+            // What can't be decoded can't be read either.
+            return Ok(decode(&head.headers, body.clone()).unwrap_or(body));
         }
         // It has taken the call: what it says besides is read so that the connection
         // can be used again, if it comes at once.

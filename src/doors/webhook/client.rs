@@ -58,7 +58,7 @@ pub(super) fn client(settings: &Settings) -> Result<Client, CaError> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
-    http.set_connect_timeout(Some(settings.timeout.min(CONNECT_MOST)));
+    http.set_connect_timeout(Some(settings.limit().min(CONNECT_MOST)));
     let connector = HttpsConnectorBuilder::new();
     let connector = match &settings.ca {
         Some(file) => connector.with_tls_config(trusting(read_roots(file)?)),
