@@ -13,10 +13,12 @@ mod elsewhere;
 mod exchange;
 #[cfg(test)]
 mod fuzz_tests;
+mod id;
 mod outlet;
 mod payload;
 mod protocol;
 mod rest;
+mod settings;
 mod signature;
 mod waiting;
 
@@ -33,11 +35,12 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-pub use self::backend::Settings;
 use self::backend::{DELIVERIES_MOST, QUESTIONS_MOST};
 pub use self::client::{CaError, check_ca};
 use self::connection::{Peer, Turned};
-use self::connections::{Connections, Id};
+use self::connections::Connections;
+use self::id::Id;
+pub use self::settings::Settings;
 use self::waiting::Total;
 use super::Asked;
 use crate::core::hub::Hub;

@@ -1,11 +1,10 @@
 //! Calls to the backend: made, signed, counted, and tried again where that helps.
 //! Knows no connection: whoever calls says what, and for how long it matters.
 
-use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
-use axum::http::{HeaderValue, Method, Request, Uri, header};
+use axum::http::{HeaderValue, Method, Request, header};
 use bytes::Bytes;
 use chrono::Utc;
 use http_body_util::{BodyExt, Full, Limited};
@@ -17,8 +16,8 @@ use uuid::Uuid;
 use super::breaker::{Breaker, Turn};
 use super::call::{Call, Failed, Unanswered};
 use super::client::{CaError, Client, client};
+use super::settings::{Settings, UNLIMITED};
 use super::signature::Signer;
-use crate::core::secret::SigningSecret;
 use crate::doors::decode;
 
 /// How many messages and farewells are under way at once; the others wait their turn,
@@ -40,45 +39,6 @@ const ANSWER_MOST: usize = 256 * 1024;
 /// How long to wait before the second try, and at most before another one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
-
-/// How long a call may take if `--ws-timeout` is 0, for no limit: the longest that the option
-/// takes. A call that never ended would hold its place among the others for good.
-const UNLIMITED: Duration = Duration::from_secs(600);
-
-/// How often an idle client is asked whether it is there if `--ws-timeout` is 0: its default.
-const PING_EVERY: Duration = Duration::from_secs(30);
-
-/// What a backend is called with.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The address that a connection's id is added to.
-    pub target: Uri,
-    /// How long it has for an answer; none: as long as `UNLIMITED` allows.
-    pub timeout: Option<Duration>,
-    /// For how long a call is tried again.
-    pub retry: Duration,
-    /// The authorities that it may have its certificate from; none: the system's.
-    pub ca: Option<PathBuf>,
-    /// What calls are signed with.
-    pub secret: Option<SigningSecret>,
-}
-
-impl Settings {
-    /// How long the backend has for an answer.
-    pub(super) fn limit(&self) -> Duration {
-        self.timeout.unwrap_or(UNLIMITED)
-    }
-
-    /// How often an idle client is asked whether it is there.
-    pub(super) fn ping_every(&self) -> Duration {
-        self.timeout.unwrap_or(PING_EVERY)
-    }
-
-    /// What the backend is told of the timeout, in milliseconds.
-    pub(super) fn timeout_millis(&self) -> u64 {
-        self.timeout.unwrap_or_default().as_millis() as u64
-    }
-}
 
 /// The backend, as it is called.
 pub(super) struct Backend {

@@ -18,7 +18,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::backend::{IDLE_MOST, Settings};
+use super::backend::IDLE_MOST;
+use super::settings::Settings;
 
 /// How long an idle connection to the backend is kept: less than most servers keep
 /// theirs, so that a call does not meet its end.

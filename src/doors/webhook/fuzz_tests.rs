@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::connections::Id;
 use super::elsewhere::{Relayed, Wish};
+use super::id::Id;
 use super::payload::{Payload, message_most};
 use super::protocol::{media_type, welcome};
 use crate::fuzz::{self, Case, Format};

@@ -15,9 +15,10 @@ use axum::routing::{get, put};
 use tokio::sync::oneshot;
 
 use super::Webhook;
-use super::connections::{Connection, Id};
+use super::connections::Connection;
 use super::early::NotKept;
 use super::elsewhere::{self, Wish};
+use super::id::Id;
 use super::outlet::frame;
 use super::payload::Payload;
 use super::protocol::Answer;

@@ -56,11 +56,13 @@ async fn a_backend_that_answers_400_to_bare_values_keeps_its_clients() {
 /// The client stays, no later message waits, and an operator finds out.
 #[tokio::test]
 async fn a_refused_message_is_logged_and_counted() {
-    const STATUSES: [u16; 5] = [302, 400, 403, 404, 422];
+    const STATUSES: [u16; 6] = [302, 400, 403, 404, 422, 429];
     let backend = crate::webhook::backend::Backend::start().await;
     let mut running = Running::start(&backend.target(), &WSAAS).await;
     let mut client = Client::connect(running.ws).await.unwrap();
     backend.does(|call| match call.text().parse() {
+        // Too late to try again.
+        Ok(429) => Does::Wants(429, Some(u64::MAX)),
         Ok(status) => Does::Answers(status, String::new()),
         Err(_) => ok(),
     });
