@@ -76,6 +76,9 @@ pub struct Config {
     pub action: Action,
     /// Where the main port listens; port 0 takes any that is free.
     pub listen: SocketAddr,
+    /// The default of the main port, if the webhook door's backend has it: then the main port
+    /// is the next one that is free.
+    pub backend_port: Option<u16>,
     /// Whether the main port speaks TLS.
     pub tls: Tls,
     /// What to log, and how.
@@ -187,9 +190,10 @@ impl Config {
         let port = layers.required("port", value::listen);
         let host = layers.required("host", value::host);
         let listen = main_address(&mut layers, host, port);
-        let config = Self {
+        let mut config = Self {
             action,
             listen,
+            backend_port: None,
             tls: tls::read(&mut layers),
             log: log::read(&mut layers),
             namespaces: layers.optional("namespaces", value::path),
@@ -220,6 +224,7 @@ impl Config {
             tokens: layers.tokens(),
             warnings: Vec::new(),
         };
+        clash::make_room(&mut config, &mut layers);
         clash::check(&config, &mut layers);
         config.check_keys(&mut layers);
         let (problems, warnings) = layers.finish();
@@ -232,6 +237,14 @@ impl Config {
 }
 
 impl Config {
+    /// Says that the main port was moved away from the backend's, with the port that it has.
+    pub fn moved(&self, port: u16) -> Option<String> {
+        let backend = self.backend_port?;
+        Some(format!(
+            "port {backend} is the backend's, Socket.IO on {port}"
+        ))
+    }
+
     /// Returns the rule that decides which requests need no token.
     pub fn private_access(&self) -> PrivateAccess {
         PrivateAccess::new(&self.trusted_proxies, &self.host_names)

@@ -222,6 +222,11 @@ impl Server {
             ("namespaces", namespaces.join(" ")),
             ("connections", format!("{} at most", self.connections_most)),
         ];
+        let moved = self
+            .address()
+            .ok()
+            .and_then(|at| self.config.moved(at.port()));
+        lines.extend(moved.map(|text| ("main port", text)));
         if self.store.is_some() {
             lines.push(("state", self.config.state.display().to_string()));
         }

@@ -223,6 +223,11 @@ const COUNTERS: &[Described] = &[
         "Calls of the backend, each try of one, by method and result",
     ),
     (
+        "roomcast_webhook_refused_messages_total",
+        Unit::Count,
+        "Messages of clients that the backend answered with 3xx or 4xx",
+    ),
+    (
         "roomcast_webhook_retries_total",
         Unit::Count,
         "Calls of the backend that were tried again",

@@ -82,6 +82,7 @@ pub(crate) fn webhook(
         },
         local_address,
         message_most: settings.message_most,
+        is_wsaas: settings.is_wsaas,
         key: settings.key.clone(),
         access: match settings.local_address.as_deref().and_then(host_of) {
             // The operator has told the backend to use this name.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
 use crate::config::Config;
-use crate::net::{BindError, bind};
+use crate::net::{BindError, bind, bind_next};
 
 /// What the server listens on.
 pub(crate) struct Ports {
@@ -58,11 +58,18 @@ impl Ports {
                 rest: bind(webhook.http, "--webhook-http")?,
             }),
         };
+        let zetta = optional(config.zetta_listen, "--zetta-listen")?;
+        let gateway = optional(config.gateway_listen, "--gateway-listen")?;
+        // Last: it may have to pass over the others.
+        let main = match config.backend_port {
+            Some(_) => bind_next(config.listen, "--port")?,
+            None => bind(config.listen, "--port")?,
+        };
         Ok(Self {
-            main: bind(config.listen, "--port")?,
-            zetta: optional(config.zetta_listen, "--zetta-listen")?,
+            main,
+            zetta,
             more: MorePorts {
-                gateway: optional(config.gateway_listen, "--gateway-listen")?,
+                gateway,
                 push,
                 webhook,
             },

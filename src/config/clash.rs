@@ -1,5 +1,6 @@
 //! Finds listeners that want the same port, and those that the server itself would
-//! call, before any of them is opened. Knows addresses only, not what listens there.
+//! call, before any of them is opened; moves the main port away from the backend's. Knows
+//! addresses only, not what listens there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -7,26 +8,57 @@ use http::Uri;
 
 use super::layers::Layers;
 use super::{Config, url};
+use crate::net::is_own_address;
 use crate::problem::{Fault, Origin};
 
 /// The flag and the address of a listener; none where it is off.
 type Listener = (&'static str, Option<SocketAddr>);
 
-/// Notes every pair of listeners that can't both be opened, and every one that is
-/// where the webhook door's calls would go.
-pub(super) fn check(config: &Config, layers: &mut Layers) {
+fn listeners(config: &Config) -> [Listener; 7] {
     let (push, webhook) = (config.push.as_ref(), config.webhook.as_ref());
-    let listeners = [
-        ("port", Some(config.listen)),
+    [
+        (MAIN, Some(config.listen)),
         ("gateway-listen", config.gateway_listen),
         ("push-http", push.map(|push| push.http)),
         ("push-ws", push.map(|push| push.ws)),
         ("webhook-http", webhook.map(|webhook| webhook.http)),
         ("webhook-ws", webhook.map(|webhook| webhook.ws)),
         ("zetta-listen", config.zetta_listen),
-    ];
+    ]
+}
+
+/// The option of the main port.
+const MAIN: &str = "port";
+
+/// Moves the main port to the next one that no other listener has, if it is the port of the
+/// webhook door's backend on this machine and only the default: the backend's was there first.
+pub(super) fn make_room(config: &mut Config, layers: &mut Layers) {
+    let Some(webhook) = &config.webhook else {
+        return;
+    };
+    let port = config.listen.port();
+    let machine = addresses(webhook.target.host().unwrap_or_default());
+    let is_backends = url::port(&webhook.target) == port && machine.into_iter().any(is_own_address);
+    if !is_backends || layers.origin(MAIN) != Origin::Default {
+        return;
+    }
+    let others = &listeners(config)[1..];
+    let is_free = |port: &u16| {
+        let mut others = others.iter().filter_map(|(_, address)| *address);
+        others.all(|other| other.port() != *port)
+    };
+    if let Some(free) = (port + 1..=u16::MAX).find(is_free) {
+        config.backend_port = Some(port);
+        config.listen.set_port(free);
+    }
+}
+
+/// Notes every pair of listeners that can't both be opened, and every one that is
+/// where the webhook door's calls would go.
+pub(super) fn check(config: &Config, layers: &mut Layers) {
+    let listeners = listeners(config);
     check_pairs(&listeners, layers);
-    if let Some(webhook) = webhook {
+    if let Some(webhook) = &config.webhook {
         check_target(&listeners, &webhook.target, layers);
     }
 }
@@ -92,10 +124,9 @@ fn addresses(host: &str) -> Vec<IpAddr> {
     }
 }
 
-/// Whether a call to `target` comes to a listener. One on every address has others
-/// than loopback as well, but which is not known here.
+/// Whether a call to `target` comes to a listener.
 fn reached(listener: SocketAddr, target: SocketAddr) -> bool {
-    let every = listener.ip().is_unspecified() && target.ip().is_loopback();
+    let every = listener.ip().is_unspecified() && is_own_address(target.ip());
     (every || listener.ip() == target.ip()) && overlap(listener, target)
 }
 

@@ -55,12 +55,20 @@ pub(super) fn days(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(days * 24 * 60 * 60))
 }
 
-pub(super) fn millis(text: &str) -> Result<Duration, String> {
-    whole(text, "a whole number of milliseconds", MILLIS).map(Duration::from_millis)
+/// Reads a wait; 0 means no limit.
+pub(super) fn millis(text: &str) -> Result<Option<Duration>, String> {
+    if text == "0" {
+        return Ok(None);
+    }
+    let millis = whole(text, "a whole number of milliseconds", MILLIS);
+    let millis = millis.map_err(|why| format!("{why}, or 0 for no limit"))?;
+    Ok(Some(Duration::from_millis(millis)))
 }
 
+/// Reads a number of pages; 0 means no limit but that of the server itself.
 pub(super) fn pages(text: &str) -> Result<usize, String> {
-    whole(text, "a whole number of pages", 1..=PAGES_MOST)
+    let pages = whole(text, "a whole number of pages", 0..=PAGES_MOST)?;
+    Ok(if pages == 0 { PAGES_MOST } else { pages })
 }
 
 /// A database of Redis. The text is not repeated: it may be a URL with a password

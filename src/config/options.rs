@@ -4,7 +4,7 @@
 use super::opt::{Kind, Opt};
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 50] = [
+pub(super) const OPTIONS: [Opt; 51] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -98,6 +98,14 @@ pub(super) const OPTIONS: [Opt; 50] = [
     )
     .alias("TARGET_ADDRESS"),
     Opt::new(
+        "webhook-style",
+        Kind::Text,
+        "wsaas|rest",
+        "How the webhook door behaves: `wsaas` as that program, with binary frames and REST \
+         answers of status 200; `rest` with text frames and HTTP statuses",
+    )
+    .or("wsaas"),
+    Opt::new(
         "webhook-ws",
         Kind::Listen,
         "PORT|ADDR:PORT",
@@ -126,7 +134,7 @@ pub(super) const OPTIONS: [Opt; 50] = [
         Kind::Number,
         "MS",
         "How long the backend of the webhook door has for an answer, and how often an \
-         idle client is asked whether it is there, in milliseconds",
+         idle client is asked whether it is there, in milliseconds; 0 for no limit",
     )
     .alias("WS_TIMEOUT")
     .or("30000"),
@@ -134,7 +142,8 @@ pub(super) const OPTIONS: [Opt; 50] = [
         "max-page",
         Kind::Number,
         "N",
-        "How many pages of 32 KiB a message of the webhook door can have",
+        "How many pages of 32 KiB a message of the webhook door can have; 0 for as many as the \
+         server takes, which is 128",
     )
     .alias("MAX_PAGE")
     .or("4"),

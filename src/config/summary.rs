@@ -45,6 +45,10 @@ impl Config {
                 self.listen, self.max_connections
             ),
         )];
+        lines.extend(
+            self.moved(self.listen.port())
+                .map(|text| ("main port", text)),
+        );
         lines.extend(certificate.map(|text| ("certificate", text)));
         let gateway = self.gateway_listen;
         lines.extend(gateway.map(|address| ("gateway", format!("{scheme}://{address}"))));

@@ -128,6 +128,7 @@ fn every_option_can_be_set_everywhere() {
             "http://localhost:10/x",
             "\"http://localhost:10/x\"",
         ),
+        ("webhook-style", "rest", "\"rest\""),
         ("webhook-ws", "8", "8"),
         ("webhook-http", "9", "9"),
         ("local-address", "http://a.example/", "\"http://a.example\""),

@@ -35,8 +35,13 @@ pub(super) fn target(text: &str) -> Result<Uri, String> {
     Ok(uri)
 }
 
-/// A URL that paths are added to; it ends without a slash.
+/// A URL that paths are added to; it ends without a slash. Without a scheme it is HTTP.
 pub(super) fn base(text: &str) -> Result<String, String> {
+    let with_scheme = match text.contains("://") {
+        true => text.to_owned(),
+        false => format!("http://{text}"),
+    };
+    let text = &*with_scheme;
     let example = |why: String| why.replace("5000/websocket", "8081");
     if target(text).map_err(example)?.query().is_some() {
         return Err("the URL has a query, and paths are added to it".to_owned());
@@ -141,11 +146,21 @@ mod tests {
         for (text, expected) in [
             ("http://localhost:8081", "http://localhost:8081"),
             ("http://localhost:8081/", "http://localhost:8081"),
+            ("localhost:8081", "http://localhost:8081"),
+            ("a.example/rest/", "http://a.example/rest"),
             ("https://a.example/rest/", "https://a.example/rest"),
         ] {
             assert_eq!(base(text).unwrap(), expected);
         }
-        for text in ["localhost:8081", "http://a/?b", "http://a/#b", "http://b@a"] {
+        for text in [
+            "",
+            "/rest",
+            "b@a",
+            "ws://a",
+            "http://a/?b",
+            "http://a/#b",
+            "http://b@a",
+        ] {
             assert!(base(text).is_err(), "{text} was taken");
         }
     }

@@ -49,6 +49,15 @@ pub fn private_networks() -> Vec<IpNet> {
     PRIVATE.iter().map(parse).collect()
 }
 
+/// Whether a style of the webhook door is that of WSAAS.
+pub(super) fn is_wsaas(text: &str) -> Result<bool, String> {
+    match text {
+        "wsaas" => Ok(true),
+        "rest" => Ok(false),
+        _ => Err(format!("`{text}` is neither wsaas nor rest")),
+    }
+}
+
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),

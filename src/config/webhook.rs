@@ -25,8 +25,11 @@ pub struct Webhook {
     /// How the backend reaches the REST side: a URL without a slash at its end; none:
     /// at this machine, on the port of [`Webhook::http`].
     pub local_address: Option<String>,
-    /// How long the backend has for an answer, and how often an idle client is asked.
-    pub timeout: Duration,
+    /// Clients and backend see what they see of WSAAS, the program that this stands in for.
+    pub is_wsaas: bool,
+    /// How long the backend has for an answer, and how often an idle client is asked; none:
+    /// there is no limit.
+    pub timeout: Option<Duration>,
     /// The longest message, in bytes.
     pub message_most: usize,
     /// For how long a call is tried again.
@@ -43,7 +46,8 @@ pub struct Webhook {
 const SWITCH: &str = "target-address";
 
 /// The options that mean something only where the door is on.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
+    "webhook-style",
     "webhook-ws",
     "webhook-http",
     "local-address",
@@ -79,12 +83,16 @@ pub(super) fn read(layers: &mut Layers) -> Option<Webhook> {
              for it alone: set --webhook-key, unless something passes requests on"
         ));
     }
+    let is_wsaas = layers.required("webhook-style", value::is_wsaas);
+    let pages = layers.required("max-page", number::pages);
     Some(Webhook {
+        is_wsaas,
         ws: layers.required("webhook-ws", value::listen).address(),
         http,
         local_address,
         timeout: layers.required("ws-timeout", number::millis),
-        message_most: layers.required("max-page", number::pages) * PAGE,
+        // WSAAS counts the page that a message begins, even if nothing is on it.
+        message_most: pages * PAGE - usize::from(is_wsaas),
         retry: layers.required("webhook-retry", number::span),
         ca: layers.optional("target-ca", value::path),
         key,

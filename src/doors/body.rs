@@ -1,10 +1,12 @@
 //! The body of a request: read whole, and bounded in size and time, so that nobody
-//! makes the server hold what it did not ask for. Knows nothing of what is in it.
+//! makes the server hold what it did not ask for; and its text as UTF-8. Knows nothing of
+//! what is in it.
 
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
+use encoding_rs::Encoding;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use tokio::time::timeout;
@@ -25,6 +27,12 @@ pub(super) enum Unread {
     /// The connection broke, or what came is no body.
     #[error("the body can't be read")]
     Broken,
+    /// `Content-Type` names a charset that is not known.
+    #[error("the charset that `Content-Type` names is not known: send UTF-8")]
+    UnknownCharset,
+    /// The body is not text of the charset that `Content-Type` names.
+    #[error("the body is not text in the charset that `Content-Type` names, {0}")]
+    NotInCharset(&'static str),
 }
 
 impl Unread {
@@ -33,7 +41,8 @@ impl Unread {
         match self {
             Self::TooBig => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Late => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::Broken | Self::NotInCharset(_) => StatusCode::BAD_REQUEST,
+            Self::UnknownCharset => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         }
     }
 }
@@ -49,5 +58,98 @@ where
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unread::TooBig),
         Ok(Err(_)) => Err(Unread::Broken),
         Err(_) => Err(Unread::Late),
+    }
+}
+
+/// Reads the text of a body of at most `most` bytes, as [`decode`] has it.
+pub(super) async fn read_text<B>(headers: &HeaderMap, body: B, most: usize) -> Result<Bytes, Unread>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    decode(headers, read_body(body, most).await?)
+}
+
+/// Returns a body's text in UTF-8, from the charset that `Content-Type` names, and without a
+/// byte order mark. Without a charset the bytes are taken for UTF-8, which is not checked here.
+pub(super) fn decode(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Unread> {
+    let charset = match charset(headers) {
+        Some(label) => Encoding::for_label_no_replacement(label).ok_or(Unread::UnknownCharset)?,
+        None => encoding_rs::UTF_8,
+    };
+    if charset == encoding_rs::UTF_8 {
+        let has_mark = body.starts_with(BYTE_ORDER_MARK);
+        return Ok(body.slice(if has_mark { BYTE_ORDER_MARK.len() } else { 0 }..));
+    }
+    match charset.decode(&body) {
+        (_, charset, true) => Err(Unread::NotInCharset(charset.name())),
+        (text, ..) => Ok(Bytes::copy_from_slice(text.as_bytes())),
+    }
+}
+
+/// U+FEFF in UTF-8: some editors and libraries put it before a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// The parameter `charset` of `Content-Type` (RFC 9110, section 8.3.1), without quotes.
+fn charset(headers: &HeaderMap) -> Option<&[u8]> {
+    let kind = headers.get(header::CONTENT_TYPE)?.as_bytes();
+    let mut parameters = kind.split(|byte| *byte == b';').skip(1);
+    parameters.find_map(|parameter| {
+        let at = parameter.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = (parameter[..at].trim_ascii(), &parameter[at + 1..]);
+        let is_charset = name.eq_ignore_ascii_case(b"charset");
+        is_charset
+            .then(|| value.trim_ascii().strip_prefix(b"\"").unwrap_or(value))
+            .map(|value| value.strip_suffix(b"\"").unwrap_or(value))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(kind: &str, body: &[u8]) -> Result<String, StatusCode> {
+        let headers = [(header::CONTENT_TYPE, kind.parse().unwrap())];
+        let text = decode(&headers.into_iter().collect(), Bytes::copy_from_slice(body));
+        let text = text.map_err(|unread| unread.status())?;
+        Ok(String::from_utf8(text.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn text_is_decoded_from_the_charset_that_is_declared() {
+        let latin = b"\"\xe9 \x80\"".as_slice();
+        let mark = b"\xef\xbb\xbf\"\xc3\xa9\"".as_slice();
+        let utf16: Vec<u8> = "\u{feff}\"é\""
+            .encode_utf16()
+            .flat_map(u16::to_be_bytes)
+            .collect();
+        for (kind, body, expected) in [
+            ("application/json", mark, Ok("\"é\"")),
+            ("application/json; charset=utf-8", mark, Ok("\"é\"")),
+            ("text/plain; charset=iso-8859-1", mark, Ok("\"é\"")),
+            ("text/plain; charset=iso-8859-1", latin, Ok("\"é €\"")),
+            ("text/plain;CHARSET=\"Windows-1252\"", latin, Ok("\"é €\"")),
+            (
+                "text/plain; a=b; charset = latin1 ; c",
+                latin,
+                Ok("\"é €\""),
+            ),
+            ("application/json; charset=utf-16", &utf16, Ok("\"é\"")),
+            (
+                "application/json; charset=utf-16le",
+                b"\"\0\"\0",
+                Ok("\"\""),
+            ),
+            ("text/plain; charset=utf-16", b"\"\0\"", Err(400)),
+            ("text/plain; charset=klingon", latin, Err(415)),
+            ("text/plain; charset=", latin, Err(415)),
+            ("text/plain; charset=utf-7", latin, Err(415)),
+            ("text/plain; charset=replacement", latin, Err(415)),
+            ("text/plain; x", b"\"\"", Ok("\"\"")),
+            ("", b"\xef\xbb\xbf", Ok("")),
+        ] {
+            let found = decoded(kind, body).map_err(|status| status.as_u16());
+            assert_eq!(found.as_deref(), expected.as_deref(), "{kind}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::OptionFuture;
 use hyper::upgrade::OnUpgrade;
@@ -35,13 +35,21 @@ impl Asked {
     pub(super) fn of(mut request: Request) -> Result<Self, Box<Response>> {
         let upgrade = request.extensions_mut().remove::<OnUpgrade>();
         let connection = request.extensions_mut().remove::<ConnectionHandle>();
-        let answer = create_response(&request.map(|_| ()));
+        let request = request.map(|_| ());
+        let answer = create_response(&request);
         match (answer, upgrade, connection) {
-            (Ok(answer), Some(upgrade), Some(connection)) => Ok(Self {
-                answer,
-                upgrade,
-                connection,
-            }),
+            (Ok(mut answer), Some(upgrade), Some(connection)) => {
+                if let Some(first) = subprotocol(request.headers()) {
+                    answer
+                        .headers_mut()
+                        .insert(header::SEC_WEBSOCKET_PROTOCOL, first);
+                }
+                Ok(Self {
+                    answer,
+                    upgrade,
+                    connection,
+                })
+            }
             (Err(wrong), Some(_), _) => {
                 let why = format!("{wrong}\n");
                 Err(Box::new((StatusCode::BAD_REQUEST, why).into_response()))
@@ -73,6 +81,28 @@ impl Asked {
         });
         self.answer.map(|()| Body::empty())
     }
+}
+
+/// The longest subprotocol that is answered, in bytes: registered names have at most some 40.
+const SUBPROTOCOL_MOST: usize = 256;
+
+/// The first subprotocol that the client offers (RFC 6455, section 4.2.2). The server speaks none
+/// of them, but browsers and other clients that offer some close a connection without an answer.
+fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
+    let mut offers = offers.flat_map(|offers| offers.as_bytes().split(|byte| *byte == b','));
+    // A copy: a part of the request would keep all of it.
+    offers.find_map(|offer| {
+        let offer = offer.trim_ascii();
+        let is_one = (1..=SUBPROTOCOL_MOST).contains(&offer.len())
+            && offer.iter().all(|byte| is_token(*byte));
+        HeaderValue::from_bytes(offer).ok().filter(|_| is_one)
+    })
+}
+
+/// Whether a byte may be in a token (RFC 9110, section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Answers a request for a WebSocket, and serves it; refuses what is none.
@@ -184,6 +214,36 @@ impl Reader {
         if !matches!(error, ProtocolError::TooBig { .. }) {
             let close = close_frame(error.close_code(), &error.to_string());
             self.wire.close(close);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_subprotocol_that_is_one_is_answered() {
+        let long = "x".repeat(SUBPROTOCOL_MOST + 1);
+        for (offers, expected) in [
+            (&[][..], None),
+            (&["chat"], Some("chat")),
+            (&["v12.stomp, v11.stomp"], Some("v12.stomp")),
+            (&[" , chat"], Some("chat")),
+            (&["a b,\"c\",d/e , f"], Some("f")),
+            (&["", "chat"], Some("chat")),
+            (&["\u{e9}"], None),
+            (&["a:b"], None),
+            (&[&long], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for offer in offers {
+                let value = HeaderValue::from_bytes(offer.as_bytes()).unwrap();
+                headers.append(header::SEC_WEBSOCKET_PROTOCOL, value);
+            }
+            let found = subprotocol(&headers);
+            let found = found.as_ref().map(|value| value.to_str().unwrap());
+            assert_eq!(found, expected, "{offers:?}");
         }
     }
 }

@@ -8,14 +8,17 @@ mod call;
 mod client;
 mod connection;
 mod connections;
+mod early;
 mod elsewhere;
 mod exchange;
 #[cfg(test)]
 mod fuzz_tests;
+mod id;
 mod outlet;
 mod payload;
 mod protocol;
 mod rest;
+mod settings;
 mod signature;
 mod waiting;
 
@@ -32,11 +35,12 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-pub use self::backend::Settings;
 use self::backend::{DELIVERIES_MOST, QUESTIONS_MOST};
 pub use self::client::{CaError, check_ca};
 use self::connection::{Peer, Turned};
-use self::connections::{Connections, Id};
+use self::connections::Connections;
+use self::id::Id;
+pub use self::settings::Settings;
 use self::waiting::Total;
 use super::Asked;
 use crate::core::hub::Hub;
@@ -70,6 +74,8 @@ pub struct Needs {
     pub local_address: String,
     /// The biggest message, in bytes.
     pub message_most: usize,
+    /// Clients and backend see what they see of WSAAS, the original that this stands in for.
+    pub is_wsaas: bool,
     /// What the REST side needs; without one it is for this machine.
     pub key: Option<Token>,
     /// Decides who may use the REST side if there is no key.
@@ -89,6 +95,7 @@ pub struct Webhook {
     backend: backend::Backend,
     local_address: String,
     message_most: usize,
+    is_wsaas: bool,
     key: Option<Token>,
     access: PrivateAccess,
     connections: Arc<Connections>,
@@ -115,6 +122,7 @@ impl Webhook {
             backend: backend::Backend::new(needs.backend)?,
             local_address: needs.local_address,
             message_most: needs.message_most,
+            is_wsaas: needs.is_wsaas,
             key: needs.key,
             access: needs.access,
             connections: Arc::default(),
@@ -175,7 +183,11 @@ async fn open(
     let peer = Peer {
         address: door.access.sender(peer, headers).address,
         // A copy: the other one would keep the whole request.
-        authorization: authorization.and_then(|v| HeaderValue::from_bytes(v.as_bytes()).ok()),
+        authorization: match authorization {
+            Some(value) => HeaderValue::from_bytes(value.as_bytes()).ok(),
+            // What the original sends then; its backends may read the header unconditionally.
+            None => door.is_wsaas.then(|| HeaderValue::from_static("None")),
+        },
     };
     let asked = match Asked::of(request) {
         Ok(asked) => asked,
@@ -187,7 +199,7 @@ async fn open(
             "too many wait for the backend",
         );
     };
-    let patience = door.backend.settings().timeout;
+    let patience = door.backend.settings().limit();
     let (mut tell, told) = oneshot::channel();
     // In a task of its own, since this one ends with the client: once the backend was asked,
     // its answer counts.

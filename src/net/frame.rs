@@ -67,6 +67,12 @@ pub fn close_frame(code: u16, reason: &str) -> Bytes {
     frame.into()
 }
 
+/// A server's close frame without a code, which clients see as 1005.
+#[must_use]
+pub fn bare_close_frame() -> Bytes {
+    Bytes::from_static(&[0x80 | CLOSE, 0])
+}
+
 /// A pong frame with the payload of the ping that it answers (RFC 6455, section 5.5.3).
 #[must_use]
 pub fn pong_frame(payload: &[u8]) -> Bytes {

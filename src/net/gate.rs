@@ -202,6 +202,11 @@ impl WebSocket {
         self.reading == Reading::Discard
     }
 
+    /// From here on skips messages that are too long.
+    pub(super) fn skip_too_big(&mut self) {
+        self.assembler.skip_too_big();
+    }
+
     /// Resumes reading: the hold or pause is over. Returns a message for the reader, if the rule
     /// has one.
     pub(super) fn resume(&mut self) -> Option<Message> {

@@ -2,7 +2,7 @@
 //! nothing of what is served there.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -65,6 +65,32 @@ pub fn bind(addr: SocketAddr, flag: &'static str) -> Result<TcpListener, BindErr
     })
 }
 
+/// The most ports that [`bind_next`] tries: more in a row are hardly ever in use.
+const NEXT_MOST: usize = 16;
+
+/// Opens a listening port: this one or, if it is in use, the next one that is not.
+///
+/// Must be called inside a tokio runtime.
+///
+/// # Errors
+/// [`BindError`] of the first port.
+pub fn bind_next(addr: SocketAddr, flag: &'static str) -> Result<TcpListener, BindError> {
+    let ports = (addr.port()..=u16::MAX).take(NEXT_MOST);
+    let mut opened = ports.map(|port| bind(SocketAddr::new(addr.ip(), port), flag));
+    let first = opened.next().expect("there is at least this port");
+    let is_next = |opened: &Result<_, BindError>| !matches!(opened, Err(BindError::InUse { .. }));
+    match is_next(&first) {
+        true => first,
+        false => opened.find(is_next).unwrap_or(first),
+    }
+}
+
+/// Whether an address is one of this machine's: only such a socket can be bound. No port of a
+/// service is touched.
+pub fn is_own_address(ip: IpAddr) -> bool {
+    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+}
+
 fn open(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = match addr {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -89,6 +115,21 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains(&addr.port().to_string()), "{text}");
         assert!(text.contains("--zetta-listen"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_passed_over() {
+        let first = bind("127.0.0.1:0".parse().unwrap(), "--port").unwrap();
+        let addr = first.local_addr().unwrap();
+        let next = bind_next(addr, "--port").unwrap().local_addr().unwrap();
+        assert!(next.port() > addr.port(), "{next} after {addr}");
+    }
+
+    #[test]
+    fn addresses_of_this_machine() {
+        for (ip, expected) in [("127.8.0.1", true), ("::1", true), ("192.0.2.1", false)] {
+            assert_eq!(is_own_address(ip.parse().unwrap()), expected, "{ip}");
+        }
     }
 
     #[tokio::test]

@@ -9,6 +9,9 @@ use super::frame::{CLOSE, CONTINUATION, Follower, Header, START_MAX, Step, heade
 /// The longest payload of a control frame (RFC 6455, section 5.5).
 const CONTROL_MAX: u64 = 125;
 
+/// The longest message that is skipped, in bytes: libraries refuse longer ones by default.
+const SKIPPED_MAX: u64 = 64 << 20;
+
 /// A fragment shorter than this, in bytes, counts as a frame without content: its header
 /// costs the server as much as its payload.
 const FRAGMENT_MIN: u64 = 64;
@@ -31,6 +34,8 @@ pub enum Message {
     Pong,
     /// A close frame, with its code if it has one.
     Close(Option<u16>),
+    /// A message that was longer than allowed: its content was skipped, where that was asked for.
+    Skipped,
 }
 
 impl Message {
@@ -40,7 +45,7 @@ impl Message {
             Self::Text(text) => (TEXT, text.as_bytes()),
             Self::Binary(bytes) => (BINARY, bytes),
             Self::Ping(payload) => (PING, payload),
-            Self::Pong => (PONG, &[]),
+            Self::Pong | Self::Skipped => (PONG, &[]),
             Self::Close(_) => (CLOSE, &[]),
         };
         let mut frame = header(0x80 | opcode, 0x80, payload.len(), 4 + payload.len());
@@ -55,7 +60,7 @@ impl Message {
             Self::Text(text) => text.is_empty(),
             Self::Binary(bytes) => bytes.is_empty(),
             Self::Ping(_) | Self::Pong => true,
-            Self::Close(_) => false,
+            Self::Close(_) | Self::Skipped => false,
         }
     }
 }
@@ -136,9 +141,18 @@ pub(super) struct Assembler {
     data: Vec<u8>,
     /// The bytes of the control frame so far.
     control: Vec<u8>,
+    /// Whether a message that is too long is skipped; otherwise it is an error.
+    skips_too_big: bool,
+    /// The length of the message that is being skipped, so far; 0 if none is.
+    skipped: u64,
 }
 
 impl Assembler {
+    /// From here on skips messages that are too long, and says so with [`Message::Skipped`].
+    pub(super) fn skip_too_big(&mut self) {
+        self.skips_too_big = true;
+    }
+
     /// Reads up to the end of a message or fragment; returns how many bytes it used.
     ///
     /// Call it again with the remaining bytes until it returns [`Received::Nothing`], and
@@ -185,8 +199,12 @@ impl Assembler {
             (CONTINUATION, None) => return Err(ProtocolError::NothingToContinue),
             (TEXT | BINARY, Some(_)) => return Err(ProtocolError::Interleaved),
             (CONTINUATION | TEXT | BINARY, _) => {
-                let whole = header.len.saturating_add(self.data.len() as u64);
-                if whole > most as u64 {
+                let so_far = self.skipped.max(self.data.len() as u64);
+                let whole = header.len.saturating_add(so_far);
+                if self.skips_too_big && whole > most as u64 && whole <= SKIPPED_MAX {
+                    self.data = Vec::new();
+                    self.skipped = whole;
+                } else if whole > most as u64 {
                     self.header = Some(header);
                     self.append(0, &rest[..rest.len().min(START_MAX)]);
                     self.data.truncate(START_MAX);
@@ -204,6 +222,7 @@ impl Assembler {
         let Some(header) = self.header else { return };
         let payload = match header.opcode {
             CLOSE | PING | PONG => &mut self.control,
+            _ if self.skipped > 0 => return,
             _ => &mut self.data,
         };
         let from = payload.len();
@@ -232,6 +251,9 @@ impl Assembler {
                     });
                 }
                 self.fragmented = None;
+                if std::mem::take(&mut self.skipped) > 0 {
+                    return Ok(Received::Message(Message::Skipped));
+                }
                 let data = std::mem::take(&mut self.data);
                 match is_text {
                     true => String::from_utf8(data)

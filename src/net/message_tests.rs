@@ -84,6 +84,56 @@ fn messages_are_whole_wherever_they_are_cut() {
 }
 
 #[test]
+fn a_message_that_is_too_long_is_skipped_where_that_is_asked_for() {
+    let long = [b'y'; MOST + 1];
+    let parts = [
+        client(0x81, b"before"),
+        client(0x81, &long),
+        client(0x02, &long),
+        client(0x89, b"p"),
+        client(0x00, &long),
+        client(0x80, b"end"),
+        client(0x01, b"1"),
+        client(0x80, &long),
+        client(0x82, b"after"),
+    ];
+    let bytes = parts.concat();
+    for cut in [1, 7, bytes.len()] {
+        let mut assembler = Assembler::default();
+        assembler.skip_too_big();
+        let mut messages = Vec::new();
+        for mut part in bytes.chunks(cut) {
+            loop {
+                let (used, received) = assembler.feed(part, MOST);
+                part = &part[used..];
+                match received.unwrap() {
+                    Received::Nothing => break,
+                    Received::Empty => {}
+                    Received::Message(message) => messages.push(message),
+                }
+                assert!(assembler.data.len() <= MOST);
+            }
+        }
+        let expected = [
+            Message::Text("before".to_owned()),
+            Message::Skipped,
+            Message::Ping("p".into()),
+            Message::Skipped,
+            Message::Skipped,
+            Message::Binary(b"after".to_vec()),
+        ];
+        assert_eq!(messages, expected, "{cut}");
+    }
+    let mut assembler = Assembler::default();
+    assembler.skip_too_big();
+    let mut endless = vec![0x82, 0xff];
+    endless.extend((SKIPPED_MAX + 1).to_be_bytes());
+    endless.extend([0; 4]);
+    let (_, received) = assembler.feed(&endless, MOST);
+    assert!(matches!(received, Err(ProtocolError::TooBig { .. })));
+}
+
+#[test]
 fn each_violation_has_its_close_code() {
     use ProtocolError::*;
     let big = client(0x82, &[b'4'; MOST + 1]);

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::frame::{close_frame, pong_frame};
+use super::frame::{bare_close_frame, close_frame, pong_frame};
 use super::gate::{Gate, Inbound, Written};
 use super::message::{Message, ProtocolError};
 use super::socket::Socket;
@@ -89,6 +89,13 @@ impl Stream {
         self.has_reader
     }
 
+    /// From here on skips messages that are too long.
+    pub(super) fn skip_too_big(&mut self) {
+        if let Gate::WebSocket(websocket) = &mut self.gate {
+            websocket.skip_too_big();
+        }
+    }
+
     /// Whether the peer has sent anything since the last call.
     pub(super) fn has_received(&mut self) -> bool {
         std::mem::take(&mut self.received)
@@ -132,7 +139,7 @@ impl Stream {
                 Ok(Inbound::Message(Message::Close(code))) => {
                     self.has_ended = true;
                     let mut out = self.socket.out();
-                    out.finish(code.map_or_else(empty_close, |code| close_frame(code, "")));
+                    out.finish(code.map_or_else(bare_close_frame, |code| close_frame(code, "")));
                     self.socket.flush(out);
                     return Poll::Ready(Err(ReadError::Gone));
                 }
@@ -309,10 +316,6 @@ impl Stream {
     }
 }
 
-fn empty_close() -> Bytes {
-    Bytes::from_static(&[0x88, 0])
-}
-
 impl AsyncRead for Stream {
     /// Reads HTTP unchanged; of a WebSocket only whole messages, each as one frame.
     fn poll_read(
@@ -333,7 +336,7 @@ impl AsyncRead for Stream {
         while this.frame.is_empty() {
             match ready!(this.poll_message(cx, 0)) {
                 // The stream has already handled control frames.
-                Ok(Message::Ping(_) | Message::Pong | Message::Close(_)) => {}
+                Ok(Message::Ping(_) | Message::Pong | Message::Close(_) | Message::Skipped) => {}
                 Ok(message) => this.put_back(&message),
                 Err(ReadError::Gone | ReadError::Protocol(_)) => {
                     return Poll::Ready(this.socket.alive());

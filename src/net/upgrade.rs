@@ -38,6 +38,11 @@ impl Upgraded {
         poll_fn(|cx| self.0.poll_message(cx, most)).await
     }
 
+    /// From here on skips messages that are too long, and returns [`Message::Skipped`] for them.
+    pub fn skip_too_big(&mut self) {
+        self.0.skip_too_big();
+    }
+
     /// Whether the client has sent anything since the last call.
     pub fn has_received(&mut self) -> bool {
         self.0.has_received()

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
@@ -14,6 +15,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use crate::client::{Client, SOON};
 use crate::http::get;
 use crate::server::{TestServer, play, song};
+use crate::webhook::backend::Backend;
 
 /// A listener that did nothing but connect.
 struct App(WebSocketStream<TcpStream>);
@@ -329,5 +331,55 @@ async fn who_says_goodbye_is_answered() {
     app.0.close(None).await.unwrap();
     assert!(matches!(app.message().await, Message::Close(_)));
     drop(app);
+    server.stop().await;
+}
+
+/// Clients that offer subprotocols close a connection without an answer to that.
+#[tokio::test]
+async fn the_first_subprotocol_is_answered_but_not_by_socket_io() {
+    let backend = Backend::start().await;
+    let target = backend.target();
+    let options = ["--target-address", &target, "--webhook-ws", "127.0.0.1:0"];
+    let more = [
+        "--webhook-http=127.0.0.1:0",
+        "--gateway-listen=127.0.0.1:0",
+        "--push",
+    ];
+    let server = TestServer::start_with(&[&options[..], &more].concat()).await;
+    let raw = "/api/?target=metadata";
+    for (address, path, is_raw) in [
+        (server.address, raw, true),
+        (server.gateway.unwrap(), "/?target=metadata", true),
+        (server.push.unwrap().1, "/", true),
+        (server.webhook.unwrap().0, "/", true),
+        (
+            server.address,
+            "/socket.io/?EIO=4&transport=websocket",
+            false,
+        ),
+    ] {
+        for (offers, answer) in [
+            ("", None),
+            ("Sec-WebSocket-Protocol: chat, superchat\r\n", Some("chat")),
+            ("Sec-WebSocket-Protocol: no token, \"chat\"\r\n", None),
+        ] {
+            let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                           Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{upgrade}{offers}\r\n");
+            let mut tcp = TcpStream::connect(address).await.unwrap();
+            tcp.write_all(request.as_bytes()).await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let byte = timeout(SOON, tcp.read_u8()).await.expect("hangs");
+                head.push(byte.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap();
+            assert!(head.starts_with("HTTP/1.1 101 "), "{path}: {head}");
+            let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+            let is_answer = |name: &str| name.eq_ignore_ascii_case("sec-websocket-protocol");
+            let found = lines.find_map(|(name, value)| is_answer(name).then_some(value));
+            assert_eq!(found, answer.filter(|_| is_raw), "{path} {offers}");
+        }
+    }
     server.stop().await;
 }

@@ -8,7 +8,7 @@ mod messages;
 mod opening;
 mod outage;
 mod pressure;
-mod program;
+pub mod program;
 mod rooms;
 mod security;
 
@@ -29,24 +29,36 @@ use crate::client::SOON;
 use crate::http::{Answer, ask};
 use crate::server::TestServer;
 
+/// Both styles of the door.
+const STYLES: [&str; 2] = ["wsaas", "rest"];
+
 /// A server for a backend, and the backend.
-struct Pair {
-    server: TestServer,
-    backend: Backend,
-    ws: SocketAddr,
-    rest: SocketAddr,
+pub struct Pair {
+    pub server: TestServer,
+    pub backend: Backend,
+    pub ws: SocketAddr,
+    pub rest: SocketAddr,
+}
+
+/// The style of a door that these options don't choose.
+fn style(options: &[&str]) -> &'static [&'static str] {
+    match options.contains(&"--webhook-style") {
+        true => &[],
+        false => &["--webhook-style", "rest"],
+    }
 }
 
 impl Pair {
-    async fn start(options: &[&str]) -> Self {
+    pub async fn start(options: &[&str]) -> Self {
         Self::start_for(Backend::start().await, options).await
     }
 
-    async fn start_for(backend: Backend, options: &[&str]) -> Self {
+    pub async fn start_for(backend: Backend, options: &[&str]) -> Self {
         let target = backend.target();
         let own = ["--target-address", &target, "--webhook-ws", "127.0.0.1:0"];
         let rest = ["--webhook-http", "127.0.0.1:0"];
-        let server = TestServer::start_with(&[&own[..], &rest, options].concat()).await;
+        let server =
+            TestServer::start_with(&[&own[..], &rest, style(options), options].concat()).await;
         let (ws, rest) = server.webhook.unwrap();
         Self {
             server,
@@ -57,7 +69,7 @@ impl Pair {
     }
 
     /// A client that is let in, and its id.
-    async fn client(&self) -> (Client, String) {
+    pub async fn client(&self) -> (Client, String) {
         let before = self.backend.calls().len();
         let client = Client::connect(self.ws).await.unwrap();
         let calls = self.backend.called(before + 1).await;
@@ -65,7 +77,7 @@ impl Pair {
     }
 
     /// A request to the REST side.
-    async fn rest(&self, method: &str, path: &str, body: &str) -> Answer {
+    pub async fn rest(&self, method: &str, path: &str, body: &str) -> Answer {
         rest(self.rest, method, path, "", body).await
     }
 }
@@ -80,7 +92,7 @@ pub async fn rest(to: SocketAddr, method: &str, path: &str, headers: &str, body:
 }
 
 /// The status and the code that the REST side answers.
-fn answered(answer: &Answer) -> (u16, String) {
+pub fn answered(answer: &Answer) -> (u16, String) {
     let body: Value = serde_json::from_str(&answer.body).unwrap();
     (answer.status, body["code"].as_str().unwrap().to_owned())
 }
@@ -93,7 +105,7 @@ async fn pass(time: Duration) {
 }
 
 /// Somebody with a plain WebSocket.
-pub struct Client(WebSocketStream<TcpStream>);
+pub struct Client(pub WebSocketStream<TcpStream>);
 
 impl Client {
     pub async fn connect(address: SocketAddr) -> Result<Self, u16> {
@@ -101,7 +113,7 @@ impl Client {
     }
 
     /// Connects, or gets the status of the answer.
-    async fn connect_with(address: SocketAddr, headers: &[(&str, &str)]) -> Result<Self, u16> {
+    pub async fn connect_with(address: SocketAddr, headers: &[(&str, &str)]) -> Result<Self, u16> {
         let mut request = format!("ws://{address}/").into_client_request().unwrap();
         for (name, value) in headers {
             let name: axum::http::HeaderName = name.parse().unwrap();
@@ -118,19 +130,25 @@ impl Client {
         }
     }
 
-    async fn send(&mut self, message: impl Into<Message>) {
+    pub async fn send(&mut self, message: impl Into<Message>) {
         self.0.send(message.into()).await.unwrap();
     }
 
-    async fn next(&mut self) -> Message {
+    pub async fn next(&mut self) -> Message {
         let next = timeout(SOON, self.0.next()).await.expect("nothing came");
         next.expect("it has ended").unwrap()
     }
 
     pub async fn text(&mut self) -> String {
-        match self.next().await {
-            Message::Text(text) => text.to_string(),
-            other => panic!("no text: {other:?}"),
+        self.content("rest").await
+    }
+
+    /// The content of the next frame, which is of the kind that this style has for text.
+    pub async fn content(&mut self, style: &str) -> String {
+        match (self.next().await, style) {
+            (Message::Text(text), "rest") => text.to_string(),
+            (Message::Binary(bytes), "wsaas") => String::from_utf8(bytes.to_vec()).unwrap(),
+            (other, _) => panic!("not of {style}: {other:?}"),
         }
     }
 

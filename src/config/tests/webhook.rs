@@ -29,8 +29,9 @@ fn it_is_off_unless_there_is_a_target() {
         ws: "0.0.0.0:8080".parse().unwrap(),
         http: "127.0.0.1:8081".parse().unwrap(),
         local_address: None,
-        timeout: Duration::from_secs(30),
-        message_most: 131_072,
+        is_wsaas: true,
+        timeout: Some(Duration::from_secs(30)),
+        message_most: 131_071,
         retry: Duration::from_secs(30),
         ca: None,
         key: None,
@@ -44,7 +45,8 @@ fn it_is_off_unless_there_is_a_target() {
         ws: "127.0.0.1:0".parse().unwrap(),
         http: "0.0.0.0:1".parse().unwrap(),
         local_address: Some("https://b.example/rest".to_owned()),
-        timeout: Duration::from_millis(600_000),
+        is_wsaas: false,
+        timeout: Some(Duration::from_millis(600_000)),
         message_most: 4 * 1024 * 1024,
         retry: Duration::from_secs(120),
         ca: Some("ca.pem".into()),
@@ -55,6 +57,7 @@ fn it_is_off_unless_there_is_a_target() {
     let secret = format!("--webhook-secret={SECRET}");
     let args = [
         "--target-address=https://a.example",
+        "--webhook-style=rest",
         "--webhook-ws=localhost:0",
         "--webhook-http=1",
         "--local-address=https://b.example/rest/",
@@ -90,11 +93,11 @@ fn its_aliases_come_after_our_own_variables() {
     for (env, expected) in [
         (
             &aliases[..],
-            ("http://a.example/", 1, 2, "http://b.example", 1000, 65_536),
+            ("http://a.example/", 1, 2, "http://b.example", 1000, 65_535),
         ),
         (
             &both,
-            ("http://c.example/", 3, 4, "http://d.example", 2000, 98_304),
+            ("http://c.example/", 3, 4, "http://d.example", 2000, 98_303),
         ),
     ] {
         let found = webhook(&[], env);
@@ -102,11 +105,31 @@ fn its_aliases_come_after_our_own_variables() {
         let (ws, http) = (found.ws.port(), found.http.port());
         let (base, timeout) = (
             found.local_address.as_deref().unwrap_or_default(),
-            found.timeout.as_millis(),
+            found.timeout.unwrap().as_millis(),
         );
         let most = found.message_most;
         assert_eq!((&*target, ws, http, base, timeout, most), expected);
     }
+}
+
+/// The environment that WSAAS documents, and its limits turned off.
+#[test]
+fn the_documented_environment_works_as_it_is() {
+    let documented = [
+        ("TARGET_ADDRESS", "http://localhost:3000/websocket"),
+        ("LOCAL_ADDRESS", "localhost:8081"),
+        ("WS_TIMEOUT", "0"),
+        ("MAX_PAGE", "0"),
+    ];
+    let config = load(&[], &documented).unwrap();
+    assert_eq!(config.listen.to_string(), "0.0.0.0:3001");
+    let moved = "main port     port 3000 is the backend's, Socket.IO on 3001\n";
+    let summary = config.summary(&[]);
+    assert!(summary.contains(moved), "{summary}");
+    let webhook = config.webhook.unwrap();
+    let local_address = webhook.local_address.as_deref();
+    assert_eq!(local_address, Some("http://localhost:8081"));
+    assert_eq!((webhook.timeout, webhook.message_most), (None, 4_194_303));
 }
 
 #[test]
@@ -206,16 +229,16 @@ fn what_is_wrong_is_said_at_once_and_secrets_are_not_repeated() {
             &[
                 "--target-address: a URL takes no user:password@",
                 "WS_TIMEOUT: `99` is not a whole number of milliseconds from 100 to 600000",
-                "MAX_PAGE: `129` is not a whole number of pages from 1 to 128",
+                "MAX_PAGE: `129` is not a whole number of pages from 0 to 128",
             ][..],
         ),
         (
-            &[TARGET, "--webhook-retry=2d", "--max-page=0"],
+            &[TARGET, "--webhook-retry=2d", "--max-page=x"],
             &[("LOCAL_ADDRESS", "http://hunter2@localhost")],
             &[
                 "LOCAL_ADDRESS: a URL takes no user:password@",
                 "--webhook-retry: `2d` is no time span",
-                "--max-page: `0` is not",
+                "--max-page: `x` is not",
             ],
         ),
         (

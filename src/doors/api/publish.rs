@@ -21,7 +21,7 @@ use crate::core::event::{Offset, To};
 use crate::core::hub::{Granted, Outside};
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Publisher;
-use crate::doors::{Problem, Unread, bearer, read_body};
+use crate::doors::{Problem, Unread, bearer, read_text};
 use crate::net::PeerAddr;
 use crate::net::access::AccessDenied;
 use crate::nowplaying::NAMESPACE;
@@ -92,7 +92,7 @@ pub(super) async fn to_room(
     let namespace = namespace_of(&namespace)?;
     let room = RoomName::parse(&room).map_err(Error::from)?;
     let granted = authorise(&api, &namespace, &room, &headers).await?;
-    let body = body_of(&api, &namespace, body).await?;
+    let body = body_of(&api, &namespace, &headers, body).await?;
     if namespace.as_str() == NAMESPACE {
         let most = message_most(&api, &namespace)?;
         track::tell(&api, &room, &body, most)?;
@@ -140,7 +140,7 @@ pub(super) async fn to_bus(
         }
         _ => authorise(&api, &namespace, &room, &headers).await?,
     };
-    let body = body_of(&api, &namespace, body).await?;
+    let body = body_of(&api, &namespace, &headers, body).await?;
     publish(&api, &namespace, &room, &body, granted).await?;
     Ok("OK")
 }
@@ -151,13 +151,18 @@ fn namespace_of(name: &str) -> Result<NamespaceName, Problem> {
 }
 
 /// The body, of somebody who may publish: what is more than a message is not read.
-async fn body_of(api: &Api, namespace: &NamespaceName, body: Body) -> Result<Bytes, Problem> {
+async fn body_of(
+    api: &Api,
+    namespace: &NamespaceName,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Bytes, Problem> {
     let most = message_most(api, namespace)?;
-    let read = read_body(body, most + BODY_SLACK).await;
+    let read = read_text(headers, body, most + BODY_SLACK).await;
     read.map_err(|unread| match unread {
         Unread::TooBig => Error::TooBig(most).into(),
         Unread::Late => Problem::new(unread.status(), TOO_SLOW, unread),
-        Unread::Broken => Problem::new(unread.status(), UNREADABLE, unread),
+        _ => Problem::new(unread.status(), UNREADABLE, unread),
     })
 }
 

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use super::Publishers;
 use super::pace::{Paces, SMALL_BODY};
 use super::refusal::Refusal;
-use crate::doors::{bearer, read_body};
+use crate::doors::{bearer, read_body, read_text};
 use crate::net::PeerAddr;
 use crate::net::access::AccessDenied;
 
@@ -49,7 +49,7 @@ impl Door {
             return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, why).because("too_fast"));
         };
         let _turn = visitor.turn(body.size_hint().upper()).await;
-        let body = read_body(body, BODY_MOST).await;
+        let body = read_text(headers, body, BODY_MOST).await;
         let body = body.map_err(|unread| Refusal::new(unread.status(), unread))?;
         Ok(body)
     }

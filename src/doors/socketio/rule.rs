@@ -157,7 +157,7 @@ impl MessageRule for PacketRule {
         let verdict = match message {
             Message::Text(text) => self.packet(&text),
             Message::Binary(bytes) => self.attachment(bytes),
-            control @ (Message::Ping(_) | Message::Pong | Message::Close(_)) => {
+            control @ (Message::Ping(_) | Message::Pong | Message::Close(_) | Message::Skipped) => {
                 Ok(Verdict::Pass(control, Next::Read))
             }
         };

@@ -1,11 +1,10 @@
 //! Calls to the backend: made, signed, counted, and tried again where that helps.
 //! Knows no connection: whoever calls says what, and for how long it matters.
 
-use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
-use axum::http::{HeaderValue, Method, Request, Uri, header};
+use axum::http::{HeaderValue, Method, Request, header};
 use bytes::Bytes;
 use chrono::Utc;
 use http_body_util::{BodyExt, Full, Limited};
@@ -17,8 +16,9 @@ use uuid::Uuid;
 use super::breaker::{Breaker, Turn};
 use super::call::{Call, Failed, Unanswered};
 use super::client::{CaError, Client, client};
+use super::settings::{Settings, UNLIMITED};
 use super::signature::Signer;
-use crate::core::secret::SigningSecret;
+use crate::doors::decode;
 
 /// How many messages and farewells are under way at once; the others wait their turn,
 /// in the order in which they came. So many may hang before others wait.
@@ -39,21 +39,6 @@ const ANSWER_MOST: usize = 256 * 1024;
 /// How long to wait before the second try, and at most before another one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
-
-/// What a backend is called with.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The address that a connection's id is added to.
-    pub target: Uri,
-    /// How long it has for an answer.
-    pub timeout: Duration,
-    /// For how long a call is tried again.
-    pub retry: Duration,
-    /// The authorities that it may have its certificate from; none: the system's.
-    pub ca: Option<PathBuf>,
-    /// What calls are signed with.
-    pub secret: Option<SigningSecret>,
-}
 
 /// The backend, as it is called.
 pub(super) struct Backend {
@@ -92,7 +77,7 @@ impl Backend {
         call: &Call,
         given_up: impl Future<Output = ()>,
     ) -> Result<Bytes, Unanswered> {
-        let limit = self.settings.timeout * 2;
+        let limit = self.settings.limit() * 2;
         let mut given_up = pin!(given_up);
         let mut tried = false;
         loop {
@@ -125,7 +110,8 @@ impl Backend {
                 return Err(Unanswered::Broken("it fails for some time".to_owned()));
             };
             left = left.saturating_sub(began.elapsed());
-            let limit = self.settings.timeout.min(left.max(FIRST_WAIT));
+            let limit = self.settings.timeout;
+            let limit = limit.map_or(UNLIMITED, |limit| limit.min(left.max(FIRST_WAIT)));
             let place = place(&turn, &self.deliveries).await;
             let failed = match self.attempt(turn, place, call, limit).await {
                 Ok(_) => return Ok(()),
@@ -190,7 +176,9 @@ impl Backend {
         if call.method == Method::POST {
             let body = timeout_at(until, body).await.map_err(silent)?;
             let body = body.map_err(|error| Failed::broken(&*error, false))?;
-            return Ok(body.to_bytes());
+            let body = body.to_bytes();
+            // What can't be decoded can't be read either.
+            return Ok(decode(&head.headers, body.clone()).unwrap_or(body));
         }
         // It has taken the call: what it says besides is read so that the connection
         // can be used again, if it comes at once.

@@ -18,7 +18,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::backend::{IDLE_MOST, Settings};
+use super::backend::IDLE_MOST;
+use super::settings::Settings;
 
 /// How long an idle connection to the backend is kept: less than most servers keep
 /// theirs, so that a call does not meet its end.
@@ -58,7 +59,7 @@ pub(super) fn client(settings: &Settings) -> Result<Client, CaError> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
-    http.set_connect_timeout(Some(settings.timeout.min(CONNECT_MOST)));
+    http.set_connect_timeout(Some(settings.limit().min(CONNECT_MOST)));
     let connector = HttpsConnectorBuilder::new();
     let connector = match &settings.ca {
         Some(file) => connector.with_tls_config(trusting(read_roots(file)?)),

@@ -60,7 +60,7 @@ pub(super) async fn ask(
     let place = door.connections.begin();
     let notice = Notice::NewConnection {
         ws_uri: &door.uri_of(&place.id),
-        timeout: door.backend.settings().timeout.as_millis() as u64,
+        timeout: door.backend.settings().timeout_millis(),
     };
     let call = call(
         &door,
@@ -83,7 +83,7 @@ pub(super) async fn ask(
             });
         }
     };
-    match protocol::welcome(&answer) {
+    match protocol::welcome(&answer, door.is_wsaas) {
         Ok(welcome) => {
             door.accepted.send_modify(|count| *count += 1);
             Ok(Accepted {
@@ -118,6 +118,7 @@ pub(super) async fn serve(mut accepted: Accepted, stream: Upgraded, wire: Wire) 
     let way = Way {
         wire,
         closed: CancellationToken::new(),
+        is_wsaas: accepted.door.is_wsaas,
     };
     let outlet = Arc::new(OwnOutlet(way.clone()));
     let door = accepted.door.clone();
@@ -165,7 +166,7 @@ async fn greet(connection: &Connection, accepted: &Accepted, welcome: Welcome, w
         }
     }
     for payload in welcome.send {
-        if way.wire.send(&outlet::frame(&payload)).is_err() {
+        if outlet::send(way, &outlet::frame(&payload, way.is_wsaas)).is_err() {
             // More than can wait: or gone, which is the same in the end.
             outlet::close(way, CloseReason::TooSlow);
         }
@@ -189,7 +190,7 @@ pub(super) fn call(
     body: Bytes,
 ) -> Call {
     let target = &door.backend.settings().target;
-    let uri = below(target, &place.id.to_string()).expect("hexadecimal digits fit in a path");
+    let uri = below(target, &place.id.to_string()).expect("a UUID fits in a path");
     Call::new(method, uri, peer.authorization.clone(), content_type, body)
 }
 

@@ -2,15 +2,16 @@
 //! for yet, and those that are open. Knows no protocol.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use ring::rand::{SystemRandom, generate};
 use tokio::sync::{oneshot, watch};
 
-use super::outlet::{RoomsOutlet, Way};
+use super::early::{AllBytes, Early, NotKept};
+use super::id::Id;
+use super::outlet::{self, RoomsOutlet, Way};
 use super::protocol::About;
 use crate::core::client::Client;
 use crate::core::error::Error;
@@ -19,59 +20,18 @@ use crate::core::name::{NamespaceName, RoomName};
 use crate::core::namespace::{Namespace, Protocol};
 use crate::core::room::Joined;
 
-/// Which connection: 128 bits from the operating system, in hexadecimal. Who knows
-/// it on the REST side may write to the client.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Id(RoomName);
-
-impl Id {
-    pub(super) fn random() -> Self {
-        let bits: [u8; 16] = generate(&SystemRandom::new())
-            .expect("TLS needs the system's random numbers too")
-            .expose();
-        let text: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(RoomName::parse(&text).expect("hexadecimal digits are a room's name"))
-    }
-
-    /// What was asked for, if it can be one.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let is_id = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        is_id.then(|| RoomName::parse(text).ok().map(Self))?
-    }
-
-    /// Whose room this is.
-    pub(super) fn of(room: RoomName) -> Self {
-        Self(room)
-    }
-
-    /// Enough of it for a log: who knows all of it may write to the client.
-    pub(super) fn short(&self) -> &str {
-        &self.0.as_str()[..8]
-    }
-
-    /// The room that the connection has to itself.
-    pub(super) fn room(&self) -> &RoomName {
-        &self.0
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// All connections, whether they are open yet or not.
 #[derive(Default)]
 pub(super) struct Connections {
     /// Guards which there are; held to add, find or remove one.
     known: Mutex<HashMap<Id, watch::Receiver<Phase>>>,
+    early: AllBytes,
 }
 
 #[derive(Clone)]
 enum Phase {
-    /// The backend has not answered yet.
-    Asked,
+    /// The backend has not answered yet; what it writes meanwhile waits.
+    Asked(Arc<Early>),
     Open(Arc<Connection>),
 }
 
@@ -86,7 +46,8 @@ impl Connections {
     /// A new connection, which the backend is about to be asked for.
     pub(super) fn begin(self: &Arc<Self>) -> Place {
         let id = Id::random();
-        let (phase, seen) = watch::channel(Phase::Asked);
+        let early = Early::new(self.early.clone());
+        let (phase, seen) = watch::channel(Phase::Asked(Arc::new(early)));
         self.lock().insert(id.clone(), seen);
         Place {
             all: self.clone(),
@@ -103,7 +64,20 @@ impl Connections {
             .await;
         match &*open.ok()? {
             Phase::Open(connection) => Some(connection.clone()),
-            Phase::Asked => None,
+            Phase::Asked(_) => None,
+        }
+    }
+
+    /// Keeps a frame for a client that the backend has not accepted yet.
+    ///
+    /// # Errors
+    /// The client is connected or not known here, is about to be closed, or too much waits
+    /// for it.
+    pub(super) fn keep(&self, id: &Id, frame: Bytes) -> Result<(), NotKept> {
+        let phase = self.lock().get(id).map(|phase| phase.borrow().clone());
+        match phase {
+            Some(Phase::Asked(early)) => early.keep(frame),
+            Some(Phase::Open(_)) | None => Err(NotKept::Connected),
         }
     }
 
@@ -118,9 +92,20 @@ impl Connections {
 }
 
 impl Place {
-    /// Who waits for the connection, goes on.
+    /// Sends what the backend has written meanwhile. From here on the connection is found.
     pub(super) fn open(&self, connection: Arc<Connection>) {
-        self.phase.send_replace(Phase::Open(connection));
+        let phase = self.phase.borrow().clone();
+        if let Phase::Asked(early) = phase {
+            let way = connection.way.clone();
+            let send = |frame: &Bytes| {
+                if let Err(reason) = outlet::send(&way, frame) {
+                    outlet::close(&way, reason);
+                }
+            };
+            early.send_all(send, || {
+                self.phase.send_replace(Phase::Open(connection));
+            });
+        }
     }
 
     /// It is not found any more.

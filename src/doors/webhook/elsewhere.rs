@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use super::Webhook;
-use super::connections::{Connection, Id};
+use super::connections::Connection;
+use super::id::Id;
 use super::protocol::Answer;
 use crate::core::error::Error;
 use crate::core::name::{NamespaceName, RoomName};

@@ -27,13 +27,17 @@ pub(super) async fn exchange(
     accepted: &Accepted,
     client: &Arc<Client>,
     connection: &Connection,
-    stream: Upgraded,
+    mut stream: Upgraded,
     way: Way,
 ) {
     let silence = Silence {
-        ping_every: door.backend.settings().timeout,
+        ping_every: door.backend.settings().ping_every(),
         unanswered: 1,
     };
+    if door.is_wsaas {
+        // The original drops them, and the client stays.
+        stream.skip_too_big();
+    }
     let mut reader = Reader::new(stream, way.wire, door.message_most, silence);
     let mut waiting = Waiting::new(door.waiting.clone());
     let mut delivering: Option<Delivery<'_>> = None;
@@ -57,6 +61,12 @@ pub(super) async fn exchange(
                     body: body.into(),
                     is_text: false,
                 }),
+                Ok(Received::Skipped) => {
+                    if let Some(count) = door.tally.due("too big") {
+                        warn!(connection = accepted.place.id.short(), count, "dropped a client's message that is too long");
+                    }
+                    metrics::counter!("roomcast_refused_total", "door" => "webhook", "reason" => "too_big").increment(1);
+                }
                 Ok(_) => {
                     // A client that is closing is read to its end.
                     let _ = door.hub.charge(client);
@@ -75,7 +85,13 @@ pub(super) async fn exchange(
             Some(delivered) = OptionFuture::from(delivering.as_mut()) => {
                 delivering = None;
                 waiting.pop();
-                if let Err(why) = delivered {
+                if let Err(Unanswered::Status(status)) = &delivered && !status.is_server_error() {
+                    if let Some(count) = door.tally.due("not wanted") {
+                        let status = status.as_u16();
+                        warn!(connection = accepted.place.id.short(), count, status, "the backend refused a client's message");
+                    }
+                    metrics::counter!("roomcast_webhook_refused_messages_total").increment(1);
+                } else if let Err(why) = delivered {
                     if let Some(count) = door.tally.due("undelivered") {
                         warn!(connection = accepted.place.id.short(), count, %why, "could not deliver a client's message to the backend");
                     }
@@ -101,7 +117,7 @@ type Delivery<'a> = Pin<Box<dyn Future<Output = Result<(), Unanswered>> + Send +
 
 fn deliver<'a>(door: &'a Webhook, accepted: &Accepted, message: Message) -> Delivery<'a> {
     let Accepted { place, peer, .. } = accepted;
-    let content_type = protocol::media_type(&message.body, message.is_text);
+    let content_type = protocol::media_type(&message.body, message.is_text, door.is_wsaas);
     let call = call(door, place, peer, Method::PUT, content_type, message.body);
     Box::pin(async move { door.backend.deliver(&call).await })
 }

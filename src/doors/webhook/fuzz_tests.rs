@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::connections::Id;
 use super::elsewhere::{Relayed, Wish};
+use super::id::Id;
 use super::payload::{Payload, message_most};
 use super::protocol::{media_type, welcome};
 use crate::fuzz::{self, Case, Format};
@@ -43,7 +43,7 @@ fn fuzz_answers_of_backends() {
         r#"{"code":"NO"}"#,
     ];
     let format = Format::text("webhook answers", &documents, &TOKENS);
-    let read = |case: &Case| match welcome(&case.bytes) {
+    let read = |case: &Case| match welcome(&case.bytes, false) {
         Ok(welcome) => {
             let sent = welcome.send.iter().map(|payload| payload.bytes().len());
             let rooms = welcome
@@ -67,7 +67,7 @@ fn fuzz_payloads_for_clients() {
         r#"{"text64":"AQID"}"#,
         r#"{"verb":"join","namespace":"bus","room":"r"}"#,
         r#"{"status":200,"body":"{}"}"#,
-        "0123456789abcdef0123456789abcdef",
+        "01234567-89ab-4def-8123-456789abcdef",
     ];
     let format = Format::text("webhook REST", &documents, &TOKENS);
     let read = |case: &Case| {
@@ -79,7 +79,8 @@ fn fuzz_payloads_for_clients() {
             let message = payload.message();
             assert!(message.get().len() <= message_most(body.len()));
             assert_eq!(Payload::read(&message).as_ref(), Some(&payload));
-            media_type(body, !is_binary);
+            media_type(body, !is_binary, true);
+            media_type(body, !is_binary, false);
         }
         if let Ok(text) = std::str::from_utf8(body) {
             Id::parse(text);

@@ -12,7 +12,7 @@ use crate::core::event::Event;
 use crate::core::name::RoomName;
 use crate::core::outlet::{CloseReason, Outlet};
 use crate::net::Wire;
-use crate::net::frame::{binary_frame, close_frame, text_frame};
+use crate::net::frame::{bare_close_frame, binary_frame, close_frame, text_frame};
 
 const PUSHED: Format = Format("webhook push");
 const EVENT: Format = Format("webhook event");
@@ -26,6 +26,9 @@ pub(super) struct Way {
     pub(super) wire: Wire,
     /// The door has closed the connection: what the client still sends is in vain.
     pub(super) closed: CancellationToken,
+    /// The client sees what it sees of the original: binary frames only, and closes without
+    /// a code.
+    pub(super) is_wsaas: bool,
 }
 
 /// The half by which the connection's own room is heard.
@@ -38,15 +41,9 @@ impl Outlet for OwnOutlet {
     fn deliver(&self, event: &Arc<Event>) -> Result<(), CloseReason> {
         let message = &event.publication.message;
         let frame = event.encoded(PUSHED, || {
-            Payload::read(message).map_or_else(Bytes::new, |p| frame(&p))
+            Payload::read(message).map_or_else(Bytes::new, |p| frame(&p, self.0.is_wsaas))
         });
-        if frame.is_empty() {
-            // Behind the last words.
-            self.0.wire.finish(close_frame(NORMAL, ""));
-            self.0.closed.cancel();
-            return Ok(());
-        }
-        send(&self.0.wire, &frame)
+        send(&self.0, &frame)
     }
 
     fn prepare(&self) {
@@ -64,8 +61,8 @@ impl Outlet for OwnOutlet {
 
 impl Outlet for RoomsOutlet {
     fn deliver(&self, event: &Arc<Event>) -> Result<(), CloseReason> {
-        let frame = event.encoded(EVENT, || text_frame(&[event.json().get()]));
-        send(&self.0.wire, &frame)
+        let frame = event.encoded(EVENT, || data_frame(&[event.json().get()], self.0.is_wsaas));
+        self.0.wire.send(&frame).map_err(CloseReason::from)
     }
 
     fn prepare(&self) {
@@ -83,16 +80,33 @@ impl Outlet for RoomsOutlet {
 }
 
 /// A push as a frame; empty where it is the end of the connection.
-pub(super) fn frame(payload: &Payload) -> Bytes {
+pub(super) fn frame(payload: &Payload, is_wsaas: bool) -> Bytes {
     match payload {
-        Payload::Text(_) | Payload::Text64(_) => text_frame(&[payload.bytes()]),
+        Payload::Text(_) | Payload::Text64(_) => data_frame(&[payload.bytes()], is_wsaas),
         Payload::Binary(_) => binary_frame(&[payload.bytes()]),
         Payload::Close => Bytes::new(),
     }
 }
 
-fn send(wire: &Wire, frame: &Bytes) -> Result<(), CloseReason> {
-    wire.send(frame).map_err(CloseReason::from)
+fn data_frame<P: AsRef<[u8]>>(parts: &[P], is_wsaas: bool) -> Bytes {
+    match is_wsaas {
+        true => binary_frame(parts),
+        false => text_frame(parts),
+    }
+}
+
+/// Sends what [`frame`] returned.
+pub(super) fn send(way: &Way, frame: &Bytes) -> Result<(), CloseReason> {
+    if frame.is_empty() {
+        // After everything that was sent before.
+        way.wire.finish(match way.is_wsaas {
+            true => bare_close_frame(),
+            false => close_frame(NORMAL, ""),
+        });
+        way.closed.cancel();
+        return Ok(());
+    }
+    way.wire.send(frame).map_err(CloseReason::from)
 }
 
 pub(super) fn close(way: &Way, reason: CloseReason) {

@@ -55,8 +55,9 @@ pub(super) enum NotWelcome {
 /// Reads what the backend answers to a new connection.
 ///
 /// It has said yes where it says OK, whatever else it says: what of that can't be read
-/// is left out, and told of in `wrong`.
-pub(super) fn welcome(body: &[u8]) -> Result<Welcome, NotWelcome> {
+/// is left out, and told of in `wrong`. The original looks at the status only: for its backends
+/// (`is_wsaas`) an answer without a code is a yes as well.
+pub(super) fn welcome(body: &[u8], is_wsaas: bool) -> Result<Welcome, NotWelcome> {
     #[derive(Deserialize)]
     struct Answer {
         code: String,
@@ -72,7 +73,10 @@ pub(super) fn welcome(body: &[u8]) -> Result<Welcome, NotWelcome> {
             error.column()
         ))
     };
-    let answer: Answer = serde_json::from_slice(body).map_err(rubbish)?;
+    let answer: Answer = match serde_json::from_slice(body) {
+        Err(_) if is_wsaas => return Ok(Welcome::default()),
+        read => read.map_err(rubbish)?,
+    };
     if answer.code != OK {
         return Err(NotWelcome::Refused);
     }
@@ -116,10 +120,12 @@ fn room(path: &str) -> Result<(NamespaceName, RoomName), NameError> {
     Ok((namespace, RoomName::parse(room)?))
 }
 
-/// The media type of what a client has sent.
-pub(super) fn media_type(body: &[u8], is_text: bool) -> &'static str {
+/// The media type of what a client has sent. The original sends everything as JSON; from its
+/// backends (`is_wsaas`) only what can't be text is told apart.
+pub(super) fn media_type(body: &[u8], is_text: bool, is_wsaas: bool) -> &'static str {
     let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
     match is_text {
+        _ if is_wsaas && std::str::from_utf8(body).is_ok() => "application/json",
         true if is_json() => "application/json",
         true => "text/plain",
         false => "application/octet-stream",

@@ -8,14 +8,18 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use tokio::sync::oneshot;
 
 use super::Webhook;
-use super::connections::{Connection, Id};
+use super::connections::Connection;
+use super::early::NotKept;
 use super::elsewhere::{self, Wish};
+use super::id::Id;
+use super::outlet::frame;
 use super::payload::Payload;
 use super::protocol::Answer;
 use crate::core::error::Error;
@@ -23,7 +27,7 @@ use crate::core::event::To;
 use crate::core::hub::{Granted, Outside};
 use crate::core::name::Nickname;
 use crate::core::namespace::Publisher;
-use crate::doors::{Unread, bearer, read_body};
+use crate::doors::{Unread, bearer, read_body, read_text};
 use crate::net::PeerAddr;
 
 /// What is not for text (RFC 2046, section 4.5.1).
@@ -37,8 +41,20 @@ pub(super) fn router(door: Arc<Webhook>) -> Router {
             let why = "this takes other methods, which `Allow` names";
             Answer::bad(StatusCode::METHOD_NOT_ALLOWED, why)
         })
-        .fallback(async || Answer::bad(StatusCode::BAD_REQUEST, "there is nothing here"))
+        .fallback(async |method: Method| match method {
+            Method::PUT | Method::DELETE => Answer::not_found(),
+            _ => Answer::bad(StatusCode::BAD_REQUEST, "there is nothing here"),
+        })
+        .layer(map_response_with_state(door.clone(), in_style))
         .with_state(door)
+}
+
+/// The original answers everything with 200: its backends look at the code.
+async fn in_style(State(door): State<Arc<Webhook>>, mut answer: Response) -> Response {
+    if door.is_wsaas {
+        *answer.status_mut() = StatusCode::OK;
+    }
+    answer
 }
 
 /// Somebody who may do all this.
@@ -78,16 +94,19 @@ async fn write(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Answer, Answer> {
-    let id = find(&door, &named(path)?).await?.0;
-    let body = read_body(body, door.message_most).await;
+    let id = named(path)?;
+    let declared = headers.get(header::CONTENT_TYPE);
+    let essence = declared.and_then(|kind| kind.to_str().ok()?.split(';').next());
+    let is_binary = essence.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(BINARY));
+    let body = match is_binary || door.is_wsaas {
+        true => read_body(body, door.message_most).await,
+        false => read_text(&headers, body, door.message_most).await,
+    };
     let body = body.map_err(|unread| match unread {
         Unread::TooBig => Answer::too_long(),
         other => Answer::bad(other.status(), other),
     })?;
-    let declared = headers.get(header::CONTENT_TYPE);
-    let essence = declared.and_then(|kind| kind.to_str().ok()?.split(';').next());
-    let is_binary = essence.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(BINARY));
-    publish(&door, &id, &Payload::of_body(&body, is_binary)).await?;
+    push(&door, &id, &Payload::of_body(&body, is_binary)).await?;
     Ok(Answer::ok())
 }
 
@@ -96,10 +115,10 @@ async fn close(
     _: Backend,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Answer, Answer> {
-    let id = find(&door, &named(path)?).await?.0;
-    publish(&door, &id, &Payload::Close).await?;
-    // From here on it is not found: nobody is told that something reached it.
-    door.connections.forget(&id);
+    if let Some(id) = push(&door, &named(path)?, &Payload::Close).await? {
+        // From here on it is not found: nobody is told that something reached it.
+        door.connections.forget(&id);
+    }
     Ok(Answer::ok())
 }
 
@@ -133,8 +152,8 @@ async fn leave(
 
 /// Does it, on whichever node the connection is.
 async fn fulfil(door: &Webhook, id: &str, wish: &Wish) -> Result<Response, Answer> {
-    let (id, connection) = find(door, id).await?;
-    match connection {
+    let id = Id::parse(id).ok_or_else(Answer::not_found)?;
+    match find(door, &id).await? {
         Some(connection) => Ok(wish.fulfil(&connection).await?.into_response()),
         None => elsewhere::ask(door, &id, wish).await,
     }
@@ -147,13 +166,28 @@ fn named<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Answer> {
 }
 
 /// The connection, if it is on this node; else it may be on another one.
-async fn find(door: &Webhook, id: &str) -> Result<(Id, Option<Arc<Connection>>), Answer> {
-    let id = Id::parse(id).ok_or_else(Answer::not_found)?;
-    let found = door.connections.find(&id).await;
+async fn find(door: &Webhook, id: &Id) -> Result<Option<Arc<Connection>>, Answer> {
+    let found = door.connections.find(id).await;
     match found.is_some() || door.hub.has_other_nodes() {
-        true => Ok((id, found)),
+        true => Ok(found),
         false => Err(Answer::not_found()),
     }
+}
+
+/// Sends something to a client, or closes it; returns the id if the client is connected. What the
+/// backend writes before it has accepted the client waits for that, and the backend does not: it
+/// may answer only afterwards.
+async fn push(door: &Webhook, id: &str, payload: &Payload) -> Result<Option<Id>, Answer> {
+    let id = Id::parse(id).ok_or_else(Answer::not_found)?;
+    match door.connections.keep(&id, frame(payload, door.is_wsaas)) {
+        Ok(()) => return Ok(None),
+        Err(NotKept::Closed) => return Err(Answer::not_found()),
+        Err(NotKept::Full) => return Err(Error::Busy.into()),
+        Err(NotKept::Connected) => {}
+    }
+    find(door, &id).await?;
+    publish(door, &id, payload).await?;
+    Ok(Some(id))
 }
 
 /// Publishes in the connection's own room.

@@ -59,7 +59,8 @@ async fn what_was_for_one_connection_ends_with_it() {
     let backend = Backend::start().await;
     let target = backend.target();
     let door = ["--target-address", &target, "--webhook-ws", "127.0.0.1:0"];
-    let door = [&door[..], &["--webhook-http", "127.0.0.1:0"]].concat();
+    let side = ["--webhook-http", "127.0.0.1:0", "--webhook-style", "rest"];
+    let door = [&door[..], &side].concat();
     let node = node_with(&redis.address().to_string(), &door).await;
     let (clients, side) = node.webhook.unwrap();
     let mut client = webhook::Client::connect(clients).await.unwrap();

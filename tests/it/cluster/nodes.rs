@@ -46,7 +46,7 @@ impl Nodes {
         let target = backend.target();
         let mut options = vec!["--push", "--target-address", &target];
         options.extend(["--webhook-ws", "127.0.0.1:0"]);
-        options.extend(["--webhook-http", "127.0.0.1:0"]);
+        options.extend(["--webhook-http", "127.0.0.1:0", "--webhook-style", "rest"]);
         if let Some(at) = &at {
             options.extend(["--redis", at]);
         }

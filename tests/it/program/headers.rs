@@ -8,11 +8,12 @@ use super::Program;
 use crate::http::{Answer, ask, header};
 use crate::net::tls;
 
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "--push",
     "--push-http=127.0.0.1:0",
     "--push-ws=127.0.0.1:0",
     "--target-address=http://127.0.0.1:9/",
+    "--webhook-style=rest",
     "--webhook-ws=127.0.0.1:0",
     "--webhook-http=127.0.0.1:0",
     "--gateway-listen=127.0.0.1:0",

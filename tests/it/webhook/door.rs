@@ -32,13 +32,14 @@ pub fn needs(backend: &Backend) -> Needs {
         namespace: namespaces::WEBHOOK.name(),
         backend: Settings {
             target: backend.target().parse().unwrap(),
-            timeout: Duration::from_secs(30),
+            timeout: Some(Duration::from_secs(30)),
             retry: Duration::from_secs(30),
             ca: None,
             secret: None,
         },
         local_address: "http://gateway.example".to_owned(),
         message_most: 128 * 1024,
+        is_wsaas: false,
         key: None,
         access: PrivateAccess::new(&[], &[]),
     }

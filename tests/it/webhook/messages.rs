@@ -7,21 +7,33 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::backend::{Called, Does, ok};
 use super::outage::in_time;
-use super::{Client, Pair, answered};
+use super::{Client, Pair, STYLES, answered};
 
 #[tokio::test]
 async fn messages_come_as_they_were_sent_in_order_and_before_the_end() {
-    let pair = Pair::start(&[]).await;
-    let (mut client, id) = pair.client().await;
+    const JSON: &str = "application/json";
+    const OTHER: &str = "application/octet-stream";
     let sent = [
-        (Message::text(r#"{"a": 1.50}"#), "application/json"),
+        (Message::text(r#"{"a": 1.50}"#), JSON),
         (Message::text("hello"), "text/plain"),
         (Message::text(""), "text/plain"),
-        (Message::binary(vec![0, 255, 1]), "application/octet-stream"),
-        (Message::binary(b"{}".to_vec()), "application/octet-stream"),
+        (Message::binary(vec![0, 255, 1]), OTHER),
+        (Message::binary(b"{}".to_vec()), OTHER),
         (Message::text("\u{e9}\u{1f600}\n"), "text/plain"),
     ];
-    for (message, _) in &sent {
+    come_as_sent("rest", &sent).await;
+    // The original declares all text to be JSON, also that of binary messages.
+    let sent = sent.map(|(message, _)| {
+        let kind = message.to_text().map_or(OTHER, |_| JSON);
+        (message, kind)
+    });
+    come_as_sent("wsaas", &sent).await;
+}
+
+async fn come_as_sent(style: &str, sent: &[(Message, &str)]) {
+    let pair = Pair::start(&["--webhook-style", style]).await;
+    let (mut client, id) = pair.client().await;
+    for (message, _) in sent {
         client.send(message.clone()).await;
     }
     client.0.close(None).await.unwrap();
@@ -40,7 +52,19 @@ async fn messages_come_as_they_were_sent_in_order_and_before_the_end() {
 
 #[tokio::test]
 async fn the_backend_writes_to_a_client_and_closes_it() {
-    let pair = Pair::start(&[]).await;
+    for style in STYLES {
+        is_written_to_and_closed(style).await;
+    }
+}
+
+async fn is_written_to_and_closed(style: &str) {
+    let pair = Pair::start(&["--webhook-style", style]).await;
+    // The original answers 200 whatever the code, sends no code with its close frame, and
+    // counts the page that a message begins.
+    let (status, closed, most): (fn(u16) -> u16, _, _) = match style {
+        "wsaas" => (|_| 200, 0, 128 * 1024 - 1),
+        _ => (|status| status, 1000, 128 * 1024),
+    };
     let (mut client, id) = pair.client().await;
     let path = format!("/{id}");
     for text in [
@@ -48,14 +72,17 @@ async fn the_backend_writes_to_a_client_and_closes_it() {
         "",
         r#"{"a":"\u00e9"}"#,
         "\u{1}\u{2}\n\n\n",
-        &"x".repeat(128 * 1024),
+        &"x".repeat(most),
     ] {
         let answer = pair.rest("PUT", &path, text).await;
         assert_eq!((answer.status, &*answer.body), (200, r#"{"code":"OK"}"#));
-        assert_eq!(client.text().await, text);
+        assert_eq!(client.content(style).await, text);
     }
-    let too_long = pair.rest("PUT", &path, &"x".repeat(128 * 1024 + 1)).await;
-    assert_eq!(answered(&too_long), (413, "MESSAGE_TOO_LONG".into()));
+    let too_long = pair.rest("PUT", &path, &"x".repeat(most + 1)).await;
+    assert_eq!(
+        answered(&too_long),
+        (status(413), "MESSAGE_TOO_LONG".into())
+    );
     let about: Value = serde_json::from_str(&pair.rest("GET", &path, "").await.body).unwrap();
     assert_eq!(about["code"], "OK");
     assert_eq!(about["from"], "127.0.0.1");
@@ -63,28 +90,34 @@ async fn the_backend_writes_to_a_client_and_closes_it() {
     assert_eq!(about["rooms"], json!([]));
     assert_eq!(
         answered(&pair.rest("PATCH", &path, "").await),
-        (405, "BAD_REQUEST".into())
+        (status(405), "BAD_REQUEST".into())
     );
     assert_eq!(
         answered(&pair.rest("GET", "/a/b", "").await),
-        (400, "BAD_REQUEST".into())
+        (status(400), "BAD_REQUEST".into())
     );
 
     assert_eq!(
         answered(&pair.rest("DELETE", &path, "").await),
-        (200, "OK".into())
+        (status(200), "OK".into())
     );
-    assert_eq!(client.closed().await, 1000);
+    assert_eq!(client.closed().await, closed);
     for method in ["PUT", "DELETE", "GET"] {
         let gone = pair.rest(method, &path, "").await;
-        assert_eq!(answered(&gone), (404, "NOT_FOUND".into()), "{method}");
+        assert_eq!(
+            answered(&gone),
+            (status(404), "NOT_FOUND".into()),
+            "{method}"
+        );
     }
     drop(client);
     let calls = pair.backend.called(2).await;
     assert_eq!(calls[1].method, Method::DELETE);
-    for unknown in ["/x", &format!("/{}", "0".repeat(32))] {
+    let unknown = format!("/{}", uuid::Uuid::nil());
+    let upper_case = path.to_uppercase();
+    for unknown in ["/x", "/a/b", &unknown, &upper_case] {
         let answer = pair.rest("PUT", unknown, "x").await;
-        assert_eq!(answered(&answer), (404, "NOT_FOUND".into()));
+        assert_eq!(answered(&answer), (status(404), "NOT_FOUND".into()));
     }
     pair.server.stop().await;
 }

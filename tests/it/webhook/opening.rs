@@ -15,7 +15,7 @@ async fn the_backend_is_asked_with_who_comes_and_where_to_write() {
     let call = &pair.backend.called(1).await[0];
     assert_eq!(call.method, Method::POST);
     assert_eq!(call.path, format!("/websocket/{}", call.id));
-    assert!(call.id.len() == 32 && call.id.bytes().all(|b| b.is_ascii_hexdigit()));
+    assert_eq!(call.id.parse::<uuid::Uuid>().unwrap().to_string(), call.id);
     assert_eq!(call.header("authorization"), "Bearer of-the-client");
     assert_eq!(call.header("content-type"), "application/json");
     let expected = format!(

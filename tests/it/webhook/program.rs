@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use super::backend::{Backend, Called, Does, ok};
-use super::{Client, answered, rest};
+use super::{Client, answered, rest, style};
 use crate::http;
 use crate::program::{Program, command, run};
 
@@ -33,7 +33,7 @@ impl Running {
     async fn start_told(target: &str, options: &[&str], environment: &[(&str, &str)]) -> Self {
         let own = ["--target-address", target, "--webhook-ws", "127.0.0.1:0"];
         let rest = ["--webhook-http", "127.0.0.1:0"];
-        let options = [&own[..], &rest, options].concat();
+        let options = [&own[..], &rest, style(options), options].concat();
         let folder = tempfile::tempdir().unwrap();
         let program = Program::start_told(folder, &options, environment).await;
         let address = |words: &str| {

@@ -78,7 +78,7 @@ async fn rooms_are_joined_and_left_by_rest() {
         let expected = (status, code.to_owned());
         assert_eq!(answered(&answer), expected, "{method} {room}");
     }
-    let unknown = format!("/{}/rooms/bus/r1", "0".repeat(32));
+    let unknown = format!("/{}/rooms/bus/r1", uuid::Uuid::nil());
     for method in ["PUT", "DELETE"] {
         let answer = pair.rest(method, &unknown, "").await;
         assert_eq!(answered(&answer), (404, "NOT_FOUND".into()), "{method}");

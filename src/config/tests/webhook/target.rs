@@ -37,12 +37,12 @@ fn its_ports_are_nobody_elses() {
 #[test]
 fn a_listener_is_not_the_target_itself() {
     for (target, args, flag) in [
-        ("http://localhost:3000/websocket", &[][..], Some("port")),
+        ("http://localhost:3000", &["-p", "3000"][..], Some("port")),
         ("http://localhost:3000/websocket", &["-p", "3001"], None),
-        ("http://LOCALHOST:3000", &[], Some("port")),
-        ("http://127.0.0.1:3000", &[], Some("port")),
-        ("http://127.8.0.1:3000", &[], Some("port")),
-        ("http://0.0.0.0:3000", &[], Some("port")),
+        ("http://LOCALHOST:3000", &["-p3000"], Some("port")),
+        ("http://127.0.0.1:3000", &["-p3000"], Some("port")),
+        ("http://127.8.0.1:3000", &["-p3000"], Some("port")),
+        ("http://0.0.0.0:3000", &["-p3000"], Some("port")),
         ("http://localhost", &["-p", "80"], Some("port")),
         ("https://localhost", &["-p", "443"], Some("port")),
         ("https://localhost", &["-p", "80"], None),
@@ -60,15 +60,31 @@ fn a_listener_is_not_the_target_itself() {
         ("http://localhost:5223", &["--push"], Some("push-http")),
         ("http://localhost:5223", &[], None),
         // IPv6, and listeners that are on one address only.
-        ("http://[::1]:3000", &[], None),
-        ("http://[::1]:3000", &["--host=::"], Some("port")),
-        ("http://[::]:3000", &["--host=::1"], Some("port")),
-        ("http://127.0.0.1:3000", &["--host=::"], Some("port")),
-        ("http://[::ffff:127.0.0.1]:3000", &[], Some("port")),
-        ("http://localhost:3000", &["--host=::1"], Some("port")),
-        ("http://127.0.0.1:3000", &["--host=::1"], None),
-        ("http://localhost:3000", &["--host=192.0.2.1"], None),
-        ("http://192.0.2.1:3000", &["--host=192.0.2.1"], Some("port")),
+        ("http://[::1]:3000", &["-p3000"], None),
+        ("http://[::1]:3000", &["-p3000", "--host=::"], Some("port")),
+        ("http://[::]:3000", &["-p3000", "--host=::1"], Some("port")),
+        (
+            "http://127.0.0.1:3000",
+            &["-p3000", "--host=::"],
+            Some("port"),
+        ),
+        ("http://[::ffff:127.0.0.1]:3000", &["-p3000"], Some("port")),
+        (
+            "http://localhost:3000",
+            &["-p3000", "--host=::1"],
+            Some("port"),
+        ),
+        ("http://127.0.0.1:3000", &["-p3000", "--host=::1"], None),
+        (
+            "http://localhost:3000",
+            &["-p3000", "--host=192.0.2.1"],
+            None,
+        ),
+        (
+            "http://192.0.2.1:3000",
+            &["-p3000", "--host=192.0.2.1"],
+            Some("port"),
+        ),
         // Whose these are only their machines know.
         ("http://192.0.2.1:3000", &[], None),
         ("http://a.example:3000", &[], None),
@@ -90,13 +106,35 @@ fn a_listener_is_not_the_target_itself() {
     }
 }
 
+/// The port of a backend on this machine, which was there before the server.
+#[test]
+fn the_main_port_makes_room_for_the_backend_unless_it_was_chosen() {
+    for (target, args, port) in [
+        ("http://localhost:3000/websocket", &[][..], 3001),
+        ("http://127.8.0.1:3000", &[], 3001),
+        ("http://0.0.0.0:3000", &[], 3001),
+        ("http://[::1]:3000", &[], 3001),
+        ("http://localhost:3000", &["--host=127.0.0.1"], 3001),
+        ("http://localhost:3000", &["--gateway-listen=3001"], 3002),
+        ("http://localhost:3000", &["--push", "--push-ws=3001"], 3002),
+        ("http://localhost:3001", &[], 3000),
+        ("http://192.0.2.1:3000", &[], 3000),
+        ("http://a.example:3000", &[], 3000),
+        ("http://localhost:3000", &["-p3005"], 3005),
+    ] {
+        let args = [&["--target-address", target], args].concat();
+        let config = load(&args, &[]).unwrap();
+        assert_eq!(config.listen.port(), port, "{args:?}");
+        let moved = (port == 3001 || port == 3002).then_some(3000);
+        assert_eq!(config.backend_port, moved, "{args:?}");
+    }
+}
+
 #[test]
 fn the_message_says_which_listener_and_which_target() {
-    let target = [("TARGET_ADDRESS", "http://localhost:3000/websocket?hunter2")];
-    let expected = "--port (0.0.0.0:3000) is where --target-address \
+    let target = "http://localhost:3000/websocket?hunter2";
+    let expected = "ROOMCAST_PORT: --port (0.0.0.0:3000) is where --target-address \
                     (http://localhost:3000/websocket?...) points: choose another --port";
-    assert_eq!(fails(&[], &target), (expected.to_owned(), 2));
-    let given = [target[0], ("ROOMCAST_PORT", "3000")];
-    let expected = format!("ROOMCAST_PORT: {expected}");
-    assert_eq!(fails(&[], &given), (expected, 2));
+    let given = [("TARGET_ADDRESS", target), ("ROOMCAST_PORT", "3000")];
+    assert_eq!(fails(&[], &given), (expected.to_owned(), 2));
 }

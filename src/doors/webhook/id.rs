@@ -1,0 +1,46 @@
+//! The id of a connection, which is also the name of the room that the connection has to itself.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::core::name::RoomName;
+
+/// Which connection: a random UUID with hyphens, from the operating system's random numbers.
+/// A backend that knows it may write to the client.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Id(RoomName);
+
+impl Id {
+    pub(super) fn random() -> Self {
+        let text = Uuid::new_v4().hyphenated().to_string();
+        Self(RoomName::parse(&text).expect("hexadecimal digits and hyphens are a room's name"))
+    }
+
+    /// What was asked for, if it can be one.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let uuid = Uuid::try_parse(text).ok()?.hyphenated().to_string();
+        (uuid == text).then(|| RoomName::parse(text).ok().map(Self))?
+    }
+
+    /// Whose room this is.
+    pub(super) fn of(room: RoomName) -> Self {
+        Self(room)
+    }
+
+    /// Enough of it for a log: who knows all of it may write to the client.
+    pub(super) fn short(&self) -> &str {
+        &self.0.as_str()[..8]
+    }
+
+    /// The room that the connection has to itself.
+    pub(super) fn room(&self) -> &RoomName {
+        &self.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

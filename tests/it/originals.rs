@@ -1,0 +1,5 @@
+//! For each original a scripted run of what its real clients and backends send, written from
+//! their traffic; it ends in what the original would have delivered.
+
+mod charsets;
+mod wsaas;
