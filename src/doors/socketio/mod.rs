@@ -2,6 +2,7 @@
 //! Knows how a namespace is opened and closed; verbs are in the protocols' files.
 
 mod answer;
+mod body_memory;
 mod front;
 mod head;
 mod legacy;
@@ -11,6 +12,7 @@ mod outlet;
 mod packet;
 mod payload;
 mod polling;
+mod post;
 mod request;
 mod room;
 mod root;
@@ -42,6 +44,7 @@ use crate::core::namespace::{self, Namespace, Protocol, Rooms};
 use crate::core::outlet::OUTLET_QUEUE;
 use crate::net::Addresses;
 
+use body_memory::BodyMemory;
 pub use front::Front;
 use link::Link;
 use outlet::SocketOutlet;
@@ -49,7 +52,8 @@ use root::Root;
 use session::{Dispatch, Session};
 use sessions::Sessions;
 
-/// The largest packet that is read from a client, in bytes.
+/// The largest packet that is read from a client, in bytes; also the `maxPayload` by which SDKs
+/// of version 4 split their POSTs.
 ///
 /// Twice the largest message of any namespace, so that one in a string with
 /// escapes fits as well. It bounds what a client can make the engine hold; the
@@ -144,6 +148,7 @@ pub fn service(
         sessions: Sessions::limited(limits.sessions, limits.addresses, names),
         trusted: limits.trusted,
         packet_bytes,
+        body_memory: BodyMemory::default(),
     };
     (front, io)
 }
