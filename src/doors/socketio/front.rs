@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use tower::{BoxError, Service};
 
 use super::body_memory::BodyMemory;
+use super::client_script::{self, ClientScript};
 use super::head;
 use super::link::{Link, Opener};
 use super::packet::Version;
@@ -42,6 +43,8 @@ pub struct Front<S> {
     /// The largest packet that is read, in bytes.
     pub(super) packet_bytes: usize,
     pub(super) body_memory: BodyMemory,
+    /// The client that pages load, if there is one.
+    pub(super) script: Option<ClientScript>,
 }
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -68,6 +71,9 @@ where
         if !is_engines(request.uri().path()) {
             let answer = self.engine.call(request.map(Body::new));
             return Box::pin(async { Ok(answer.await?.map(Body::new)) });
+        }
+        if let Some(answer) = client_script::answer(self.script.as_ref(), &request) {
+            return Box::pin(std::future::ready(Ok(answer)));
         }
         let asked = match Asked::of(&request) {
             Ok(asked) => asked,

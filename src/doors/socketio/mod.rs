@@ -3,6 +3,7 @@
 
 mod answer;
 mod body_memory;
+mod client_script;
 mod front;
 mod head;
 mod legacy;
@@ -45,6 +46,7 @@ use crate::core::outlet::OUTLET_QUEUE;
 use crate::net::Addresses;
 
 use body_memory::BodyMemory;
+pub use client_script::ClientScript;
 pub use front::Front;
 use link::Link;
 use outlet::SocketOutlet;
@@ -97,10 +99,12 @@ pub struct Limits {
     pub trusted: Arc<[IpNet]>,
 }
 
-/// The Socket.IO service over `inner`, which gets what is not for `/socket.io/`.
+/// The Socket.IO service over `inner`, which gets what is not for `/socket.io/`. Pages load
+/// `script` from there.
 pub fn service(
     hub: &Arc<Hub>,
     limits: Limits,
+    script: Option<ClientScript>,
     inner: Router,
 ) -> (Front<SocketIoService<Router>>, SocketIo) {
     let packet_bytes = packet_bytes(hub);
@@ -149,6 +153,7 @@ pub fn service(
         trusted: limits.trusted,
         packet_bytes,
         body_memory: BodyMemory::default(),
+        script,
     };
     (front, io)
 }
