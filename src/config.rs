@@ -87,6 +87,8 @@ pub struct Config {
     pub namespaces: Option<PathBuf>,
     /// The port more for raw WebSockets; none: there is none.
     pub gateway_listen: Option<SocketAddr>,
+    /// The file with the Socket.IO client that pages load.
+    pub socketio_client: Option<PathBuf>,
     /// The push door; none: it is off.
     pub push: Option<Push>,
     /// The webhook door; none: it is off.
@@ -200,6 +202,7 @@ impl Config {
             gateway_listen: layers
                 .required("gateway-listen", value::listen_or_off)
                 .map(|listen| listen.address()),
+            socketio_client: layers.optional("socketio-client", value::path),
             push: push::read(&mut layers),
             webhook: webhook::read(&mut layers),
             redis: redis::read(&mut layers),

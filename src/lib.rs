@@ -49,6 +49,7 @@ use crate::config::Config;
 use crate::core::broker::Memory;
 use crate::core::hub::Hub;
 use crate::doors::cors::Cors;
+use crate::doors::socketio::ClientScript;
 use crate::doors::webhook::Webhook;
 use crate::ingest::programme::Programme;
 use crate::ingest::rooms::Rooms;
@@ -72,6 +73,8 @@ pub struct Server {
     webhook: Option<Arc<Webhook>>,
     /// What joins this node with others, if anything does.
     node: Option<redis::Node>,
+    /// The Socket.IO client that pages load, if there is one.
+    script: Option<ClientScript>,
     feed: Arc<Feed>,
     connections: Connections,
     connections_most: usize,
@@ -88,6 +91,7 @@ pub fn check(config: &Config) -> anyhow::Result<String> {
         doors::webhook::check_ca(ca).context("--target-ca")?;
     }
     check_redis(config)?;
+    client_script(config)?;
     opening::check(config)
 }
 
@@ -95,6 +99,16 @@ fn check_redis(config: &Config) -> anyhow::Result<()> {
     let ca = config.redis.as_ref().and_then(|redis| redis.ca.as_ref());
     ca.map_or(Ok(()), |ca| redis::check_ca(ca))
         .context("--redis-ca")
+}
+
+/// The Socket.IO client that pages load, if the settings name one.
+fn client_script(config: &Config) -> anyhow::Result<Option<ClientScript>> {
+    let file = config.socketio_client.as_ref();
+    let script = file.map(|file| {
+        let why = || format!("--socketio-client: {} can't be read", file.display());
+        ClientScript::load(file).with_context(why)
+    });
+    script.transpose()
 }
 
 /// The descriptors of everything that is configured, except clients' connections.
@@ -120,6 +134,7 @@ impl Server {
         let beside = descriptors(&config);
         let connections_most = opening::connections_most(config.max_connections, beside);
         check_redis(&config)?;
+        let script = client_script(&config)?;
         let mut namespaces = opening::namespaces(&config)?;
         if let Some(webhook) = &config.webhook {
             doors::webhook::fit(&mut namespaces, webhook.message_most);
@@ -158,6 +173,7 @@ impl Server {
             tls,
             webhook,
             node,
+            script,
             feed: Arc::default(),
             connections: Connections::new(),
             connections_most,
@@ -299,7 +315,7 @@ impl Server {
             addresses: addresses.clone(),
             trusted: self.config.trusted_proxies.clone().into(),
         };
-        let (service, io) = doors::socketio::service(&self.hub, limits, router);
+        let (service, io) = doors::socketio::service(&self.hub, limits, self.script, router);
         let closed = &[metrics::status::EXPOSITION];
         let service = Cors::new(service, self.config.cors_origins.clone(), closed);
         if let Some(tls) = &self.tls {

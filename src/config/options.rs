@@ -4,7 +4,7 @@
 use super::opt::{Kind, Opt};
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 51] = [
+pub(super) const OPTIONS: [Opt; 52] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -55,6 +55,13 @@ pub(super) const OPTIONS: [Opt; 51] = [
          a port alone means every address; `off` for none",
     )
     .or("off"),
+    Opt::new(
+        "socketio-client",
+        Kind::Text,
+        "FILE",
+        "The Socket.IO client that pages load from /socket.io/socket.io.js, such as \
+         dist/socket.io.js of the npm package socket.io-client; without it they get 404",
+    ),
     Opt::new("push", Kind::Switch, "BOOL", "Serve the push door").or("false"),
     Opt::new(
         "push-http",

@@ -52,6 +52,8 @@ impl Config {
         lines.extend(certificate.map(|text| ("certificate", text)));
         let gateway = self.gateway_listen;
         lines.extend(gateway.map(|address| ("gateway", format!("{scheme}://{address}"))));
+        let script = self.socketio_client.as_ref();
+        lines.extend(script.map(|file| ("Socket.IO client", file.display().to_string())));
         lines.extend(self.push.as_ref().map(of_push).into_iter().flatten());
         lines.extend(
             self.webhook

@@ -146,6 +146,7 @@ fn every_option_can_be_set_everywhere() {
         ("redis-database", "3", "3"),
         ("redis-password", "hunter2", "\"hunter2\""),
         ("redis-ca", "ca.pem", "\"ca.pem\""),
+        ("socketio-client", "c.js", "\"c.js\""),
         ("zetta-listen", "off", "\"off\""),
         ("zetta-allow", "10.0.0.0/8", "[\"10.0.0.0/8\"]"),
         ("host-name", "a.example", "[\"a.example\"]"),

@@ -2,6 +2,7 @@
 //! makes the server hold what it did not ask for; and its text as UTF-8. Knows nothing of
 //! what is in it.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -53,8 +54,19 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    match timeout(BODY_MOST, Limited::new(body, most).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+    let read = async {
+        let mut body = pin!(Limited::new(body, most));
+        // Collected here, a body is in memory once; gathered from its frames, twice.
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                bytes.extend_from_slice(&data);
+            }
+        }
+        Ok::<_, BoxError>(Bytes::from(bytes))
+    };
+    match timeout(BODY_MOST, read).await {
+        Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unread::TooBig),
         Ok(Err(_)) => Err(Unread::Broken),
         Err(_) => Err(Unread::Late),

@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::body::{Unread, decode, read_body, read_text};
+use self::body::{BODY_MOST, Unread, decode, read_body, read_text};
 use self::etag::{etag, is_known};
 use self::socket::{Asked, Reader, Silence, open_socket};
 use crate::core::error::Error;

@@ -45,7 +45,7 @@ use tokio::time::timeout;
 use crate::client::SOON;
 use crate::server::TestServer;
 
-pub use peer::{Peer, packets};
+pub use peer::{Peer, handshake, packets};
 
 /// The versions of Engine.IO; Socket.IO v4 is on the first, v5 on the second.
 const VERSIONS: [u8; 2] = [3, 4];

@@ -11,7 +11,9 @@ use crate::client::SOON;
 pub struct Answer {
     pub status: u16,
     pub head: String,
+    /// The body as text; of a binary one the parts that are text.
     pub body: String,
+    pub bytes: Vec<u8>,
 }
 
 /// The value of a header, which may stand there once.
@@ -65,14 +67,21 @@ pub async fn ask(
     let _ = timeout(SOON, stream.read_to_end(&mut answer))
         .await
         .expect("the server did not close");
-    let answer = String::from_utf8(answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+    let (head, body) = answer.split_at(end.unwrap_or(answer.len()));
+    let head = String::from_utf8(head.to_vec()).unwrap();
+    let bytes = body.get(4..).unwrap_or_default().to_vec();
+    let body = match head.contains("application/octet-stream") {
+        true => String::from_utf8_lossy(&bytes).into_owned(),
+        false => String::from_utf8(bytes.clone()).unwrap(),
+    };
     Answer {
         status: head
             .split(' ')
             .nth(1)
             .map_or(0, |code| code.parse().unwrap()),
-        head: head.to_owned(),
-        body: body.to_owned(),
+        head,
+        body,
+        bytes,
     }
 }

@@ -5,6 +5,7 @@
 mod api;
 mod bad_input;
 mod client;
+mod client_script;
 mod cluster;
 mod conformance;
 mod core;

@@ -1,6 +1,7 @@
 //! The Socket.IO door over HTTP long-polling.
 
-use crate::http::{get, post};
+use crate::conformance;
+use crate::http::{get, header, post};
 use crate::server::TestServer;
 
 /// Opens a session; gives the target of its requests.
@@ -120,5 +121,100 @@ async fn a_query_that_only_the_engine_understands_is_refused() {
         let opened = get(server.address, opening, "").await;
         assert_eq!(opened.status, 400, "{opening}: {}", opened.body);
     }
+    server.stop().await;
+}
+
+/// What the clients of 2015 to 2019 for Python read: they know no other framing.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_v3_has_the_framing_that_its_client_reads() {
+    let server = TestServer::start().await;
+    let body = framed(&["40/metadata", "40/nowhere"]);
+    let text = "text/plain; charset=UTF-8";
+    let binary = "application/octet-stream";
+    for (opening, poll, kind) in [
+        ("t=1", "", binary),
+        ("b64=0", "", binary),
+        ("b64=1", "", text),
+        // SDKs say it only where they open a session.
+        ("t=1", "&b64=1", text),
+    ] {
+        let target = format!("/socket.io/?EIO=3&transport=polling&{opening}");
+        let opened = get(server.address, &target, "").await;
+        let expected = match opening {
+            "b64=1" => text,
+            _ => binary,
+        };
+        assert_eq!(header(&opened, "content-type"), Some(expected), "{opening}");
+        let packets = conformance::packets(&opened, 3);
+        let sid = &conformance::handshake(&packets[0])["sid"];
+        let target = format!("{target}&sid={}{poll}", sid.as_str().unwrap());
+        assert_eq!(post(server.address, &target, &body).await.status, 200);
+        let mut all: Vec<String> = Vec::new();
+        // The server's own refusal comes with what the engine answers.
+        while !["40", "40/metadata", r#"44/nowhere,"Invalid namespace""#]
+            .iter()
+            .all(|start| all.iter().any(|packet| packet.starts_with(start)))
+        {
+            let polled = get(server.address, &target, "").await;
+            assert_eq!(polled.status, 200, "{} after {all:?}", polled.body);
+            assert_eq!(header(&polled, "content-type"), Some(kind), "{opening}");
+            assert_eq!(
+                header(&polled, "content-length"),
+                Some(&*polled.bytes.len().to_string())
+            );
+            all.extend(conformance::packets(&polled, 3));
+        }
+    }
+    server.stop().await;
+}
+
+/// A client that does not split its POSTs, as the SDKs of version 1 and 2.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_body_of_short_packets_is_handled_in_order() {
+    let server = TestServer::start().await;
+    // 20 packets of 8 KB, then more packets than the engine takes at once.
+    for (count, bytes) in [(20, 8_000), (60, 100_000)] {
+        for eio in [3, 4] {
+            let target = open(&server, eio).await;
+            let wide = "x".repeat(bytes);
+            let mut packets = vec!["40/metadata,".to_owned()];
+            for n in 0..count {
+                packets.push(format!(r#"42/metadata,{n}["NO","{wide}"]"#));
+            }
+            let packets: Vec<_> = packets.iter().map(String::as_str).collect();
+            let body = match eio {
+                3 => framed(&packets),
+                _ => packets.join("\u{1e}"),
+            };
+            let posted = post(server.address, &target, &body).await;
+            assert_eq!((posted.status, posted.body.as_str()), (200, "ok"));
+            let last = format!("43/metadata,{}[", count - 1);
+            let told = poll_until(&server, &target, &last).await;
+            let places = (0..count).map(|n| told.find(&format!("43/metadata,{n}[")).unwrap());
+            assert!(places.is_sorted(), "{told}");
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_with_a_packet_that_is_too_long_is_not_handled() {
+    let server = TestServer::start().await;
+    let join = r#"42/metadata,0["JOIN",{"room":"now-playing"}]"#;
+    let clients = r#"42/metadata,1["CLIENTS",{"room":"now-playing"}]"#;
+    let long = format!(r#"42/metadata,["NO","{}"]"#, "x".repeat(16 << 20));
+    let target = open(&server, 4).await;
+    let connected = post(server.address, &target, "40/metadata,").await;
+    assert_eq!(connected.status, 200);
+    poll_until(&server, &target, "40/metadata,").await;
+    // The longest packet is half of a body; then a body is too long by its head alone.
+    for bytes in [5 << 20, 16 << 20] {
+        let body = [join, &long[..bytes]].join("\u{1e}");
+        assert_eq!(post(server.address, &target, &body).await.status, 413);
+    }
+    // The session goes on.
+    assert_eq!(post(server.address, &target, clients).await.status, 200);
+    let told = poll_until(&server, &target, "43/metadata,1[").await;
+    assert!(!told.contains("43/metadata,0["), "{told}");
     server.stop().await;
 }

@@ -343,7 +343,11 @@ fn masked(text: &str) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_sdk_that_is_deaf_to_close_frames_sees_a_plain_end() {
     let server = TestServer::start().await;
-    let agents = [("okhttp/3.12.12", None), ("node", Some(1001))];
+    let agents = [
+        ("okhttp/3.12.12", None),
+        ("python-requests/2.34.2", None),
+        ("node", Some(1001)),
+    ];
     let mut clients = Vec::new();
     for (agent, code) in agents {
         let mut client = Client::websocket_as(server.address, "EIO=4", agent).await;

@@ -17,10 +17,14 @@ use socketioxide::socket::Sid;
 use tokio::sync::oneshot;
 use tower::{BoxError, Service};
 
+use super::body_memory::BodyMemory;
+use super::client_script::{self, ClientScript};
 use super::head;
-use super::link::Link;
+use super::link::{Link, Opener};
 use super::packet::Version;
-use super::polling::{self, Polled, Post};
+use super::payload::Framing;
+use super::polling::{self, Polled};
+use super::post::{self, Post};
 use super::rule::PacketRule;
 use super::sessions::Sessions;
 use super::websocket::{self, Moving};
@@ -36,8 +40,11 @@ pub struct Front<S> {
     pub(super) engine: S,
     pub(super) sessions: Sessions,
     pub(super) trusted: Arc<[IpNet]>,
-    /// The largest polling body that is read.
+    /// The largest packet that is read, in bytes.
     pub(super) packet_bytes: usize,
+    pub(super) body_memory: BodyMemory,
+    /// The client that pages load, if there is one.
+    pub(super) script: Option<ClientScript>,
 }
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -65,6 +72,9 @@ where
             let answer = self.engine.call(request.map(Body::new));
             return Box::pin(async { Ok(answer.await?.map(Body::new)) });
         }
+        if let Some(answer) = client_script::answer(self.script.as_ref(), &request) {
+            return Box::pin(std::future::ready(Ok(answer)));
+        }
         let asked = match Asked::of(&request) {
             Ok(asked) => asked,
             Err(why) => return refuse(StatusCode::BAD_REQUEST, why),
@@ -84,8 +94,14 @@ where
                 None => return refuse(StatusCode::BAD_REQUEST, UNKNOWN),
             },
             None => {
-                let deaf_to_close = is_deaf_to_close(&request);
-                match self.sessions.open(address, asked.version, deaf_to_close) {
+                let opener = Opener {
+                    address,
+                    source: self.sessions.source(address),
+                    version: asked.version,
+                    is_base64: asked.is_base64,
+                    deaf_to_close: is_deaf_to_close(&request),
+                };
+                match self.sessions.open(opener) {
                     Ok(link) => link,
                     Err(reason) if reason.is_of_address() => {
                         return come_back(StatusCode::TOO_MANY_REQUESTS, ADDRESS_FULL);
@@ -99,6 +115,8 @@ where
             return refuse(StatusCode::BAD_REQUEST, BAD_REQUEST);
         }
         let most = self.packet_bytes;
+        let is_binary = !(asked.is_base64 || link.opener.is_base64);
+        let framing = Framing::of(link.opener.version, is_binary);
         let mut engine = self.engine.clone();
         match (transport, asked.sid, request.method()) {
             (TransportType::Websocket, None, _) => {
@@ -114,7 +132,7 @@ where
                 // Too late only where the connection is gone.
                 let _ = connection.set_rule(rule);
                 let moving = Moving {
-                    close: polling::close(sid),
+                    close: post::close(sid),
                     link,
                     tried,
                 };
@@ -124,7 +142,12 @@ where
                 let Some(posting) = link.posts() else {
                     return refuse(StatusCode::BAD_REQUEST, OVERLAPS);
                 };
-                let post = Post { sid, link, most };
+                let post = Post {
+                    sid,
+                    link,
+                    packet_most: most,
+                    memory: self.body_memory.clone(),
+                };
                 Box::pin(async move {
                     let _until_then = posting;
                     post.answered(engine, request).await
@@ -132,13 +155,13 @@ where
             }
             (TransportType::Polling, Some(sid), _) => {
                 let answer = engine.call(request.map(Body::new));
-                let poll = Polled::new(link, move || engine.call(polling::close(sid)));
+                let poll = Polled::new(link, framing, move || engine.call(post::close(sid)));
                 Box::pin(poll.answered(answer))
             }
             (TransportType::Polling, None, _) => {
                 let request = head::lean(request, Some(link.clone()));
                 let answer = engine.call(request.map(Body::new));
-                Box::pin(polling::opened(answer, link))
+                Box::pin(polling::opened(answer, link, framing))
             }
         }
     }
@@ -178,12 +201,16 @@ fn refuse(status: StatusCode, why: &'static str) -> Answering {
     Box::pin(std::future::ready(Ok(refusal(status, why))))
 }
 
-/// Refuses a request that may succeed later.
 fn come_back(status: StatusCode, why: &'static str) -> Answering {
+    Box::pin(std::future::ready(Ok(busy(status, why))))
+}
+
+/// Refuses a request that may succeed later.
+pub(super) fn busy(status: StatusCode, why: &'static str) -> Response<Body> {
     let mut answer = refusal(status, why);
     let headers = answer.headers_mut();
     headers.insert(header::RETRY_AFTER, COME_BACK.into());
-    Box::pin(std::future::ready(Ok(answer)))
+    answer
 }
 
 fn refusal(status: StatusCode, why: &'static str) -> Response<Body> {
@@ -194,13 +221,21 @@ fn refusal(status: StatusCode, why: &'static str) -> Response<Body> {
     answer
 }
 
-/// Whether the client is Java's or Android's SDK, which says what it is made of:
-/// OkHttp reads nothing behind a close frame, and engine.io-client-java 1 and 2
-/// don't implement what it calls then (`onClosing`). They would be silent until
-/// their heartbeat fails, 45 s later; a plain end they see at once.
+/// The start of the `User-Agent` of SDKs that do not handle a close frame; the plain end of
+/// the connection they see at once.
+///
+/// OkHttp reads nothing behind a close frame, and engine.io-client-java 1 and 2 don't implement
+/// what it calls then (`onClosing`): they would be silent until their heartbeat fails, 45 s
+/// later. socketIO-client of Python (by `requests`) takes a close frame for an empty packet,
+/// and the program ends with an `IndexError`.
+const DEAF_TO_CLOSE: [&[u8]; 2] = [b"okhttp/", b"python-requests/"];
+
 fn is_deaf_to_close<B>(request: &Request<B>) -> bool {
     let agent = request.headers().get(header::USER_AGENT);
-    agent.is_some_and(|agent| agent.as_bytes().starts_with(b"okhttp/"))
+    agent.is_some_and(|agent| {
+        let agent = agent.as_bytes();
+        DEAF_TO_CLOSE.iter().any(|start| agent.starts_with(start))
+    })
 }
 
 /// Whether the engine serves this path.
@@ -216,7 +251,7 @@ struct Asked {
     sid: Option<Sid>,
     /// Which counts for a session that is opened; later it is the session's.
     version: Version,
-    /// The client cannot read binary bodies.
+    /// The client cannot read binary bodies. SDKs say so only where they open a session.
     is_base64: bool,
     /// What is left of the query: a lobby's id may be in it.
     rest: String,
@@ -278,7 +313,11 @@ impl Asked {
         if let Some(sid) = self.sid {
             target += &format!("&sid={sid}");
         }
-        if self.is_base64 {
+        // The engine then frames all answers of v3 alike, and `polling` reframes them.
+        let opens_v3 = self.version == Version::V3
+            && self.transport == TransportType::Polling
+            && self.sid.is_none();
+        if self.is_base64 || opens_v3 {
             target += "&b64=1";
         }
         if !self.rest.is_empty() {

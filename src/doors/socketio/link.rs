@@ -59,6 +59,8 @@ pub(super) struct Opener {
     /// The address key under which it is counted.
     pub(super) source: Option<SourceKey>,
     pub(super) version: Version,
+    /// It cannot read binary answers.
+    pub(super) is_base64: bool,
     /// Its SDK takes no notice of a close frame, nor of the end behind one.
     pub(super) deaf_to_close: bool,
 }
@@ -277,6 +279,16 @@ impl Link {
     pub(super) fn posts(self: &Arc<Self>) -> Option<Posting> {
         let before = self.posting.swap(true, Ordering::AcqRel);
         (!before).then(|| Posting(self.clone()))
+    }
+
+    /// How many attachments of the last packet are still missing.
+    pub(super) fn missing_attachments(&self) -> usize {
+        self.lock().attachments
+    }
+
+    /// Undoes [`Link::receives`] for a POST of which nothing is handled.
+    pub(super) fn expects_attachments(&self, missing: usize) {
+        self.lock().attachments = missing;
     }
 
     /// Checks the order of packets: attachments follow directly behind the packet that

@@ -2,6 +2,8 @@
 //! Knows how a namespace is opened and closed; verbs are in the protocols' files.
 
 mod answer;
+mod body_memory;
+mod client_script;
 mod front;
 mod head;
 mod legacy;
@@ -11,6 +13,7 @@ mod outlet;
 mod packet;
 mod payload;
 mod polling;
+mod post;
 mod request;
 mod room;
 mod root;
@@ -42,6 +45,8 @@ use crate::core::namespace::{self, Namespace, Protocol, Rooms};
 use crate::core::outlet::OUTLET_QUEUE;
 use crate::net::Addresses;
 
+use body_memory::BodyMemory;
+pub use client_script::ClientScript;
 pub use front::Front;
 use link::Link;
 use outlet::SocketOutlet;
@@ -49,7 +54,8 @@ use root::Root;
 use session::{Dispatch, Session};
 use sessions::Sessions;
 
-/// The largest packet that is read from a client, in bytes.
+/// The largest packet that is read from a client, in bytes; also the `maxPayload` by which SDKs
+/// of version 4 split their POSTs.
 ///
 /// Twice the largest message of any namespace, so that one in a string with
 /// escapes fits as well. It bounds what a client can make the engine hold; the
@@ -93,10 +99,12 @@ pub struct Limits {
     pub trusted: Arc<[IpNet]>,
 }
 
-/// The Socket.IO service over `inner`, which gets what is not for `/socket.io/`.
+/// The Socket.IO service over `inner`, which gets what is not for `/socket.io/`. Pages load
+/// `script` from there.
 pub fn service(
     hub: &Arc<Hub>,
     limits: Limits,
+    script: Option<ClientScript>,
     inner: Router,
 ) -> (Front<SocketIoService<Router>>, SocketIo) {
     let packet_bytes = packet_bytes(hub);
@@ -144,6 +152,8 @@ pub fn service(
         sessions: Sessions::limited(limits.sessions, limits.addresses, names),
         trusted: limits.trusted,
         packet_bytes,
+        body_memory: BodyMemory::default(),
+        script,
     };
     (front, io)
 }

@@ -10,7 +10,7 @@ use socketioxide_core::packet::PacketData;
 use socketioxide_core::parser::{Parse, ParseConfig, ParseError, ParserState};
 use socketioxide_parser_common::CommonParser;
 
-use super::super::payload;
+use super::super::payload::{self, Framing};
 use super::*;
 use crate::fuzz::{self, Format};
 
@@ -166,36 +166,52 @@ fn fuzz_packets() {
 
 #[test]
 fn fuzz_payloads() {
-    let counted = |packets: &[&str]| {
-        packets
-            .iter()
-            .map(|p| payload::counted(p))
-            .collect::<String>()
-    };
-    let (v3, v4) = (counted(&DOCUMENTS), DOCUMENTS.join("\u{1e}"));
-    let binary = "\0\u{5}\u{ff}40/a,";
-    let mut format = Format::text("Engine.IO payloads", &[&v3, &v4], &TOKENS);
-    let latin = |text: &str| text.chars().map(|c| c as u8).collect::<Vec<_>>();
-    format.documents.push(latin(&binary.repeat(3)));
-    format.documents.push(latin("\u{1}\u{4}\u{ff}\u{4}abc"));
+    let v3 = payload::encode(&DOCUMENTS, Framing::Counted);
+    let v3_binary = payload::encode(&DOCUMENTS, Framing::Binary);
+    let v4 = DOCUMENTS.join("\u{1e}");
+    let mut format = Format::text("Engine.IO payloads", &[&v4], &TOKENS);
+    format.documents.extend([v3, v3_binary]);
+    format.documents.push(b"\x01\x04\xff\x04abc".to_vec());
     format
         .tokens
         .extend([vec![0, 1, 255], vec![1, 2, 255], vec![255], vec![30]]);
+    let framings = [Framing::Separated, Framing::Counted, Framing::Binary];
     fuzz::run(
         &format,
         |input| 4 * input + 16,
         |case| {
-            let ways = [
-                (Version::V3, false),
-                (Version::V3, true),
-                (Version::V4, false),
-            ];
-            let read = |(version, is_binary)| match payload::decode(&case.bytes, version, is_binary)
-            {
-                Ok(packets) => the_engine_reads(&packets),
+            let read = |framing| match parsed(&case.bytes, framing) {
+                Ok(packets) => {
+                    if framing != Framing::Separated {
+                        survive_an_answer(&packets);
+                    }
+                    the_engine_reads(&packets)
+                }
                 Err(_) => 0,
             };
-            ways.into_iter().map(read).max().unwrap_or_default()
+            framings.into_iter().map(read).max().unwrap_or_default()
         },
     );
+}
+
+fn parsed(body: &[u8], framing: Framing) -> Result<Vec<Packet<'_>>, payload::PayloadError> {
+    payload::decode(body, framing, usize::MAX)?.collect()
+}
+
+/// An answer of Engine.IO v3 holds the packets that were put into it, in either framing.
+fn survive_an_answer(packets: &[Packet<'_>]) {
+    let texts: Vec<_> = packets.iter().map(Packet::encode).collect();
+    // In v3 an attachment has the type of its packet.
+    let answers = texts.iter().map(|text| match text.strip_prefix('b') {
+        Some(base64) => format!("b4{base64}"),
+        None => text.clone(),
+    });
+    let answers: Vec<_> = answers.collect();
+    let answers: Vec<_> = answers.iter().map(String::as_str).collect();
+    for framing in [Framing::Counted, Framing::Binary] {
+        let body = payload::encode(&answers, framing);
+        let read = parsed(&body, framing).unwrap();
+        let read: Vec<_> = read.iter().map(Packet::encode).collect();
+        assert_eq!(read, texts, "{framing:?}");
+    }
 }

@@ -1,6 +1,10 @@
 //! The bodies of polling requests and their answers: how Engine.IO, versions 3 and 4,
 //! puts packets into them. Pure.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+
 use super::packet::{Packet, PacketError, Version};
 
 /// Engine.IO v4, "HTTP long-polling": packets are separated by this character.
@@ -18,113 +22,246 @@ pub(super) enum PayloadError {
     /// A length does not end where a packet does.
     #[error("the length of a packet does not match the body")]
     Length,
+    /// A packet is longer than any that is read.
+    #[error("a packet is too long")]
+    TooLong,
 }
 
-/// Parses the packets of a POST.
+/// How a body frames its packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// Engine.IO v4: packets with [`SEPARATOR`] between them.
+    Separated,
+    /// Engine.IO v3, "Payload": each packet follows its length in UTF-16 units.
+    Counted,
+    /// Engine.IO v3, "Payload", "XHR2": each packet follows its type, its length in bytes (one
+    /// byte per decimal digit) and the byte 255.
+    Binary,
+}
+
+impl Framing {
+    /// The framing of a body in a session of this version.
+    pub(super) fn of(version: Version, is_binary: bool) -> Self {
+        match (version, is_binary) {
+            (Version::V4, _) => Self::Separated,
+            (Version::V3, false) => Self::Counted,
+            (Version::V3, true) => Self::Binary,
+        }
+    }
+
+    fn version(self) -> Version {
+        match self {
+            Self::Separated => Version::V4,
+            Self::Counted | Self::Binary => Version::V3,
+        }
+    }
+
+    /// The `Content-Type` of an answer with this framing.
+    pub(super) fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Separated | Self::Counted => "text/plain; charset=UTF-8",
+            Self::Binary => "application/octet-stream",
+        })
+    }
+
+    /// Appends a packet to an answer of Engine.IO v3.
+    fn push(self, packet: &str, body: &mut Vec<u8>) {
+        let attachment = packet.strip_prefix("b4").map(|text| STANDARD.decode(text));
+        let framed = |kind: u8, length: usize| {
+            let digits = length.to_string().into_bytes();
+            let digits = digits.into_iter().map(|digit| digit - b'0');
+            [kind].into_iter().chain(digits).chain([u8::MAX])
+        };
+        match (self, attachment) {
+            (Self::Separated | Self::Counted, _) => {
+                let units = packet.encode_utf16().count();
+                body.extend_from_slice(units.to_string().as_bytes());
+                body.push(b':');
+                body.extend_from_slice(packet.as_bytes());
+            }
+            (Self::Binary, Some(Ok(bytes))) => {
+                body.extend(framed(1, bytes.len() + 1));
+                // The type of the packet: a message.
+                body.push(4);
+                body.extend_from_slice(&bytes);
+            }
+            (Self::Binary, _) => {
+                body.extend(framed(0, packet.len()));
+                body.extend_from_slice(packet.as_bytes());
+            }
+        }
+    }
+}
+
+/// Encodes packets as an answer of Engine.IO v3.
+pub(super) fn encode(packets: &[&str], framing: Framing) -> Vec<u8> {
+    let mut body = Vec::with_capacity(packets.iter().map(|packet| packet.len() + 8).sum());
+    packets.iter().for_each(|p| framing.push(p, &mut body));
+    body
+}
+
+/// Parses the packets of a POST, each when the iterator comes to it: a body of many small
+/// packets takes no memory beside itself. `packet_most` is the most bytes of a packet, in
+/// the form in which the engine receives it.
 ///
 /// # Errors
-/// The body is not a valid Engine.IO payload of this version, up to its last byte.
+/// The body is not UTF-8. The items fail at the first place that is not a valid Engine.IO
+/// payload with this framing.
 pub(super) fn decode(
     body: &[u8],
-    version: Version,
-    is_binary: bool,
-) -> Result<Vec<Packet<'_>>, PayloadError> {
-    if version == Version::V3 && is_binary {
-        return decode_binary(body);
-    }
-    let text = std::str::from_utf8(body).map_err(|_| PayloadError::NotUtf8)?;
-    match version {
-        Version::V4 => {
-            let packets = text.strip_suffix(SEPARATOR).unwrap_or(text);
-            if packets.is_empty() && text.is_empty() {
-                return Ok(Vec::new());
-            }
-            let packets = packets.split(SEPARATOR);
-            packets
-                .map(|packet| Ok(Packet::parse(packet, version)?))
-                .collect()
+    framing: Framing,
+    packet_most: usize,
+) -> Result<impl Iterator<Item = Result<Packet<'_>, PayloadError>> + Clone, PayloadError> {
+    let frames = match framing {
+        Framing::Binary => Frames::binary(body),
+        Framing::Separated | Framing::Counted => {
+            let text = std::str::from_utf8(body).map_err(|_| PayloadError::NotUtf8)?;
+            Frames::text(text, framing)
         }
-        Version::V3 => {
-            let mut rest = text;
-            let mut packets = Vec::new();
-            while !rest.is_empty() {
-                let (packet, behind) = counted_packet(rest).ok_or(PayloadError::Length)?;
-                packets.push(Packet::parse(packet, version)?);
-                rest = behind;
-            }
-            Ok(packets)
+    };
+    Ok(frames.map(move |frame| {
+        let frame = frame?;
+        if frame.encoded_bytes() > packet_most {
+            return Err(PayloadError::TooLong);
         }
-    }
-}
-
-/// Splits off the first packet, which is preceded by its length in UTF-16 units (Engine.IO
-/// v3, "Payload").
-fn counted_packet(text: &str) -> Option<(&str, &str)> {
-    let (units, rest) = text.split_once(':')?;
-    let units = length(units.as_bytes())?;
-    let mut seen = 0;
-    for (at, character) in rest.char_indices() {
-        if seen >= units {
-            return (seen == units).then(|| rest.split_at(at));
-        }
-        seen += character.len_utf16();
-    }
-    (seen == units).then_some((rest, ""))
-}
-
-/// Parses a binary body: each packet is preceded by its type, its length in bytes (one byte
-/// per decimal digit) and the byte 255 (Engine.IO v3, "Payload", "XHR2").
-fn decode_binary(body: &[u8]) -> Result<Vec<Packet<'_>>, PayloadError> {
-    let mut rest = body;
-    let mut packets = Vec::new();
-    while let Some((kind, behind)) = rest.split_first() {
-        let end = behind.iter().position(|byte| *byte == u8::MAX);
-        let (digits, behind) = behind.split_at(end.ok_or(PayloadError::Length)?);
-        let digits: Vec<_> = digits
-            .iter()
-            .map(|digit| digit.wrapping_add(b'0'))
-            .collect();
-        let length = length(&digits).ok_or(PayloadError::Length)?;
-        let (packet, behind) = behind[1..]
-            .split_at_checked(length)
-            .ok_or(PayloadError::Length)?;
-        packets.push(match (kind, packet) {
-            (0, text) => {
-                let text = std::str::from_utf8(text).map_err(|_| PayloadError::NotUtf8)?;
-                Packet::parse(text, Version::V3)?
-            }
-            // The first byte is the type of the packet: a message.
-            (1, [4, bytes @ ..]) => Packet::Binary(bytes.to_vec()),
-            _ => return Err(PayloadError::Length),
-        });
-        rest = behind;
-    }
-    Ok(packets)
-}
-
-/// Parses a length; fails if it has more digits than any allowed body needs.
-fn length(digits: &[u8]) -> Option<usize> {
-    let is_length = (1..=9).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
-    let digits = std::str::from_utf8(digits).ok().filter(|_| is_length)?;
-    digits.parse().ok()
+        Ok(match frame {
+            Frame::Text(text) => Packet::parse(text, framing.version())?,
+            Frame::Attachment(bytes) => Packet::Binary(bytes.to_vec()),
+        })
+    }))
 }
 
 /// The packets of the engine's answer to a poll, as text.
 ///
 /// Ends at the first framing error.
-pub(super) fn answered(answer: &str, version: Version) -> impl Iterator<Item = &str> {
-    let mut rest = answer;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let packet;
-        (packet, rest) = match version {
-            Version::V4 => rest.split_once(SEPARATOR).unwrap_or((rest, "")),
-            Version::V3 => counted_packet(rest)?,
-        };
-        Some(packet)
+pub(super) fn answered(answer: &[u8], version: Version) -> impl Iterator<Item = &str> {
+    let text = std::str::from_utf8(answer).unwrap_or_default();
+    let frames = Frames::text(text, Framing::of(version, false));
+    frames.map_while(|frame| match frame {
+        Ok(Frame::Text(text)) => Some(text),
+        _ => None,
     })
+}
+
+/// A packet without its frame.
+enum Frame<'a> {
+    Text(&'a str),
+    /// The data of a binary message.
+    Attachment(&'a [u8]),
+}
+
+impl Frame<'_> {
+    /// The bytes of the packet as the engine receives it: an attachment in base64, behind a `b`.
+    fn encoded_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Attachment(bytes) => 1 + bytes.len().div_ceil(3) * 4,
+        }
+    }
+}
+
+/// Splits a body into frames, up to the first error.
+#[derive(Clone)]
+struct Frames<'a>(Option<Rest<'a>>);
+
+/// The part of a body that is not split yet.
+#[derive(Clone, Copy)]
+enum Rest<'a> {
+    Separated(&'a str),
+    Counted(&'a str),
+    Binary(&'a [u8]),
+}
+
+impl<'a> Frames<'a> {
+    fn text(text: &'a str, framing: Framing) -> Self {
+        Self(match framing {
+            _ if text.is_empty() => None,
+            Framing::Separated => {
+                let packets = text.strip_suffix(SEPARATOR).unwrap_or(text);
+                Some(Rest::Separated(packets))
+            }
+            Framing::Counted | Framing::Binary => Some(Rest::Counted(text)),
+        })
+    }
+
+    fn binary(body: &'a [u8]) -> Self {
+        Self((!body.is_empty()).then_some(Rest::Binary(body)))
+    }
+}
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = Result<Frame<'a>, PayloadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let split = match self.0.take()? {
+            Rest::Separated(text) => Ok(match text.split_once(SEPARATOR) {
+                Some((packet, behind)) => (Frame::Text(packet), Some(Rest::Separated(behind))),
+                None => (Frame::Text(text), None),
+            }),
+            Rest::Counted(text) => counted_packet(text).map(|(packet, behind)| {
+                let behind = (!behind.is_empty()).then_some(Rest::Counted(behind));
+                (Frame::Text(packet), behind)
+            }),
+            Rest::Binary(body) => binary_packet(body).map(|(frame, behind)| {
+                let behind = (!behind.is_empty()).then_some(Rest::Binary(behind));
+                (frame, behind)
+            }),
+        };
+        Some(split.map(|(frame, behind)| {
+            self.0 = behind;
+            frame
+        }))
+    }
+}
+
+/// Splits off the first packet with [`Framing::Counted`].
+fn counted_packet(text: &str) -> Result<(&str, &str), PayloadError> {
+    let (units, rest) = text.split_once(':').ok_or(PayloadError::Length)?;
+    let units = length(units.as_bytes()).ok_or(PayloadError::Length)?;
+    let mut seen = 0;
+    for (at, character) in rest.char_indices() {
+        if seen >= units {
+            let packet = (seen == units).then(|| rest.split_at(at));
+            return packet.ok_or(PayloadError::Length);
+        }
+        seen += character.len_utf16();
+    }
+    let packet = (seen == units).then_some((rest, ""));
+    packet.ok_or(PayloadError::Length)
+}
+
+/// Splits off the first packet with [`Framing::Binary`].
+fn binary_packet(body: &[u8]) -> Result<(Frame<'_>, &[u8]), PayloadError> {
+    let (kind, behind) = body.split_first().ok_or(PayloadError::Length)?;
+    let mut prefix = behind.iter().take(LENGTH_DIGITS + 1);
+    let end = prefix.position(|byte| *byte == u8::MAX);
+    let (digits, behind) = behind.split_at(end.ok_or(PayloadError::Length)?);
+    let digits: Vec<_> = digits
+        .iter()
+        .map(|digit| digit.wrapping_add(b'0'))
+        .collect();
+    let length = length(&digits).ok_or(PayloadError::Length)?;
+    let (packet, behind) = behind[1..]
+        .split_at_checked(length)
+        .ok_or(PayloadError::Length)?;
+    let frame = match (kind, packet) {
+        (0, text) => Frame::Text(std::str::from_utf8(text).map_err(|_| PayloadError::NotUtf8)?),
+        // The first byte is the type of the packet: a message.
+        (1, [4, bytes @ ..]) => Frame::Attachment(bytes),
+        _ => return Err(PayloadError::Length),
+    };
+    Ok((frame, behind))
+}
+
+/// The most digits of a length: more than any allowed body needs.
+const LENGTH_DIGITS: usize = 9;
+
+/// Parses a length.
+fn length(digits: &[u8]) -> Option<usize> {
+    let is_length =
+        (1..=LENGTH_DIGITS).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    let digits = std::str::from_utf8(digits).ok().filter(|_| is_length)?;
+    digits.parse().ok()
 }
 
 /// The namespace of a packet of the engine's: `/name` up to a comma or the end, else `/`
@@ -136,99 +273,6 @@ pub(super) fn namespace_of(packet: &str) -> &str {
     }
 }
 
-/// A packet as Engine.IO v3 frames it.
-pub(super) fn counted(packet: &str) -> String {
-    format!("{}:{packet}", packet.encode_utf16().count())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn encoded(
-        body: impl AsRef<[u8]>,
-        version: Version,
-        is_binary: bool,
-    ) -> Result<Vec<String>, PayloadError> {
-        let packets = decode(body.as_ref(), version, is_binary)?;
-        Ok(packets.iter().map(Packet::encode).collect())
-    }
-
-    #[test]
-    fn bodies_are_read_whole_or_not_at_all() {
-        use PayloadError::{Length, NotUtf8};
-        use Version::{V3, V4};
-        let event = "42/a,[\"ñ𝄞\"]";
-        let counted = format!("12:{event}1:2");
-        let v4 = format!("{event}\u{1e}2");
-        let empty = Err(PayloadError::Packet(PacketError::Empty));
-        type Expected<'a> = Result<Vec<&'a str>, PayloadError>;
-        let cases: [(&str, Version, Expected<'_>); 18] = [
-            ("", V4, Ok(vec![])),
-            ("2", V4, Ok(vec!["2"])),
-            ("2\u{1e}", V4, Ok(vec!["2"])),
-            (&v4, V4, Ok(vec![event, "2"])),
-            ("\u{1e}", V4, empty.clone()),
-            ("\u{1e}\u{1e}2", V4, empty.clone()),
-            ("2\u{1e}9", V4, Err(PacketError::Type('9').into())),
-            ("", V3, Ok(vec![])),
-            ("5:40/a,", V3, Ok(vec!["40/a,"])),
-            (&counted, V3, Ok(vec![event, "2"])),
-            // The length ends inside a surrogate pair: the engine would never return.
-            ("1:\u{1d11e}x", V3, Err(Length)),
-            ("0:", V3, empty),
-            ("9:40/a", V3, Err(Length)),
-            ("5:40/a,x:40/b", V3, Err(Length)),
-            (":2", V3, Err(Length)),
-            ("+1:2", V3, Err(Length)),
-            ("18446744073709551617:2", V3, Err(Length)),
-            ("2", V3, Err(Length)),
-        ];
-        for (body, version, expected) in cases {
-            let expected =
-                expected.map(|packets| packets.iter().map(ToString::to_string).collect());
-            assert_eq!(encoded(body, version, false), expected, "{body:?}");
-        }
-        assert_eq!(encoded(b"4\xff", V4, false), Err(NotUtf8));
-    }
-
-    #[test]
-    fn binary_bodies_are_read_whole_or_not_at_all() {
-        use PayloadError::{Length, NotUtf8};
-        type Expected<'a> = Result<Vec<&'a str>, PayloadError>;
-        let cases: [(&[u8], Expected<'_>); 9] = [
-            (b"", Ok(vec![])),
-            (b"\x00\x01\xff2", Ok(vec!["2"])),
-            (
-                b"\x00\x01\x01\xff42[\"\xc3\xb1___\"]\x01\x04\xff\x04\x01\x02\x03",
-                Ok(vec!["42[\"ñ___\"]", "bAQID"]),
-            ),
-            (b"\x00\x01\xff", Err(Length)),
-            (b"\x00\x01", Err(Length)),
-            (b"\x02\x01\xff2", Err(Length)),
-            (b"\x01\x01\xff\x03", Err(Length)),
-            (b"\x00\x0a\xff2", Err(Length)),
-            (b"\x00\x01\xff\xf0", Err(NotUtf8)),
-        ];
-        for (body, expected) in cases {
-            let expected =
-                expected.map(|packets| packets.iter().map(ToString::to_string).collect());
-            assert_eq!(encoded(body, Version::V3, true), expected, "{body:?}");
-        }
-    }
-
-    #[test]
-    fn an_answer_holds_its_packets() {
-        let cases: [(&str, Version, &[&str]); 5] = [
-            ("", Version::V4, &[]),
-            ("40/a,\u{1e}42[]", Version::V4, &["40/a,", "42[]"]),
-            ("4:40/a1:2", Version::V3, &["40/a", "2"]),
-            ("8:42[\"𝄞\"]1:2", Version::V3, &["42[\"𝄞\"]", "2"]),
-            ("9:40/a", Version::V3, &[]),
-        ];
-        for (answer, version, expected) in cases {
-            let found: Vec<_> = answered(answer, version).collect();
-            assert_eq!(found, expected, "{answer:?}");
-        }
-    }
-}
+#[path = "payload_tests.rs"]
+mod tests;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use socketioxide::socket::Sid;
 
 use super::link::{Link, Opener};
-use super::packet::Version;
+use crate::core::source::SourceKey;
 use crate::net::{self, Addresses, Reason};
 
 /// The share of sessions that is reserved for private addresses, from which backends
@@ -50,14 +50,16 @@ impl Sessions {
         }))
     }
 
+    /// The key under which an address is counted.
+    pub(super) fn source(&self, address: IpAddr) -> Option<SourceKey> {
+        self.0.addresses.source(address)
+    }
+
     /// Opens a session, within the limits of the server and of the address.
-    pub(super) fn open(
-        &self,
-        address: IpAddr,
-        version: Version,
-        deaf_to_close: bool,
-    ) -> Result<Arc<Link>, Reason> {
-        let source = self.0.addresses.source(address);
+    pub(super) fn open(&self, opener: Opener) -> Result<Arc<Link>, Reason> {
+        let Opener {
+            address, source, ..
+        } = opener;
         let refused = |reason| {
             self.0.addresses.refusals().note(reason, address);
             reason
@@ -80,12 +82,6 @@ impl Sessions {
             // Dropping `place` releases it.
             return Err(refused(Reason::FullSessions));
         }
-        let opener = Opener {
-            address,
-            source,
-            version,
-            deaf_to_close,
-        };
         Ok(Arc::new(Link::new(opener, place, unconfirmed)))
     }
 

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::{JOIN, JOINED, Transport, Way};
 use crate::client::Client;
-use crate::http::{Answer, ask, get, post};
+use crate::http::{Answer, ask, get, header, post};
 use crate::polling::framed;
 use crate::server::TestServer;
 
@@ -28,7 +28,7 @@ impl<'a> Polling<'a> {
         let target = format!("/socket.io/?EIO={eio}&transport=polling");
         let opened = get(server.address, &target, "").await;
         assert_eq!(opened.status, 200, "{}", opened.body);
-        let packets = packets(&opened.body, eio);
+        let packets = packets(&opened, eio);
         assert_eq!(packets.len(), 1, "{packets:?}");
         let said = handshake(&packets[0]);
         let polling = Self {
@@ -88,7 +88,7 @@ impl<'a> Polling<'a> {
     pub async fn told(&self, waiting: TcpStream) -> Vec<String> {
         let answer = ask(waiting, "").await;
         assert_eq!(answer.status, 200, "{}", answer.body);
-        packets(&answer.body, self.eio)
+        packets(&answer, self.eio)
     }
 
     /// The next packet that came, whatever it is; nothing once the session is over.
@@ -99,7 +99,7 @@ impl<'a> Polling<'a> {
                 assert_eq!(polled.status, 400, "{}", polled.body);
                 return None;
             }
-            self.polled.extend(packets(&polled.body, self.eio));
+            self.polled.extend(packets(&polled, self.eio));
         }
         self.polled.pop_front()
     }
@@ -111,13 +111,17 @@ pub fn handshake(packet: &str) -> Value {
     serde_json::from_str(said).unwrap()
 }
 
-/// The packets of a payload, read as the official SDKs read them.
-pub fn packets(payload: &str, eio: u8) -> Vec<String> {
+/// The packets of an answer, read as the official SDKs read them.
+pub fn packets(answer: &Answer, eio: u8) -> Vec<String> {
+    let payload = &answer.body;
     if payload.is_empty() {
         return Vec::new();
     }
     if eio == 4 {
         return payload.split('\u{1e}').map(ToOwned::to_owned).collect();
+    }
+    if header(answer, "content-type") == Some("application/octet-stream") {
+        return binary_packets(&answer.bytes);
     }
     // Engine.IO v3, "Payload": characters are those of JavaScript.
     let mut rest: Vec<u16> = payload.encode_utf16().collect();
@@ -129,6 +133,21 @@ pub fn packets(payload: &str, eio: u8) -> Vec<String> {
         let end = colon + 1 + length.parse::<usize>().unwrap();
         packets.push(String::from_utf16(&rest[colon + 1..end]).unwrap());
         rest.drain(..end);
+    }
+    packets
+}
+
+/// Engine.IO v3, "Payload", "XHR2"; all packets of this server are text.
+fn binary_packets(mut payload: &[u8]) -> Vec<String> {
+    let mut packets = Vec::new();
+    while let Some((kind, rest)) = payload.split_first() {
+        assert_eq!(*kind, 0, "{payload:?}");
+        let end = rest.iter().position(|byte| *byte == 255).unwrap();
+        let digits = rest[..end].iter();
+        let length = digits.fold(0, |length, digit| length * 10 + usize::from(*digit));
+        let (packet, rest) = rest[end + 1..].split_at(length);
+        packets.push(String::from_utf8(packet.to_vec()).unwrap());
+        payload = rest;
     }
     packets
 }

@@ -32,7 +32,7 @@ async fn a_payload_holds_one_packet_or_several() {
             let polling = joined(&server, eio).await;
             let posted = polling.post(sent).await;
             assert_eq!((posted.status, posted.body.as_str()), (200, "ok"));
-            let told = packets(&polling.poll().await.body, eio);
+            let told = packets(&polling.poll().await, eio);
             assert_eq!(told.len(), expected.len(), "{told:?}");
             for (told, expected) in told.iter().zip(expected) {
                 assert!(told.starts_with(expected), "{told}");
@@ -54,7 +54,7 @@ async fn a_poll_takes_all_that_waits() {
         for message in messages {
             server.publish("/bus", "r", json!(message));
         }
-        let told = packets(&polling.poll().await.body, eio);
+        let told = packets(&polling.poll().await, eio);
         assert_eq!(told.len(), messages.len(), "{told:?}");
         for (told, message) in told.iter().zip(messages) {
             assert!(told.starts_with(r#"42/bus,["EVENT",{"#), "{told}");

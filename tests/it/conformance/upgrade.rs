@@ -51,7 +51,7 @@ async fn a_session_moves() {
         assert_eq!(polling.told(waiting).await, ["6"]);
         let polled = polling.poll().await;
         assert_eq!(
-            (polled.status, packets(&polled.body, eio)),
+            (polled.status, packets(&polled, eio)),
             (200, vec!["6".to_owned()])
         );
         client.send("5").await;

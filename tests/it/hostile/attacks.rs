@@ -15,6 +15,9 @@ use crate::http::posted;
 /// How many bytes an attacker writes at once.
 const CHUNK: usize = 4 * 1024;
 
+/// The longest body of a POST that the server reads, in bytes.
+const LONG: usize = 10 << 20;
+
 /// How many connections a crowd of attackers has.
 const CROWD: usize = 200;
 
@@ -54,6 +57,10 @@ pub enum Attack {
     UnreadEvents,
     /// A polling session that posts events and never polls.
     UnreadPolls,
+    /// Long POST bodies of many polling sessions, of which one byte is missing.
+    UnfinishedPosts,
+    /// Long POST bodies of very short packets.
+    LongPosts,
     /// Bytes that are no protocol, on every port.
     Noise,
     /// Pings one byte at a time, each in a TLS record of its own.
@@ -72,7 +79,7 @@ pub enum Transport {
 use Attack::*;
 use Transport::*;
 
-pub const ALL: [Attack; 28] = [
+pub const ALL: [Attack; 30] = [
     SurrogatePosts,
     UnreadPings(SocketIo),
     UnreadPings(Raw),
@@ -98,6 +105,8 @@ pub const ALL: [Attack; 28] = [
     UnreadAnswers,
     UnreadEvents,
     UnreadPolls,
+    UnfinishedPosts,
+    LongPosts,
     Noise,
     // Last: they use up what one address may open.
     Sessions,
@@ -294,6 +303,29 @@ impl Attack {
                     target.ask(target.main, &body).await?;
                 }
             }
+            UnfinishedPosts => {
+                let mut unfinished = Vec::new();
+                for _ in 0..CROWD / 10 {
+                    let session = session(target, 4).await?;
+                    let post = posted(&session, "", "3\u{1e}".repeat(LONG / 2));
+                    let mut connection = target.connect(target.main).await?;
+                    unfinished.push(tokio::spawn(async move {
+                        write(&mut connection, &post[..post.len() - 1]).await;
+                        // Until the server cuts it.
+                        let _ = connection.read(&mut [0; 1024]).await;
+                    }));
+                }
+                for post in unfinished {
+                    let _ = post.await;
+                }
+                Ok(())
+            }
+            LongPosts => loop {
+                let session = session(target, 4).await?;
+                let body = "3\u{1e}".repeat(LONG / 2);
+                let body = posted(&session, "", body);
+                target.ask(target.main, &body).await?;
+            },
             TinyRecords => loop {
                 let mut stream = target.websocket(target.main, SocketIo.path()).await?;
                 let pings = frame(0x89, b"").repeat(CHUNK);

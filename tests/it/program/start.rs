@@ -80,6 +80,16 @@ async fn exit_codes_of_what_does_not_run() {
             1,
             "cannot read none.pem",
         ),
+        (
+            &["--socketio-client", "none.js"],
+            1,
+            "--socketio-client: none.js can't be read",
+        ),
+        (
+            &["check", "--socketio-client", "none.js"],
+            1,
+            "--socketio-client: none.js can't be read",
+        ),
         (&["--prot", "0"], 2, "a similar argument exists: '--port'"),
         (&["--port", "65536"], 2, "--port: `65536` is neither"),
         (&["--timezone", "Mars"], 2, "--timezone: `Mars` is not"),

@@ -124,7 +124,7 @@ impl<'a> Session<'a> {
 
     fn take(&mut self, polled: &Answer) {
         assert_eq!(polled.status, 200, "{}: {}", self.script.sdk, polled.body);
-        self.heard.extend(packets(&polled.body, self.script.eio));
+        self.heard.extend(packets(polled, self.script.eio));
     }
 
     /// One request with all that the SDK says in it.

@@ -14,6 +14,7 @@ const END_MS = 5_000;
 // All that the server says in any of its protocols: SDKs hear only what they ask for.
 const EVENTS = [
   'EVENT', 'CLIENTS', 'ERROR',
+  'EVENTS', 'UPDATES', 'STATUS',
   'PEERS', 'JOINED', 'LEFT', 'MESSAGE', 'RTCSIGNAL',
 ];
 

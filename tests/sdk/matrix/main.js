@@ -33,7 +33,9 @@ for (const sdk of wanted) {
   entries.push(await prepared(sdk));
 }
 const ready = entries.filter(({ command }) => command);
-const runs = ready.flatMap((entry) => TRANSPORTS.map((_, column) => ({ entry, column })));
+const columns = ({ lacks = [] }) =>
+  TRANSPORTS.flatMap((only, column) => (lacks.includes(only?.[0]) ? [] : [column]));
+const runs = ready.flatMap((entry) => columns(entry).map((column) => ({ entry, column })));
 const workers = Array.from({ length: AT_ONCE }, async () => {
   for (let next = runs.shift(); next; next = runs.shift()) {
     await scenario(next.entry, next.column);
@@ -77,6 +79,7 @@ async function scenario(entry, column) {
   const failed = (entry.failed[column] = []);
   const started = performance.now();
   await staged(transports, async (stage) => {
+    stage.readsAsciiOnly = entry.readsAsciiOnly;
     stage.driver = await Driver.start(entry.command);
     entry.version = stage.driver.version;
     for (const [name, step] of STEPS) {

@@ -16,6 +16,7 @@ export const STEPS = [
   ['EVENT', tracks],
   ['CLIENTS', clients],
   ['lobby', lobby],
+  ['/trigger', trigger],
   ['/schedule', schedule],
   ['recovery', recovery],
   ['restart', restart],
@@ -66,7 +67,9 @@ async function join(stage) {
 async function notify(stage) {
   const { client: ada } = await stage.joined('/layout', { room: 'notify', name: 'Ada' });
   const { client: grace } = await stage.joined('/layout', { room: 'notify', name: 'Grace' });
-  const message = { show: 'grid', cells: [1, 2.5, null, true], 'née': { deep: '❤ \u2028' } };
+  const isAscii = stage.readsAsciiOnly && !stage.transports;
+  const text = isAscii ? { nee: { deep: '<3' } } : { 'née': { deep: '❤ \u2028' } };
+  const message = { show: 'grid', cells: [1, 2.5, null, true], ...text };
   const ack = await ada.ask('NOTIFY', { room: 'notify', message });
   const { time, ...event } = await grace.event();
   assert.deepEqual(ack, { status: 'ok', room: 'notify', offset: event.offset });
@@ -131,6 +134,19 @@ async function lobby(stage) {
 // 2.x wrote it; some of its SDKs report the bare one.
 export function idInLobby(client, engine) {
   return engine === 3 ? `/lobby#${client.sid.replace(/^.*#/, '')}` : client.sid;
+}
+
+async function trigger(stage) {
+  const ada = await stage.connected('/trigger');
+  const grace = await stage.connected('/trigger');
+  for (const client of [ada, grace]) {
+    assert.equal((await client.ask('JOIN', 'show')).status, 'ok');
+  }
+  for (const name of ['EVENTS', 'UPDATES', 'STATUS']) {
+    ada.tell(`BROADCAST_${name}`, 'show', { cue: name });
+    assert.deepEqual(await grace.event(name), { cue: name });
+  }
+  assert.deepEqual([ada.unread, grace.unread], [[], []]);
 }
 
 async function schedule(stage) {

@@ -21,7 +21,8 @@ const INSTALL_MS = 240_000;
 export class NotRun extends Error {}
 
 // `name` is for the command line, `title` for the table; `prepare` gives the
-// driver's command.
+// driver's command. `lacks` are transports that the SDK can't be told to use alone;
+// `readsAsciiOnly` an SDK that can't read other text on a WebSocket (in Python 3).
 export const SDKS = [
   ...['1', '2', '3'].map((major) => javascript(major, `socket.io-client-${major}`)),
   javascript('4', 'socket.io-client'),
@@ -29,6 +30,10 @@ export const SDKS = [
   java('2.1.2'),
   python('4'),
   python('5'),
+  socketioClient('socketIO-client', '0.7.2', 'socketIO_client'),
+  { ...socketioClient('socketIO-client-2', '0.7.5', 'socketIO_client'), readsAsciiOnly: true },
+  // It reads nothing but text, and says so only if it is told to.
+  socketioClient('socketIO-client-nexus', '0.7.6', 'socketIO_client_nexus', 'b64=1'),
 ];
 
 // The packages are those that `run` has installed from the lock file.
@@ -77,20 +82,45 @@ function python(major) {
     name: `python-${major}`,
     title: 'Python: python-socketio',
     prepare: async () => {
-      const requirements = path.join(DRIVERS, `python/requirements-${major}.txt`);
-      const folder = path.join(BUILD, `python-${major}`);
-      const program = path.join(folder, 'bin/python');
-      await once(folder, [requirements], async () => {
-        await tool('python3', ['-c', 'import venv, ensurepip'], 'Python 3 with venv');
-        await run('python3', ['-m', 'venv', folder]);
-        await install(program, [
-          '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements,
-        ]);
-      });
-      await tool(program, ['-c', ''], 'the Python that the environment was made with');
+      const program = await environment(`python-${major}`, [`requirements-${major}.txt`]);
       return [program, path.join(DRIVERS, 'python/driver.py')];
     },
   };
+}
+
+// The clients before python-socketio, of 2015 to 2019, and their forks. They open a session
+// by polling, whatever they are told, and upgrade then.
+function socketioClient(packageName, version, module, query = '') {
+  return {
+    name: packageName,
+    title: `Python: ${packageName}${query && ` (${query})`}`,
+    lacks: ['websocket'],
+    prepare: async () => {
+      const dependencies = 'requirements-socketIO-client.txt';
+      const program = await environment(
+        `${packageName}-${version}`, [dependencies], `${packageName}==${version}`,
+      );
+      const driver = path.join(DRIVERS, 'python/socketio_client_driver.py');
+      return [program, driver, packageName, module, query];
+    },
+  };
+}
+
+// A virtual environment with these packages; gives its interpreter.
+async function environment(name, requirements, ...packages) {
+  const files = requirements.map((file) => path.join(DRIVERS, 'python', file));
+  const folder = path.join(BUILD, name);
+  const program = path.join(folder, 'bin/python');
+  await once(folder, files, async () => {
+    await tool('python3', ['-c', 'import venv, ensurepip'], 'Python 3 with venv');
+    await run('python3', ['-m', 'venv', folder]);
+    await install(program, [
+      '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check',
+      ...files.flatMap((file) => ['-r', file]), ...packages,
+    ]);
+  });
+  await tool(program, ['-c', ''], 'the Python that the environment was made with');
+  return program;
 }
 
 // Builds a folder if it is not there as these sources want it.

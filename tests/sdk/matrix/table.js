@@ -3,9 +3,14 @@
 const HEAD = ['SDK', 'version', 'Engine.IO', 'websocket', 'polling', 'default (polling, then upgrade)'];
 
 // The cells of an SDK, from what its runs have found: `failed` has for each
-// transport the names of the steps that did.
+// transport the names of the steps that did, and nothing for one that it can't use alone.
 export function row({ title, version = '?', engine = '?', failed }) {
-  const cells = failed.map((steps) => (steps.length === 0 ? 'yes' : `no: ${steps.join(', ')}`));
+  const cells = Array.from(failed, (steps) => {
+    if (!steps) {
+      return '';
+    }
+    return steps.length === 0 ? 'yes' : `no: ${steps.join(', ')}`;
+  });
   return [title, version, String(engine), ...cells];
 }
 

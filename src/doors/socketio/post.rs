@@ -1,0 +1,260 @@
+//! A polling client's POSTs, around the engine. All packets of a POST are checked before the
+//! engine receives the first one. The engine receives them up to each CONNECT, and the rest
+//! once that CONNECT is answered.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use http::{Method, Request, Response, StatusCode, Uri, header};
+use hyper::body::{Body as HttpBody, Incoming};
+use socketioxide::socket::Sid;
+use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, sleep_until};
+use tower::{BoxError, Service};
+
+use super::body_memory::{BodyMemory, NoMemory};
+use super::front::{PATH, busy};
+use super::link::{HEARTBEAT_EVERY, Link};
+use super::packet::{PROTOCOL_ERROR, Packet, PacketKind};
+use super::payload::{self, Framing, PayloadError, SEPARATOR};
+use crate::doors::read_body;
+
+/// The longest POST body that is read, in bytes. SDKs of version 1 and 2 send everything that
+/// waits in one body and do not split it; 10 MiB is 10,000 messages of 1 KiB.
+const POST_BYTES: usize = 10 << 20;
+
+/// How many packets the engine handles before other tasks run: one of a client that sends too
+/// fast.
+const AT_ONCE: usize = 16;
+
+const NO_MEMORY: &str = r#"{"message":"This server holds too many large POST bodies right now; send this again later"}"#;
+
+/// A POST of a polling session.
+pub(super) struct Post {
+    pub(super) sid: Sid,
+    pub(super) link: Arc<Link>,
+    /// The longest packet that is read, in bytes.
+    pub(super) packet_most: usize,
+    /// Limits the bytes of the bodies of all sessions.
+    pub(super) memory: BodyMemory,
+}
+
+impl Post {
+    /// Reads the whole body, then passes its packets to the `engine`: up to a CONNECT, and the
+    /// rest once that CONNECT is answered.
+    pub(super) async fn answered<S, B>(
+        self,
+        mut engine: S,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Infallible>
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let link = &self.link;
+        let is_binary = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind == "application/octet-stream");
+        let framing = Framing::of(link.opener.version, is_binary);
+        let most = POST_BYTES.max(self.packet_most);
+        let body = request.into_body();
+        let length = body.size_hint().exact();
+        if length.is_some_and(|length| length > most as u64) {
+            return Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE, "Bad request"));
+        }
+        // Held until all packets are handled.
+        let bytes = length.unwrap_or(most as u64);
+        let _memory = match self.memory.reserve(link.opener.source, bytes).await {
+            Ok(memory) => memory,
+            Err(NoMemory) => return Ok(busy(StatusCode::SERVICE_UNAVAILABLE, NO_MEMORY)),
+        };
+        // Read first: a slow client must not block the engine.
+        let body = match read_body(body, most).await {
+            Ok(body) => body,
+            Err(unread) => return Ok(refuse(unread.status(), "Bad request")),
+        };
+        match self.check(&body, framing).await {
+            Ok(()) => {}
+            Err(PayloadError::TooLong) => {
+                return Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE, "Bad request"));
+            }
+            Err(error) => {
+                link.refuse(PROTOCOL_ERROR, &error);
+                let Ok(_ended) = engine.call(close(self.sid)).await;
+                return Ok(refuse(
+                    StatusCode::BAD_REQUEST,
+                    &format!("Bad request: {error}"),
+                ));
+            }
+        }
+        let packets = payload::decode(&body, framing, self.packet_most);
+        let mut batch = Batch::default();
+        let mut pauses = Pauses::new();
+        let mut answer = None;
+        for packet in packets.into_iter().flatten().map_while(Result::ok) {
+            let (mut connecting, mut leaving) = (None, None);
+            let mut text = packet.encode();
+            match &packet {
+                Packet::Message(message) if message.kind == PacketKind::Connect => {
+                    if link.admits(message) {
+                        connecting = Some(link.expect(message.namespace));
+                    } else {
+                        // The engine answers a ping of v3, and with it a poll that waits: our
+                        // own refusal goes out in that answer.
+                        text = Packet::Ping.encode();
+                    }
+                }
+                Packet::Message(message) if message.kind == PacketKind::Disconnect => {
+                    leaving = Some(message.namespace);
+                }
+                _ => {}
+            }
+            if !batch.has_room(&text, self.packet_most) {
+                let Ok(answered) = engine.call(post(self.sid, batch.take())).await;
+                if !answered.status().is_success() {
+                    return Ok(answered.map(Body::new));
+                }
+                batch.is_slow |= pauses.wait(link, self.sid, &mut engine).await;
+                consume_budget().await;
+            }
+            batch.push(&text);
+            answer = None;
+            if packet == Packet::Close {
+                // The session ignores packets behind a close packet.
+                break;
+            }
+            if connecting.is_none() && leaving.is_none() {
+                continue;
+            }
+            let Ok(answered) = engine.call(post(self.sid, batch.take())).await;
+            if !answered.status().is_success() {
+                return Ok(answered.map(Body::new));
+            }
+            answer = Some(answered);
+            if let Some(namespace) = leaving {
+                link.leaves(namespace);
+            }
+            if let Some(answered) = connecting {
+                answered.await;
+            }
+            consume_budget().await;
+        }
+        let answer = match answer {
+            // The last packet may have ended the session.
+            Some(answer) => answer,
+            None => engine.call(post(self.sid, batch.take())).await?,
+        };
+        pauses.wait(link, self.sid, &mut engine).await;
+        Ok(answer.map(Body::new))
+    }
+
+    /// Checks all packets of a body. Other tasks run meanwhile.
+    async fn check(&self, body: &[u8], framing: Framing) -> Result<(), PayloadError> {
+        let missing = self.link.missing_attachments();
+        for packet in payload::decode(body, framing, self.packet_most)? {
+            let received = packet.and_then(|packet| Ok(self.link.receives(&packet)?));
+            if received == Err(PayloadError::TooLong) {
+                // The session goes on, as if there had been no POST.
+                self.link.expects_attachments(missing);
+            }
+            received?;
+            consume_budget().await;
+        }
+        Ok(())
+    }
+}
+
+/// The packets that the engine receives next, with separators between them.
+#[derive(Default)]
+struct Batch {
+    text: String,
+    packets: usize,
+    /// Whether the client sends too fast: then the engine receives one packet at a time.
+    is_slow: bool,
+}
+
+impl Batch {
+    /// Whether the engine reads the batch with one packet more: it reads no more bytes at once
+    /// than a packet may have.
+    fn has_room(&self, packet: &str, bytes_most: usize) -> bool {
+        let bytes = self.text.len() + SEPARATOR.len_utf8() + packet.len();
+        let at_once = if self.is_slow { 1 } else { AT_ONCE };
+        self.packets == 0 || (self.packets < at_once && bytes <= bytes_most)
+    }
+
+    fn push(&mut self, packet: &str) {
+        if self.packets > 0 {
+            self.text.push(SEPARATOR);
+        }
+        self.text += packet;
+        self.packets += 1;
+    }
+
+    fn take(&mut self) -> String {
+        self.packets = 0;
+        std::mem::take(&mut self.text)
+    }
+}
+
+/// Holds the POST of a client back that sends too fast.
+struct Pauses {
+    /// When the client's heartbeat was last replaced: a session has one POST at a time, so it
+    /// can't send its own.
+    heartbeat: Instant,
+}
+
+impl Pauses {
+    fn new() -> Self {
+        Self {
+            heartbeat: Instant::now(),
+        }
+    }
+
+    /// Waits until the client may send again; returns whether it had to.
+    async fn wait<S, B>(&mut self, link: &Link, sid: Sid, engine: &mut S) -> bool
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    {
+        let mut has_waited = false;
+        while let Some(ready) = link.ready_at() {
+            has_waited = true;
+            let heartbeat = self.heartbeat + HEARTBEAT_EVERY;
+            sleep_until(ready.min(heartbeat)).await;
+            if Instant::now() >= heartbeat {
+                self.heartbeat = Instant::now();
+                if !link.is_on_websocket() {
+                    let alive = link.heartbeat().encode();
+                    let Ok(_taken) = engine.call(post(sid, alive)).await;
+                }
+            }
+        }
+        has_waited
+    }
+}
+
+/// The request by which a client closes a session that polls.
+pub(super) fn close(sid: Sid) -> Request<Body> {
+    post(sid, Packet::Close.encode())
+}
+
+/// Makes a POST of packets for the engine. `EIO=4` names the form of this body only; the
+/// session keeps its version.
+fn post(sid: Sid, body: String) -> Request<Body> {
+    let target = format!("{PATH}/?EIO=4&transport=polling&sid={sid}");
+    let mut post = Request::new(Body::from(body));
+    *post.method_mut() = Method::POST;
+    *post.uri_mut() = Uri::try_from(target).expect("an id has nothing to be escaped");
+    post
+}
+
+fn refuse(status: StatusCode, why: &str) -> Response<Body> {
+    let why = serde_json::json!({"code": "3", "message": why});
+    let mut answer = Response::new(Body::from(why.to_string()));
+    *answer.status_mut() = status;
+    let kind = header::HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
