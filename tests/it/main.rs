@@ -19,6 +19,7 @@ mod leaving;
 mod limits;
 mod lobby;
 mod net;
+mod originals;
 mod page;
 mod polling;
 mod program;

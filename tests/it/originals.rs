@@ -1,0 +1,4 @@
+//! For each original a scripted run of what its real clients and backends send, written from
+//! their traffic; it ends in what the original would have delivered.
+
+mod publisher;
