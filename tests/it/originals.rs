@@ -1,4 +1,9 @@
 //! For each original a scripted run of what its real clients and backends send, written from
 //! their traffic; it ends in what the original would have delivered.
 
+mod bandwidth;
+mod devices;
+mod editor;
 mod publisher;
+mod sdk;
+mod tunnel;

@@ -20,7 +20,7 @@ struct Form {
     start: &'static str,
 }
 
-const FORMS: [Form; 5] = [
+const FORMS: [Form; 6] = [
     Form {
         name: "streams",
         version: "1.1",
@@ -50,6 +50,12 @@ const FORMS: [Form; 5] = [
         version: "1.1",
         headers: "host: pushserver:5223\r\nuser-agent: GuzzleHttp/7\r\ncontent-type: application/json; charset=utf-8\r\n",
         start: "",
+    },
+    Form {
+        name: "mark",
+        version: "1.1",
+        headers: "HOST: 127.0.0.1:5223\r\nCONTENT-TYPE: application/json\r\n",
+        start: "\u{feff}",
     },
 ];
 
