@@ -10,14 +10,15 @@ use ipnet::IpNet;
 use super::peer::{Sender, sender};
 
 /// Ends of host names that do not exist in public DNS: RFC 6761, RFC 6762, ICANN's
-/// `.internal`, and those of Kubernetes.
-const LOCAL: [&str; 6] = [
+/// `.internal`, and those of Kubernetes and Consul.
+const LOCAL: [&str; 7] = [
     ".localhost",
     ".local",
     ".home.arpa",
     ".internal",
     ".svc",
     ".cluster.local",
+    ".consul",
 ];
 
 /// Decides which requests have access without a token.
@@ -160,6 +161,7 @@ mod tests {
             "redis.internal",
             "roomcast.radio.svc",
             "roomcast.radio.svc.cluster.local:3000",
+            "websocket-service-dev.service.consul:3000",
             "radio.example",
             "RADIO.example.:443",
             &own,

@@ -1,9 +1,14 @@
-// What an EventSource gets from nginx while the server is away or has no room: an
+// What listeners get from nginx while the server is away or has no room: an EventSource an
 // answer after which it comes back, where any other status ends it for good.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
 import { test } from 'node:test';
 
+import WebSocket from 'ws';
+
+import { DEADLINE_MS, within } from '../client.js';
 import { Feed } from '../documents.js';
 import { Server } from '../server.js';
 import { Front } from './front.js';
@@ -75,6 +80,62 @@ test('what the server itself refuses stays as it is', async (t) => {
     assert.equal(through.body, own.body, target);
   }
 });
+
+// The app of KJHK 90.7 FM reads each frame as a track. It shows nothing before its first
+// track that is no LINK, and its user opens it again when it has lost the server.
+test('an app that is opened behind a restart has the song, and 5 s later the LINK', async (t) => {
+  const { server, front } = await behind(t);
+  const feed = await Feed.connect(server.zettaPort);
+  const ago = (s) => new Date(Math.floor(Date.now() / 1000 - s) * 1000);
+  const before = await App.open(t, front.port);
+  const { title } = feed.play({ start: ago(60), length: 40 });
+  assert.equal((await before.next()).track, title);
+  feed.play({ start: ago(20), length: 300, type: 'SPOT', title: 'Buy it now' });
+  assert.equal((await before.next()).type, 'LINK');
+  feed.close();
+
+  await server.stop();
+  await before.closed;
+  await server.run();
+  const again = await App.open(t, front.port);
+  const song = await again.next();
+  const since = performance.now();
+  assert.deepEqual([song.type, song.track], ['SONG', title]);
+  const link = await again.next();
+  assert.deepEqual([link.type, link.artist, link.album], ['LINK', '', '']);
+  assert.doesNotMatch(link.track, /Buy/);
+  assert.ok(performance.now() - since > 4_500, 'the LINK comes too soon');
+});
+
+// A WebSocket as the app opens it: by its address, and only the port is another one.
+class App {
+  #tracks = [];
+  #wanting = [];
+
+  static async open(t, port) {
+    const app = new App();
+    const socket = new WebSocket('ws://localhost/api/?target=metadata', {
+      createConnection: () => net.connect(port, '127.0.0.1'),
+    });
+    t.after(() => socket.terminate());
+    app.closed = once(socket, 'close');
+    socket.on('message', (data) => {
+      app.#tracks.push(JSON.parse(data));
+      app.#wanting.shift()?.();
+    });
+    await once(socket, 'open', { signal: AbortSignal.timeout(DEADLINE_MS) });
+    return app;
+  }
+
+  // The next frame.
+  async next() {
+    if (this.#tracks.length === 0) {
+      const came = new Promise((resolve) => this.#wanting.push(resolve));
+      await within(came, 'a track');
+    }
+    return this.#tracks.shift();
+  }
+}
 
 // A server with these flags more, and nginx before it, until the test is over.
 async function behind(t, ...flags) {
