@@ -2,6 +2,7 @@
 //! bystander, its memory stays bounded, and it stops when told to.
 
 mod attacks;
+mod burst;
 mod mutated;
 mod peer;
 
