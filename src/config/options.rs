@@ -51,8 +51,8 @@ pub(super) const OPTIONS: [Opt; 50] = [
         "gateway-listen",
         Kind::Listen,
         "PORT|ADDR:PORT|off",
-        "A port more for raw WebSockets, at /?target=metadata, where apps expect one; \
-         a port alone means every address; `off` for none",
+        "A port more for raw WebSockets, at any path with ?target=metadata, where apps \
+         expect one; a port alone means every address; `off` for none",
     )
     .or("off"),
     Opt::new("push", Kind::Switch, "BOOL", "Serve the push door").or("false"),

@@ -247,20 +247,28 @@ async fn what_is_no_target_is_refused_in_the_gateways_words() {
 }
 
 #[tokio::test]
-async fn the_gateways_own_port_has_the_same_at_its_root() {
+async fn the_gateways_own_port_has_the_same_at_every_path() {
     let server = on_air(&[song(0, "First")]).await;
     let gateway = server.gateway.unwrap();
-    let mut app = App::connect_to(gateway, "/?target=metadata").await;
-    assert_eq!(app.track().await["track"], "First");
-    let missing = get(gateway, "/", "").await;
-    assert_eq!(
-        (missing.status, missing.body.as_str()),
-        (400, "Missing target parameter")
-    );
-    for elsewhere in ["/health", "/socket.io/?EIO=4&transport=polling", "/api/"] {
-        assert_eq!(get(gateway, elsewhere, "").await.status, 404, "{elsewhere}");
+    for path in ["/", "/api/", "/api", "/ws", "/any/where//%20"] {
+        let target = format!("{path}?a=b&target=metadata");
+        let mut app = App::connect_to(gateway, &target).await;
+        assert_eq!(app.track().await["track"], "First", "{path}");
     }
-    drop(app);
+    for (target, text) in [
+        ("/", "Missing target parameter"),
+        ("/health", "Missing target parameter"),
+        ("/socket.io/?EIO=4&transport=polling", "Missing target parameter"),
+        ("/api/?target=", "Missing target parameter"),
+        ("/api/?target=nowhere", "Invalid target parameter"),
+    ] {
+        let refused = get(gateway, target, "").await;
+        assert_eq!(
+            (refused.status, refused.body.as_str()),
+            (400, text),
+            "{target}"
+        );
+    }
     server.stop().await;
 }
 
