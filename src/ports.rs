@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
 use crate::config::Config;
-use crate::net::{BindError, bind};
+use crate::net::{BindError, bind_when_free};
 
 /// What the server listens on.
 pub(crate) struct Ports {
@@ -39,34 +39,42 @@ pub(crate) struct WebhookPorts {
 }
 
 impl Ports {
-    pub(crate) fn open(config: &Config) -> Result<Self, BindError> {
-        let optional = |address: Option<SocketAddr>, flag| {
-            let bound = address.map(|address| bind(address, flag));
-            bound.transpose()
-        };
-        let push = match &config.push {
-            None => None,
-            Some(push) => Some(PushPorts {
-                http: bind(push.http, "--push-http")?,
-                ws: bind(push.ws, "--push-ws")?,
-            }),
-        };
-        let webhook = match &config.webhook {
-            None => None,
-            Some(webhook) => Some(WebhookPorts {
-                ws: bind(webhook.ws, "--webhook-ws")?,
-                rest: bind(webhook.http, "--webhook-http")?,
-            }),
-        };
+    /// Opens all listeners at once: one that waits for its port holds no other up, and one that
+    /// can't be opened ends the wait.
+    pub(crate) async fn open(config: &Config) -> Result<Self, BindError> {
+        let push = config.push.as_ref();
+        let webhook = config.webhook.as_ref();
+        let (main, zetta, gateway, push_http, push_ws, webhook_ws, webhook_http) = tokio::try_join!(
+            bind_when_free(config.listen, "--port"),
+            open(config.zetta_listen, "--zetta-listen"),
+            open(config.gateway_listen, "--gateway-listen"),
+            open(push.map(|push| push.http), "--push-http"),
+            open(push.map(|push| push.ws), "--push-ws"),
+            open(webhook.map(|webhook| webhook.ws), "--webhook-ws"),
+            open(webhook.map(|webhook| webhook.http), "--webhook-http"),
+        )?;
+        let push = push_http.zip(push_ws);
+        let webhook = webhook_ws.zip(webhook_http);
         Ok(Self {
-            main: bind(config.listen, "--port")?,
-            zetta: optional(config.zetta_listen, "--zetta-listen")?,
+            main,
+            zetta,
             more: MorePorts {
-                gateway: optional(config.gateway_listen, "--gateway-listen")?,
-                push,
-                webhook,
+                gateway,
+                push: push.map(|(http, ws)| PushPorts { http, ws }),
+                webhook: webhook.map(|(ws, rest)| WebhookPorts { ws, rest }),
             },
         })
+    }
+}
+
+/// Opens a listener, if it is wanted.
+async fn open(
+    address: Option<SocketAddr>,
+    flag: &'static str,
+) -> Result<Option<TcpListener>, BindError> {
+    match address {
+        Some(address) => bind_when_free(address, flag).await.map(Some),
+        None => Ok(None),
     }
 }
 

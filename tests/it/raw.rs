@@ -258,7 +258,10 @@ async fn the_gateways_own_port_has_the_same_at_every_path() {
     for (target, text) in [
         ("/", "Missing target parameter"),
         ("/health", "Missing target parameter"),
-        ("/socket.io/?EIO=4&transport=polling", "Missing target parameter"),
+        (
+            "/socket.io/?EIO=4&transport=polling",
+            "Missing target parameter",
+        ),
         ("/api/?target=", "Missing target parameter"),
         ("/api/?target=nowhere", "Invalid target parameter"),
     ] {
