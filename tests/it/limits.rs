@@ -4,6 +4,8 @@
 mod address;
 #[path = "limits/budget.rs"]
 mod budget;
+#[path = "limits/large.rs"]
+mod large;
 #[path = "limits/listed.rs"]
 mod listed;
 #[path = "limits/reserve.rs"]
