@@ -4,7 +4,7 @@
 use super::opt::{Kind, Opt};
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 50] = [
+pub(super) const OPTIONS: [Opt; 51] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -44,7 +44,8 @@ pub(super) const OPTIONS: [Opt; 50] = [
         "certs",
         Kind::Text,
         "DIR",
-        "Where the self-signed certificate is kept",
+        "Where the self-signed certificate is kept; a certificate server.crt with its key \
+         server.pem that lies there is used instead",
     )
     .or("certs"),
     Opt::new(
@@ -176,6 +177,13 @@ pub(super) const OPTIONS: [Opt; 50] = [
          a cluster; a variable that ends in _FILE names a file with the URL",
     )
     .short('r'),
+    Opt::new(
+        "consul-host",
+        Kind::Text,
+        "URL",
+        "Does nothing: where the 2-IMMERSE websocket-service asked for its Redis",
+    )
+    .short('c'),
     Opt::new(
         "redis-database",
         Kind::Number,

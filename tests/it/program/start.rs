@@ -47,6 +47,25 @@ async fn the_summary_says_where_everything_listens() {
     }
 }
 
+/// The 2-IMMERSE websocket-service has its certificate and key in `certs` under names of its own.
+#[tokio::test]
+async fn a_certificate_of_the_websocket_service_is_used() {
+    let mut program = Program::start(&["--https"]).await;
+    program.signal("TERM").await;
+    assert_eq!(program.exit().await.code(), Some(0));
+    let certs = program.folder.path().join("certs");
+    for (ours, theirs) in [(CERT_FILE, "server.crt"), (KEY_FILE, "server.pem")] {
+        fs::rename(certs.join(ours), certs.join(theirs)).unwrap();
+    }
+    let program = Program::start_in(program.folder, &["--https"]).await;
+    let said = program.seen.join("\n");
+    let expected = "certificate: certs/server.crt, until 20";
+    assert!(said.contains(expected), "{said}");
+    assert!(!certs.join(CERT_FILE).exists(), "one was made");
+    let health = program.get("/health").await;
+    assert_eq!(health.status, 200, "{}", health.body);
+}
+
 #[tokio::test]
 async fn a_certificate_is_made_once_and_its_key_is_its_owners_only() {
     let mut program = Program::start(&["--https"]).await;
