@@ -14,6 +14,7 @@ use roomcast::namespaces;
 use serde_json::json;
 
 use crate::client::Client;
+use crate::cluster::redis::{Keeps, Redis};
 use crate::http::{get, post};
 use crate::polling::{framed, open};
 use crate::server::TestServer;
@@ -125,6 +126,32 @@ async fn big_messages_in_a_row_reach_a_client_that_polls() {
     let refused = post(server.address, "/bus-message/r/", big).await;
     assert_eq!(refused.status, 413, "{}", refused.body);
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn big_messages_in_a_row_reach_a_client_of_another_node() {
+    let redis = Redis::start(Keeps::Nothing).await;
+    let address = redis.address().to_string();
+    let options = ["--redis", &address];
+    let servers = [
+        TestServer::start_with(&options).await,
+        TestServer::start_with(&options).await,
+    ];
+    let mut reader = Client::connect(servers[1].address, "/bus").await.unwrap();
+    reader.join("r").await;
+    for number in 0..EVENTS {
+        let message = json!(text(number, MESSAGE)).to_string();
+        let posted = post(servers[0].address, "/bus-message/r", message).await;
+        assert_eq!((posted.status, &*posted.body), (200, "OK"), "{number}");
+    }
+    for number in 0..EVENTS {
+        let told = reader.next().await;
+        assert!(told["message"] == text(number, MESSAGE), "{number}");
+    }
+    drop(reader);
+    for server in servers {
+        server.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,9 @@ fn the_password_is_a_secret_in_the_url_or_an_option() {
     for file in [&password, &windows, &url] {
         set_mode(file.as_ref(), 0o600);
     }
-    let in_config = file(&format!("redis = \"a.example\"\nredis-password = \"{SECRET}\""));
+    let in_config = file(&format!(
+        "redis = \"a.example\"\nredis-password = \"{SECRET}\""
+    ));
     for (args, env, seen) in [
         (&["--redis", CODED][..], &[][..], vec!["redis"]),
         (
