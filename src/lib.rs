@@ -139,7 +139,7 @@ impl Server {
         if let Some(webhook) = &config.webhook {
             doors::webhook::fit(&mut namespaces, webhook.message_most);
         }
-        let ports = Ports::open(&config)?;
+        let ports = Ports::open(&config).await?;
         let tls = match opening::source(&config.tls) {
             Some(source) => Some(tls::Acceptor::load(source)?),
             None => None,

@@ -117,7 +117,11 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let (stop, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
     Signals::new()?.follow(stop.clone(), reload.clone())?;
     metrics::install();
-    let server = Server::bind(config).await?;
+    let server = tokio::select! {
+        server = Server::bind(config) => server?,
+        // While it waits for a port.
+        () = stop.cancelled() => return Ok(()),
+    };
     for (what, text) in server.summary() {
         info!("{what}: {text}");
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
 use crate::config::Config;
-use crate::net::{BindError, bind, bind_next};
+use crate::net::{BindError, bind_next, bind_when_free};
 
 /// What the server listens on.
 pub(crate) struct Ports {
@@ -39,41 +39,52 @@ pub(crate) struct WebhookPorts {
 }
 
 impl Ports {
-    pub(crate) fn open(config: &Config) -> Result<Self, BindError> {
-        let optional = |address: Option<SocketAddr>, flag| {
-            let bound = address.map(|address| bind(address, flag));
-            bound.transpose()
-        };
-        let push = match &config.push {
-            None => None,
-            Some(push) => Some(PushPorts {
-                http: bind(push.http, "--push-http")?,
-                ws: bind(push.ws, "--push-ws")?,
-            }),
-        };
-        let webhook = match &config.webhook {
-            None => None,
-            Some(webhook) => Some(WebhookPorts {
-                ws: bind(webhook.ws, "--webhook-ws")?,
-                rest: bind(webhook.http, "--webhook-http")?,
-            }),
-        };
-        let zetta = optional(config.zetta_listen, "--zetta-listen")?;
-        let gateway = optional(config.gateway_listen, "--gateway-listen")?;
-        // Last: it may have to pass over the others.
-        let main = match config.backend_port {
-            Some(_) => bind_next(config.listen, "--port")?,
-            None => bind(config.listen, "--port")?,
-        };
+    /// Opens all listeners at once: one that waits for its port holds no other up, and one that
+    /// can't be opened ends the wait.
+    pub(crate) async fn open(config: &Config) -> Result<Self, BindError> {
+        let push = config.push.as_ref();
+        let webhook = config.webhook.as_ref();
+        let (zetta, gateway, push_http, push_ws, webhook_ws, webhook_http, main) = tokio::try_join!(
+            open(config.zetta_listen, "--zetta-listen"),
+            open(config.gateway_listen, "--gateway-listen"),
+            open(push.map(|push| push.http), "--push-http"),
+            open(push.map(|push| push.ws), "--push-ws"),
+            open(webhook.map(|webhook| webhook.ws), "--webhook-ws"),
+            open(webhook.map(|webhook| webhook.http), "--webhook-http"),
+            // Last: it may have to pass over the others.
+            open_main(config),
+        )?;
+        let push = push_http.zip(push_ws);
+        let webhook = webhook_ws.zip(webhook_http);
         Ok(Self {
             main,
             zetta,
             more: MorePorts {
                 gateway,
-                push,
-                webhook,
+                push: push.map(|(http, ws)| PushPorts { http, ws }),
+                webhook: webhook.map(|(ws, rest)| WebhookPorts { ws, rest }),
             },
         })
+    }
+}
+
+/// Opens the main listener. If its default port is the backend's, it moves to the next port that
+/// is free.
+async fn open_main(config: &Config) -> Result<TcpListener, BindError> {
+    match config.backend_port {
+        Some(_) => bind_next(config.listen, "--port"),
+        None => bind_when_free(config.listen, "--port").await,
+    }
+}
+
+/// Opens a listener, if it is wanted.
+async fn open(
+    address: Option<SocketAddr>,
+    flag: &'static str,
+) -> Result<Option<TcpListener>, BindError> {
+    match address {
+        Some(address) => bind_when_free(address, flag).await.map(Some),
+        None => Ok(None),
     }
 }
 

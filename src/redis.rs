@@ -52,9 +52,9 @@ pub const DESCRIPTORS: usize = 64;
 /// back.
 const WANTED_MOST: usize = 65_536;
 
-/// The same in bytes to be published: what a modest line takes in a second, so that
-/// nobody waits for much longer.
-const WANTED_BYTES_MOST: usize = 8 << 20;
+/// The same in bytes to be published: 32 of the biggest messages. A fast line takes them in a
+/// third of a second, so that nobody waits for much longer.
+const WANTED_BYTES_MOST: usize = 32 << 20;
 
 /// How long a client that waits for the first answer of Redis at a start has to wait: a
 /// healthy one takes some milliseconds, and one that is not there keeps nobody waiting.

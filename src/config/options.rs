@@ -4,7 +4,7 @@
 use super::opt::{Kind, Opt};
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 52] = [
+pub(super) const OPTIONS: [Opt; 53] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -44,15 +44,16 @@ pub(super) const OPTIONS: [Opt; 52] = [
         "certs",
         Kind::Text,
         "DIR",
-        "Where the self-signed certificate is kept",
+        "Where the self-signed certificate is kept; a certificate server.crt with its key \
+         server.pem that lies there is used instead",
     )
     .or("certs"),
     Opt::new(
         "gateway-listen",
         Kind::Listen,
         "PORT|ADDR:PORT|off",
-        "A port more for raw WebSockets, at /?target=metadata, where apps expect one; \
-         a port alone means every address; `off` for none",
+        "A port more for raw WebSockets, at any path with ?target=metadata, where apps \
+         expect one; a port alone means every address; `off` for none",
     )
     .or("off"),
     Opt::new(
@@ -192,6 +193,13 @@ pub(super) const OPTIONS: [Opt; 52] = [
          a cluster; a variable that ends in _FILE names a file with the URL",
     )
     .short('r'),
+    Opt::new(
+        "consul-host",
+        Kind::Text,
+        "URL",
+        "Does nothing: where the 2-IMMERSE websocket-service asked for its Redis",
+    )
+    .short('c'),
     Opt::new(
         "redis-database",
         Kind::Number,

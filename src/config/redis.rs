@@ -84,6 +84,9 @@ impl fmt::Debug for RedisPassword {
 /// The option that joins nodes.
 const SWITCH: &str = "redis";
 
+/// The option of the 2-IMMERSE websocket-service that names a Consul, and means nothing here.
+const CONSUL: &str = "consul-host";
+
 /// The option with the password.
 const PASSWORD: &str = "redis-password";
 
@@ -92,6 +95,11 @@ const PARTS: [&str; 3] = ["redis-database", PASSWORD, "redis-ca"];
 
 /// Reads the options of it; none: this node is alone. What is wrong is noted.
 pub(super) fn read(layers: &mut Layers) -> Option<Redis> {
+    if layers.origin(CONSUL) != Origin::Default {
+        layers.warn(format!(
+            "--{CONSUL} does nothing: --{SWITCH} says where Redis is"
+        ));
+    }
     let address = layers.optional(SWITCH, address::parse);
     if layers.origin(SWITCH) == Origin::Default {
         layers.warn_of_idle(SWITCH, &PARTS);
@@ -102,6 +110,7 @@ pub(super) fn read(layers: &mut Layers) -> Option<Redis> {
     let ca = layers.optional("redis-ca", value::path);
     // Here, so that where it is wrong the others have been looked at as well.
     let address = address?;
+    warn_of_name(layers, &address);
     warn_of_seen_password(layers, &address);
     if ca.is_some() && !address.tls {
         let why = "--redis-ca is for TLS, and --redis is without: write rediss:// or \
@@ -130,6 +139,17 @@ fn password(text: &str) -> Result<RedisPassword, String> {
 /// The variable that the password is better in: others can't read it there.
 fn variable() -> String {
     options::named(PASSWORD).variable()
+}
+
+/// Says how the name of a service is read: the 2-IMMERSE websocket-service asked Consul for it.
+fn warn_of_name(layers: &mut Layers, address: &Address) {
+    if address.is_name {
+        let (host, port) = &address.servers[0];
+        layers.warn(format!(
+            "--{SWITCH}: {host} is taken as the host of Redis, redis://{host}:{port}; Consul is not \
+             asked"
+        ));
+    }
 }
 
 /// Warns of a password that the list of processes shows.

@@ -143,6 +143,7 @@ fn every_option_can_be_set_everywhere() {
             "\"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\"",
         ),
         ("redis", "rediss://a.example/3", "\"rediss://a.example/3\""),
+        ("consul-host", "http://a.example", "\"http://a.example\""),
         ("redis-database", "3", "3"),
         ("redis-password", "hunter2", "\"hunter2\""),
         ("redis-ca", "ca.pem", "\"ca.pem\""),
@@ -192,8 +193,8 @@ fn every_option_can_be_set_everywhere() {
     let file = file(&lines.join("\n"));
 
     let by_flag = Config {
-        // Of a password among the flags.
-        warnings: Vec::new(),
+        // Without the one of a password among the flags.
+        warnings: vec!["--consul-host does nothing: --redis says where Redis is".to_owned()],
         ..load(&flags, &[]).unwrap()
     };
     // By our own variables, then by the aliases of those that have one.
@@ -358,6 +359,98 @@ fn the_subcommand_takes_options_before_and_after_it() {
     }
 }
 
+/// Every form of its options (commander 2.9): long and short, with a blank, with `=`, attached,
+/// and switches together.
+#[test]
+fn the_command_line_of_the_websocket_service_starts() {
+    let consul = "--consul-host does nothing: --redis says where Redis is";
+    let name =
+        "--redis: cache is taken as the host of Redis, redis://cache:6379; Consul is not asked";
+    let redis = Some(("cache".to_owned(), 6379));
+    for (args, port, https, redis, database, warnings) in [
+        (&["-p", "3001"][..], 3001, false, None, 0, &[][..]),
+        (&["--port", "3001"], 3001, false, None, 0, &[]),
+        (&["--port=3001", "-S", "-v"], 3001, true, None, 0, &[]),
+        (
+            &["-p3001", "--https", "--verbose"],
+            3001,
+            true,
+            None,
+            0,
+            &[],
+        ),
+        (&["-Sv"], 3000, true, None, 0, &[]),
+        (&["-vSp", "3001"], 3001, true, None, 0, &[]),
+        (
+            &["-c", "https://consul:8500"],
+            3000,
+            false,
+            None,
+            0,
+            &[consul],
+        ),
+        (
+            &["--consul-host", "consul"],
+            3000,
+            false,
+            None,
+            0,
+            &[consul],
+        ),
+        (&["--consul-host=consul"], 3000, false, None, 0, &[consul]),
+        (
+            &["-r", "cache:6379", "-d", "2"],
+            3000,
+            false,
+            redis.clone(),
+            2,
+            &[],
+        ),
+        (
+            &["--redis=cache:6379", "--database=2"],
+            3000,
+            false,
+            redis.clone(),
+            2,
+            &[],
+        ),
+        (
+            &["--redis", "cache:6379", "--database", "2"],
+            3000,
+            false,
+            redis.clone(),
+            2,
+            &[],
+        ),
+        (
+            &["-r", "cache", "-c", "consul"],
+            3000,
+            false,
+            redis.clone(),
+            0,
+            &[consul, name],
+        ),
+        (&["-rcache", "-d1"], 3000, false, redis.clone(), 1, &[name]),
+        (&["-r", "redis://cache"], 3000, false, redis, 0, &[]),
+    ] {
+        let config = load(args, &[]).unwrap_or_else(|error| panic!("{args:?}: {error}"));
+        assert_eq!(config.listen.port(), port, "{args:?}");
+        assert_eq!(config.tls != Tls::Off, https, "{args:?}");
+        assert_eq!(config.warnings, warnings, "{args:?}");
+        let found = config.redis.as_ref();
+        assert_eq!(
+            found.map(|found| found.servers[0].clone()),
+            redis,
+            "{args:?}"
+        );
+        assert_eq!(
+            found.map_or(0, |found| found.database),
+            database,
+            "{args:?}"
+        );
+    }
+}
+
 #[test]
 fn tls_is_as_it_was_asked_for() {
     let own = Tls::Files {
@@ -372,6 +465,30 @@ fn tls_is_as_it_was_asked_for() {
         (&["--https=false", "--cert", "a", "--key", "b"], &Tls::Off),
     ] {
         assert_eq!(&load(args, &[]).unwrap().tls, expected, "{args:?}");
+    }
+}
+
+/// Its names for the certificate and the key; one alone is used as well, and then the other is
+/// missed when it is loaded.
+#[test]
+fn a_certificate_of_the_websocket_service_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = Tls::Files {
+        cert: "a".into(),
+        key: "b".into(),
+    };
+    let original = Tls::Files {
+        cert: folder.path().join("server.crt"),
+        key: folder.path().join("server.pem"),
+    };
+    let certs = ["--certs", folder.path().to_str().unwrap()];
+    let tls = |more: &[&str]| load(&[&certs[..], more].concat(), &[]).unwrap().tls;
+    assert!(matches!(tls(&["-S"]), Tls::SelfSigned { .. }));
+    for file in ["server.crt", "server.pem"] {
+        std::fs::write(folder.path().join(file), "").unwrap();
+        assert_eq!(tls(&["-S"]), original, "{file}");
+        assert_eq!(tls(&["-S", "--cert", "a", "--key", "b"]), own);
+        assert_eq!(tls(&[]), Tls::Off);
     }
 }
 

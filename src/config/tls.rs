@@ -8,6 +8,9 @@ use super::value;
 use crate::net::tls::KEY_FILE;
 use crate::problem::{Fault, Origin};
 
+/// The names under which the 2-IMMERSE websocket-service has its certificate and key in `certs`.
+const ORIGINAL: [&str; 2] = ["server.crt", "server.pem"];
+
 /// Whether the main port speaks TLS, and with which certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tls {
@@ -18,7 +21,7 @@ pub enum Tls {
         /// The folder.
         folder: PathBuf,
     },
-    /// The user's certificate.
+    /// The user's certificate, or that of the 2-IMMERSE websocket-service.
     Files {
         /// The chain, in PEM.
         cert: PathBuf,
@@ -51,8 +54,13 @@ pub(super) fn read(layers: &mut Layers) -> Tls {
     let folder = layers.required("certs", value::path);
     let cert = layers.optional("cert", value::path);
     let key = layers.optional("key", value::path);
-    let made = folder.join(KEY_FILE);
-    layers.warn_of_exposed("the private key of TLS", key.as_ref().unwrap_or(&made));
+    let original = ORIGINAL.map(|name| folder.join(name));
+    let has_original = original.iter().any(|file| file.exists());
+    let found = match has_original {
+        true => original[1].clone(),
+        false => folder.join(KEY_FILE),
+    };
+    layers.warn_of_exposed("the private key of TLS", key.as_ref().unwrap_or(&found));
     let refused = layers.origin("https") != Origin::Default && !https;
     match (cert, key) {
         (Some(_), Some(_)) if refused => {
@@ -63,6 +71,10 @@ pub(super) fn read(layers: &mut Layers) -> Tls {
         (Some(cert), Some(key)) => Tls::Files { cert, key },
         (Some(_), None) => lonely(layers, "cert", "--cert needs --key, its private key"),
         (None, Some(_)) => lonely(layers, "key", "--key needs --cert, the certificate of it"),
+        (None, None) if https && has_original => {
+            let [cert, key] = original;
+            Tls::Files { cert, key }
+        }
         (None, None) if https => Tls::SelfSigned { folder },
         (None, None) => Tls::Off,
     }

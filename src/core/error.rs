@@ -22,7 +22,7 @@ pub enum Error {
     /// A name is longer than its namespace allows.
     #[error("the {what} is longer than {most} characters")]
     NameTooLong {
-        /// Which name: `room` or `name`.
+        /// Which name, as in `the name of the room`.
         what: &'static str,
         /// The longest that is allowed, in characters.
         most: usize,

@@ -88,12 +88,12 @@ impl NamespaceName {
 pub struct RoomName(Arc<str>);
 
 impl RoomName {
-    /// The longest name, in characters; a namespace may allow less.
+    /// The longest name that a namespace can allow, in characters.
     ///
-    /// Long enough for two UUIDs and a word; 10,000 rooms stay below 5 MiB.
-    pub const MOST_CHARS: usize = 128;
+    /// The names of 10,000 rooms stay below 10 MiB even in four-byte characters.
+    pub const MOST_CHARS: usize = 256;
 
-    /// Takes 1 to 128 characters, not only blanks and none that can't be shown.
+    /// Takes 1 to 256 characters, not only blanks and none that can't be shown.
     ///
     /// # Errors
     /// The text is empty or too long, or contains a control or invisible character.
@@ -108,10 +108,9 @@ impl RoomName {
 pub struct Nickname(Arc<str>);
 
 impl Nickname {
-    /// The longest name, in characters; a namespace may allow less.
-    ///
-    /// A list of 1,000 names stays below 256 KiB even in four-byte characters.
-    pub const MOST_CHARS: usize = 64;
+    /// The longest name that a namespace can allow, in characters: some clients of the
+    /// 2-IMMERSE websocket-service have names of more than 64.
+    pub const MOST_CHARS: usize = 256;
 
     /// The sender of what the studio's feed publishes.
     pub const FEED: &'static str = "zetta";
@@ -119,7 +118,7 @@ impl Nickname {
     /// The sender of what a backend publishes over HTTP.
     pub const HTTP: &'static str = "POST";
 
-    /// Takes 1 to 64 characters, and drops the blanks around them.
+    /// Takes 1 to 256 characters, and drops the blanks around them.
     ///
     /// # Errors
     /// The text is empty or too long, contains a control or invisible character, or looks
@@ -312,7 +311,7 @@ mod tests {
             ),
             (
                 &"x".repeat(RoomName::MOST_CHARS + 1),
-                "the name of the room is longer than 128 characters",
+                "the name of the room is longer than 256 characters",
             ),
         ] {
             assert_eq!(RoomName::parse(bad).unwrap_err().to_string(), message);

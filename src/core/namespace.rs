@@ -1,7 +1,7 @@
 //! What a namespace is: the rules of its rooms, as data.
 //! Knows no files and no TOML: whoever makes one has read and checked it.
 
-use super::name::{NamespaceName, Nickname, RoomName};
+use super::name::{NamespaceName, RoomName};
 use super::pace::Pace;
 use super::token::Token;
 
@@ -157,9 +157,11 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            nickname_chars: Nickname::MOST_CHARS,
-            room_chars: RoomName::MOST_CHARS,
-            // More than any page shows at once; bounds what a disconnect undoes.
+            // 1,000 names, the longest page of them, stay below 256 KiB even in four-byte
+            // characters.
+            nickname_chars: 64,
+            // Two UUIDs and a word.
+            room_chars: 128,
             rooms_per_client: 32,
             // The server sets it from its options.
             rooms_per_address: usize::MAX,

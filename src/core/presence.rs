@@ -5,6 +5,10 @@ use super::name::Nickname;
 /// Most names on a page.
 const NAMES_MOST: usize = 1_000;
 
+/// Most bytes of names on a page, so that the answer fits among those that may wait for a client.
+/// With 1,000 names of 64 four-byte characters, the default limit, a page is still full.
+const NAME_BYTES_MOST: usize = 256_000;
+
 /// Names on a page by default.
 const NAMES: usize = 100;
 
@@ -54,13 +58,24 @@ impl Page {
         clients: impl IntoIterator<Item = (u64, Option<Nickname>)>,
         total: usize,
     ) -> Clients {
-        let mut clients = clients.into_iter();
-        let shown: Vec<_> = clients.by_ref().take(self.limit).collect();
-        let last = shown.last().map(|(number, _)| *number);
+        let (mut names, mut bytes, mut last) = (Vec::new(), 0, None);
+        for (shown, (number, name)) in clients.into_iter().enumerate() {
+            bytes += name.as_ref().map_or(0, |name| name.as_str().len());
+            let is_full = shown == self.limit || bytes > NAME_BYTES_MOST;
+            if is_full && last.is_some() {
+                return Clients {
+                    names,
+                    total,
+                    next: last,
+                };
+            }
+            names.extend(name);
+            last = Some(number);
+        }
         Clients {
-            next: last.filter(|_| clients.next().is_some()),
-            names: shown.into_iter().filter_map(|(_, name)| name).collect(),
+            names,
             total,
+            next: None,
         }
     }
 }
@@ -94,6 +109,11 @@ mod tests {
             let page = Page::new(limit, None).of(clients(), 5);
             assert_eq!((page.names.len(), page.next), (names, next), "{limit:?}");
         }
+        // As many long names as fit: 250 of 256 four-byte characters.
+        let long = Nickname::parse(&"𝄞".repeat(Nickname::MOST_CHARS)).unwrap();
+        let clients = (1..=600).map(|n| (n, Some(long.clone())));
+        let page = Page::new(Some(1_000), None).of(clients, 600);
+        assert_eq!((page.names.len(), page.next), (250, Some(250)));
         let costs = [1, 50, 51, 1_000, 1_001].map(|n| Page::new(Some(n), None).cost());
         assert_eq!(costs, [1, 1, 2, 20, 20]);
     }

@@ -83,7 +83,7 @@ pub(super) fn joins_as(
     name: Option<Nickname>,
 ) -> Result<Nickname, Error> {
     let spec = &client.area.spec;
-    check_length("room", room.as_str(), spec.limits.room_chars)?;
+    check_length("name of the room", room.as_str(), spec.limits.room_chars)?;
     let name = match name {
         Some(name) => name,
         None if spec.nickname_required => {
@@ -91,7 +91,7 @@ pub(super) fn joins_as(
         }
         None => client.id().guest_name(),
     };
-    check_length("name", name.as_str(), spec.limits.nickname_chars)?;
+    check_length("nickname", name.as_str(), spec.limits.nickname_chars)?;
     Ok(name)
 }
 
@@ -140,7 +140,7 @@ pub(super) fn may_publish(
     if !spec.publishers.contains(&publisher) {
         return Err(not_allowed("publish", spec));
     }
-    check_length("room", room.as_str(), spec.limits.room_chars)?;
+    check_length("name of the room", room.as_str(), spec.limits.room_chars)?;
     check_message(message, spec)
 }
 
@@ -164,7 +164,7 @@ pub(super) fn may_create(spec: &Namespace, room: &RoomName) -> Result<(), Error>
     if spec.rooms != Rooms::Created {
         return Err(not_allowed("creating and deleting rooms", spec));
     }
-    check_length("room", room.as_str(), spec.limits.room_chars)
+    check_length("name of the room", room.as_str(), spec.limits.room_chars)
 }
 
 /// Whether what a backend offers is the token of a room that was created.

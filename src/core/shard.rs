@@ -16,6 +16,9 @@ use super::outlet::Outlet;
 /// member, measured for a bare `send(2)`), so this is minutes of backlog.
 pub(super) const EVENTS_MOST: usize = 1024;
 
+/// The same in bytes of their messages: 64 MiB, as many events of 64 KiB.
+const EVENT_BYTES_MOST: usize = 64 << 20;
+
 /// How many items may wait at all before joins, and what is for one member, are
 /// told `busy` as well.
 ///
@@ -69,9 +72,12 @@ pub(super) enum Item {
 }
 
 impl Item {
-    /// Whether it counts among [`EVENTS_MOST`].
-    fn is_event(&self) -> bool {
-        matches!(self, Self::Event(_) | Self::Late(..) | Self::These(..))
+    /// The event, if it counts among [`EVENTS_MOST`].
+    fn event(&self) -> Option<&Event> {
+        match self {
+            Self::Event(event) | Self::Late(event, _) | Self::These(_, event) => Some(event),
+            _ => None,
+        }
     }
 }
 
@@ -84,8 +90,9 @@ pub(super) struct Shard {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Item>,
-    /// How many of the queue are events.
+    /// How many of the queue are events, and the bytes of their messages.
     events: usize,
+    event_bytes: usize,
     /// How many items were ever queued, taken up, and done with.
     queued: u64,
     taken: u64,
@@ -97,7 +104,8 @@ struct State {
 
 impl Shard {
     pub(super) fn takes_events(&self) -> bool {
-        self.lock().events < EVENTS_MOST
+        let state = self.lock();
+        state.events < EVENTS_MOST && state.event_bytes < EVENT_BYTES_MOST
     }
 
     /// The used share of the queue of events.
@@ -119,7 +127,10 @@ impl Shard {
         let mut state = self.lock();
         state.queued += 1;
         let number = state.queued;
-        state.events += usize::from(item.is_event());
+        if let Some(event) = item.event() {
+            state.events += 1;
+            state.event_bytes += event.publication.message.get().len();
+        }
         state.queue.push_back(item);
         if !state.running {
             state.running = true;
@@ -140,7 +151,10 @@ impl Shard {
         let item = state.queue.pop_front();
         state.done = state.taken;
         state.taken += u64::from(item.is_some());
-        state.events -= usize::from(item.as_ref().is_some_and(Item::is_event));
+        if let Some(event) = item.as_ref().and_then(Item::event) {
+            state.events -= 1;
+            state.event_bytes -= event.publication.message.get().len();
+        }
         if item.is_none() {
             state.running = false;
             state.parked = Some(std::mem::take(members));

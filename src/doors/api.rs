@@ -64,6 +64,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/openapi.json", get(described::description))
         .route("/api/{namespace}/{room}", post(publish::to_room))
         .route("/bus-message/{room}", post(publish::to_bus))
+        .route("/bus-message/{room}/", post(publish::to_bus))
         .method_not_allowed_fallback(other_method);
     let add = |router: Router<Api>, path| router.route(path, any(unknown));
     UNKNOWN.into_iter().fold(router, add).with_state(api)

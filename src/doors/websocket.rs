@@ -25,9 +25,9 @@ pub fn router(hub: Arc<Hub>) -> Router {
         .with_state(hub)
 }
 
-/// The gateway's own port: the same at its root.
+/// The gateway's own port: the same at every path. The deployed gateway reads only the query.
 pub fn gateway(hub: Arc<Hub>) -> Router {
-    Router::new().route("/", get(open)).with_state(hub)
+    Router::new().fallback_service(get(open).with_state(hub))
 }
 
 async fn open(State(hub): State<Arc<Hub>>, request: Request) -> Response {

@@ -22,7 +22,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What becomes of the changes of all feeds.
 ///
-/// An item counts from its receipt for its length, a minute and `stale_after`;
+/// An item counts from its receipt for as long as it is played, a minute and `stale_after`;
 /// a correction is no new receipt, nor is a repeat. So what was taken back stays
 /// that when it is told again: it can't be on any more. Only an item without a
 /// length, as a long talk, is on again.
@@ -144,7 +144,7 @@ impl Programme {
             return;
         }
         let received = before.and_then(|before| before.counts_from(item));
-        let until = received.unwrap_or(now) + lasting(item.length, self.stale_after);
+        let until = received.unwrap_or(now) + lasting(item.played, self.stale_after);
         if before.is_some_and(|before| before.over && until <= now) {
             return;
         }
@@ -227,7 +227,7 @@ impl OnAir {
     /// Where its length is not known, nothing speaks against a feed that says it is
     /// still on. Where it is, the feed hangs.
     fn counts_from(&self, item: &Item) -> Option<Instant> {
-        (!self.over || item.length > 0.0).then_some(self.received)
+        (!self.over || item.played > 0.0).then_some(self.received)
     }
 
     fn shows(&self, message: &RawValue) -> bool {
@@ -247,7 +247,7 @@ fn kept(rooms: &Rooms, stale_after: Duration) -> Option<(WentOn, OnAir)> {
     let (went_on, message) = current.or_else(|| rooms.song().and_then(read))?;
     let age = (Utc::now() - went_on.received).to_std().unwrap_or_default();
     let now = Instant::now();
-    let lasting = lasting(went_on.item.length, stale_after);
+    let lasting = lasting(went_on.item.played, stale_after);
     // This clock begins with the machine: what is older than that is over.
     let received = now.checked_sub(age);
     let on_air = OnAir {
@@ -259,10 +259,10 @@ fn kept(rooms: &Rooms, stale_after: Duration) -> Option<(WentOn, OnAir)> {
     Some((went_on, on_air))
 }
 
-/// For how long what was received counts, of a length in milliseconds.
-fn lasting(length: f64, stale_after: Duration) -> Duration {
+/// For how long an item counts since its receipt, if it is played for so many milliseconds.
+fn lasting(played: f64, stale_after: Duration) -> Duration {
     let grace = GRACE.to_std().expect("a minute is not negative");
-    Duration::from_millis(length as u64).min(LONGEST) + grace + stale_after
+    Duration::from_millis(played as u64).min(LONGEST) + grace + stale_after
 }
 
 /// The item of a change that was on air, or is.

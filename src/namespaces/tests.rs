@@ -208,8 +208,8 @@ fn what_is_wrong_is_named_with_line_and_key() {
             "x.toml:3: unknown key `limits.brust`; did you mean `burst`?",
         ),
         (
-            "protocol = \"room\"\n[limits]\nroom_chars = 129",
-            "x.toml:3: limits.room_chars: expected a whole number from 1 to 128, found 129",
+            "protocol = \"room\"\n[limits]\nroom_chars = 257",
+            "x.toml:3: limits.room_chars: expected a whole number from 1 to 256, found 257",
         ),
         (
             "protocol = \"room\"\nlimits = 3",

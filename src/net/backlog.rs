@@ -9,11 +9,12 @@ use bytes::{Buf, Bytes};
 /// core: whoever lags further is told to come back for what it missed.
 pub(super) const FRAMES_MOST: usize = 512;
 
-/// The most bytes of frames that may wait on one wire: four full histories.
+/// The most bytes of frames that may wait on one wire: 24 events of 1 MiB, the biggest, sent in
+/// a row to a client that reads them meanwhile.
 ///
 /// The bytes are shared by all wires they wait on, so this bounds what one
 /// client can keep alive, not what each of thousands costs.
-pub const FRAME_BYTES_MOST: usize = 4 << 20;
+pub const FRAME_BYTES_MOST: usize = 24 << 20;
 
 /// The most bytes of frames that one wire has to itself, answers among them: half a KiB
 /// for each of as many frames as may wait. Ten thousand that stall cost 2.5 GiB for the 20 seconds

@@ -2,14 +2,28 @@
 //! nothing of what is served there.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::warn;
 
 /// Connections that the kernel holds for us until they are accepted. tokio's
 /// own 128 stalls a burst of connects for a second. The kernel caps it at
 /// `net.core.somaxconn`, which is 4096 on current Linux.
 const BACKLOG: u32 = 4096;
+
+/// How long to wait for a port that is taken while nothing listens on it. Linux keeps the closed
+/// connections of an ended server for 60 s (`TCP_TIMEWAIT_LEN`), and its timer may be late. They
+/// take the port if that server did not set `SO_REUSEADDR`; so do outgoing connections from it.
+const TAKEN_MOST: Duration = Duration::from_secs(61);
+
+/// How often a taken port is tried again.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// The longest wait for a listener on this machine to take a connection.
+const PROBE: Duration = Duration::from_secs(1);
 
 /// A port that could not be opened. The text names it and its flag.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +62,63 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// Opens a listening port as [`bind`] does. While the port is taken and nothing listens on it,
+/// tries again for a minute, which the log says once.
+///
+/// # Errors
+/// [`BindError`], by what the system answered last.
+pub async fn bind_when_free(
+    addr: SocketAddr,
+    flag: &'static str,
+) -> Result<TcpListener, BindError> {
+    let until = Instant::now() + TAKEN_MOST;
+    let mut is_logged = false;
+    loop {
+        let error = match bind(addr, flag) {
+            Err(error @ BindError::InUse { .. }) => error,
+            done => return done,
+        };
+        if Instant::now() >= until || is_served(addr).await {
+            return Err(error);
+        }
+        if !is_logged {
+            warn!(
+                "{error}, but nothing listens there: trying again for a minute, until the \
+                 connections of the server before are gone"
+            );
+            is_logged = true;
+        }
+        sleep(RETRY).await;
+    }
+}
+
+/// Whether something listens on a port of this machine, or may: only a refused connection says
+/// that nothing does.
+async fn is_served(addr: SocketAddr) -> bool {
+    let hosts: &[IpAddr] = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => &[IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        // Takes IPv4 as well, on most systems.
+        IpAddr::V6(ip) if ip.is_unspecified() => &[
+            IpAddr::V6(Ipv6Addr::LOCALHOST),
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ],
+        ip => &[ip],
+    };
+    for host in hosts {
+        let probe = timeout(PROBE, TcpStream::connect((*host, addr.port()))).await;
+        let is_refused = match probe {
+            // A connection from the port to itself: the system chose it as the port to call from.
+            Ok(Ok(stream)) => stream.local_addr().ok() == stream.peer_addr().ok(),
+            Ok(Err(error)) => error.kind() == io::ErrorKind::ConnectionRefused,
+            Err(_) => false,
+        };
+        if !is_refused {
+            return true;
+        }
+    }
+    false
 }
 
 /// Opens a listening port; `flag` is named in the error.
@@ -115,6 +186,58 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains(&addr.port().to_string()), "{text}");
         assert!(text.contains("--zetta-listen"), "{text}");
+    }
+
+    /// A port that is taken, and on which nothing listens.
+    fn held() -> (TcpSocket, SocketAddr) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let addr = socket.local_addr().unwrap();
+        (socket, addr)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_port_on_which_nothing_listens_is_waited_for() {
+        let (socket, addr) = held();
+        let every = SocketAddr::from((Ipv4Addr::UNSPECIFIED, addr.port()));
+        for addr in [addr, every] {
+            let error = bind_when_free(addr, "--port").await.unwrap_err();
+            assert!(matches!(error, BindError::InUse { .. }), "{error}");
+        }
+        let began = Instant::now();
+        let release = async {
+            sleep(Duration::from_secs(50)).await;
+            drop(socket);
+        };
+        let (bound, ()) = tokio::join!(bind_when_free(addr, "--port"), release);
+        assert_eq!(bound.unwrap().local_addr().unwrap(), addr);
+        assert!(began.elapsed() <= Duration::from_secs(51));
+    }
+
+    /// Its closed connections keep the port of a server that did not set `SO_REUSEADDR`.
+    #[tokio::test(start_paused = true)]
+    async fn the_connections_of_the_server_before_are_waited_for() {
+        let (socket, addr) = held();
+        let listener = socket.listen(1).unwrap();
+        let client = TcpStream::connect(addr).await.unwrap();
+        // Whoever closes first is left in TIME_WAIT.
+        drop(listener.accept().await.unwrap());
+        client.readable().await.unwrap();
+        drop((client, listener));
+        let waits = timeout(TAKEN_MOST / 2, bind_when_free(addr, "--port"));
+        assert!(waits.await.is_err(), "the port was free, or given up");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_port_on_which_something_listens_is_refused_at_once() {
+        for local in ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"] {
+            let first = bind(local.parse().unwrap(), "--port").unwrap();
+            let began = Instant::now();
+            let addr = first.local_addr().unwrap();
+            let error = bind_when_free(addr, "--port").await.unwrap_err();
+            assert!(matches!(error, BindError::InUse { .. }), "{error}");
+            assert!(began.elapsed() < RETRY, "{local}");
+        }
     }
 
     #[tokio::test]

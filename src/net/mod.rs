@@ -43,7 +43,7 @@ pub use backlog::FRAME_BYTES_MOST;
 pub use connections::Connections;
 pub use gate::{MessageRule, Next, Verdict};
 pub use limits::{LISTENER_DESCRIPTORS, Limits, raise_descriptors};
-pub use listen::{BindError, bind, bind_next, is_own_address};
+pub use listen::{BindError, bind, bind_next, bind_when_free, is_own_address};
 pub use message::{Message, ProtocolError};
 pub use refusals::{Reason, Refusals};
 pub use request::{ClientSource, ConnectionHandle, PeerAddr, asks_for_websocket};

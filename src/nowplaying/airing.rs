@@ -47,7 +47,7 @@ impl Item {
             other
         };
         self.is_same(other)
-            && apart <= SAME_START.max(Duration::milliseconds(earlier.length as i64))
+            && apart <= SAME_START.max(Duration::milliseconds(earlier.played as i64))
     }
 }
 
@@ -69,6 +69,7 @@ mod tests {
                 kind: kind.into(),
                 title: title.into(),
                 length,
+                played: length,
                 start: start.parse().unwrap(),
                 ..Item::default()
             };

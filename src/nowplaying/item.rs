@@ -42,8 +42,11 @@ pub struct Item {
     pub artist: String,
     /// What it is on.
     pub album: String,
-    /// What is played of it, in milliseconds; 0 where unknown.
+    /// How long its file is, in milliseconds; 0 where unknown.
     pub length: f64,
+    /// How long it is on air, in milliseconds: less than its file where that is trimmed; 0
+    /// where unknown.
+    pub played: f64,
     /// When it started, or is to start.
     pub start: DateTime<Utc>,
 }

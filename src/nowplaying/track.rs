@@ -31,7 +31,7 @@ pub struct Track<'a> {
     album: &'a str,
     #[schema(example = "The Smiths")]
     artist: &'a str,
-    /// In milliseconds; 0 where unknown.
+    /// How long the file is, in milliseconds; 0 where unknown.
     #[schema(minimum = 0, example = 347_893.3)]
     length: f64,
     /// When it started.
@@ -45,7 +45,7 @@ pub struct Track<'a> {
     #[serde(rename = "startedAt")]
     #[schema(format = DateTime)]
     started_at: String,
-    /// When it ends; missing where the length is unknown.
+    /// When it ends, as it is played: the file may be longer. Missing where that is unknown.
     #[serde(rename = "endsAt", skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime, nullable = false)]
     ends_at: Option<String>,
@@ -57,18 +57,18 @@ pub struct Track<'a> {
 impl<'a> Track<'a> {
     fn new(item: &'a Item, station: &'a Station) -> Self {
         let local = local_start(item, station);
-        let length = rounded(item.length);
+        let played = rounded(item.played);
         // What ends beyond all calendars is of no known length.
-        let ends_at = Duration::try_milliseconds(length as i64)
-            .filter(|_| length > 0.0)
-            .and_then(|length| local.checked_add_signed(length))
+        let ends_at = Duration::try_milliseconds(played as i64)
+            .filter(|_| played > 0.0)
+            .and_then(|played| local.checked_add_signed(played))
             .map(|end| end.to_rfc3339_opts(SecondsFormat::Secs, false));
         Self {
             track: &item.title,
             r#type: &item.kind,
             album: &item.album,
             artist: &item.artist,
-            length,
+            length: rounded(item.length),
             timestamp_utc: timestamp_utc(item),
             timestamp_cst: timestamp_cst(item, station),
             started_at: local.to_rfc3339_opts(SecondsFormat::Secs, false),
@@ -173,6 +173,7 @@ mod tests {
             artist: "The Smiths".into(),
             album: "The Queen Is Dead".into(),
             length: 347_893.3,
+            played: 347_893.3,
             start: start.parse().unwrap(),
         }
     }
@@ -259,6 +260,7 @@ mod tests {
         ] {
             let item = Item {
                 length,
+                played: length,
                 start,
                 ..item("SONG", "2024-09-24T00:32:22Z")
             };

@@ -21,6 +21,8 @@ impl WentOn {
     /// Reads it from its message; nothing where that shows no item.
     pub fn read(message: &RawValue, received: DateTime<Utc>) -> Option<Self> {
         let shown: Shown = serde_json::from_str(message.get()).ok()?;
+        // To the second, as both are told.
+        let played = shown.ends_at.map(|end| end - shown.start);
         let item = Item {
             id: String::new(),
             kind: shown.kind,
@@ -28,6 +30,7 @@ impl WentOn {
             artist: shown.artist,
             album: shown.album,
             length: shown.length,
+            played: played.map_or(shown.length, |played| played.num_milliseconds() as f64),
             start: shown.start,
         };
         let item = item.capped();
@@ -46,6 +49,8 @@ struct Shown {
     length: f64,
     #[serde(rename = "timestampUTC")]
     start: DateTime<Utc>,
+    #[serde(default, rename = "endsAt")]
+    ends_at: Option<DateTime<Utc>>,
     #[serde(default)]
     stale: bool,
 }

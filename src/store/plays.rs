@@ -29,7 +29,7 @@ pub(super) fn record(db: &Transaction<'_>, item: &Item) -> rusqlite::Result<()> 
     ])?;
     let mut known = None;
     while let Some(row) = rows.next()? {
-        if item.is_airing_of(&read_row(row)?) {
+        if is_airing(item, &read_row(row)?) {
             known = Some(row.get::<_, i64>(7)?);
             break;
         }
@@ -106,7 +106,7 @@ pub(super) fn each<E>(
 /// Adds what is not written yet to what was read.
 pub(super) fn merge(rows: &mut Vec<Item>, waiting: Vec<Item>, query: &Query) {
     for item in waiting {
-        match rows.iter_mut().find(|row| item.is_airing_of(row)) {
+        match rows.iter_mut().find(|row| is_airing(&item, row)) {
             Some(row) => {
                 let start = row.start;
                 *row = Item { start, ..item };
@@ -131,6 +131,17 @@ pub(super) fn merge(rows: &mut Vec<Item>, waiting: Vec<Item>, query: &Query) {
     rows.truncate(within);
 }
 
+/// Whether a row is about the same airing as an item. A row holds only the length of the file:
+/// of the same file, the same is played.
+fn is_airing(item: &Item, row: &Item) -> bool {
+    let is_file = row.length == item.length;
+    let played = if is_file { item.played } else { row.played };
+    item.is_airing_of(&Item {
+        played,
+        ..row.clone()
+    })
+}
+
 fn read_row(row: &Row<'_>) -> rusqlite::Result<Item> {
     let start: i64 = row.get(1)?;
     // Rows of earlier versions may have longer texts.
@@ -143,5 +154,6 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Item> {
         artist: text(4)?,
         album: text(5)?,
         length: row.get(6)?,
+        played: row.get(6)?,
     })
 }

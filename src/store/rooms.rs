@@ -254,30 +254,32 @@ fn save_event(db: &Transaction<'_>, room: i64, event: &Event) -> rusqlite::Resul
 }
 
 fn fill(db: &Connection, id: i64, room: &mut Snapshot) -> rusqlite::Result<()> {
+    let mut keys = db.prepare_cached("SELECT number, key FROM retained WHERE room = ?1")?;
+    let mut keys = keys.query([id])?;
+    let mut retained: HashMap<u64, Vec<String>> = HashMap::new();
+    while let Some(row) = keys.next()? {
+        retained.entry(row.get(0)?).or_default().push(row.get(1)?);
+    }
     let sql = "SELECT number, epoch, time, sender, message FROM events
                WHERE room = ?1 ORDER BY number";
     let mut events = db.prepare_cached(sql)?;
     let mut events = events.query([id])?;
-    let mut by_number = HashMap::new();
     while let Some(row) = events.next()? {
-        let event = Arc::new(event(row, room)?);
-        let number = event.offset.number;
+        let number = row.get(0)?;
+        // The raw WebSocket transport tells the last song from what is on by these keys.
+        // An event that is only in the history is never retained again: it needs none.
+        let keys = retained.remove(&number).unwrap_or_default();
+        let event = Arc::new(event(row, room, keys.clone())?);
         if number > room.contents.floor {
             room.contents.history.push(event.clone());
         }
-        by_number.insert(number, event);
-    }
-    let mut retained = db.prepare_cached("SELECT key, number FROM retained WHERE room = ?1")?;
-    let mut retained = retained.query([id])?;
-    while let Some(row) = retained.next()? {
-        if let Some(event) = by_number.get(&row.get::<_, u64>(1)?) {
-            room.contents.retained.push((row.get(0)?, event.clone()));
-        }
+        let kept = keys.into_iter().map(|key| (key, event.clone()));
+        room.contents.retained.extend(kept);
     }
     Ok(())
 }
 
-fn event(row: &Row<'_>, room: &Snapshot) -> rusqlite::Result<Event> {
+fn event(row: &Row<'_>, room: &Snapshot, retain: Vec<String>) -> rusqlite::Result<Event> {
     let publication = Publication {
         namespace: room.namespace.clone(),
         room: room.room.clone(),
@@ -286,7 +288,7 @@ fn event(row: &Row<'_>, room: &Snapshot) -> rusqlite::Result<Event> {
         to: To::Everybody,
         message: RawValue::from_string(row.get(4)?).map_err(unreadable)?,
         origin: None,
-        retain: Vec::new(),
+        retain,
         token: None,
         id: None,
         same: None,

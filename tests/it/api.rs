@@ -76,8 +76,8 @@ async fn what_a_backend_may_not_is_refused() {
     let closed = TestServer::start().await;
     let open = open_to_backends().await;
     let keyed = TestServer::start_as(with_tokens(config(&["--require-token"]))).await;
-    let long = format!("/bus-message/{}", "x".repeat(200));
-    let big = format!("\"{}\"", "x".repeat(70_000));
+    let long = format!("/bus-message/{}", "x".repeat(300));
+    let big = format!("\"{}\"", "x".repeat(1_050_000));
     let bigger = format!("\"{}\"", "x".repeat(3_000_000));
     let page = "Origin: https://example.com\r\n";
     let spoofed = "X-Forwarded-For: 127.0.0.1\r\n";

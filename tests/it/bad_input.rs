@@ -18,7 +18,7 @@ struct Case {
 }
 
 fn long() -> Value {
-    "x".repeat(100_000).into()
+    "x".repeat(1_100_000).into()
 }
 
 /// What is no argument of any verb.
@@ -203,11 +203,11 @@ async fn whatever_is_wrong_is_told_to_its_sender_and_to_nobody_else() {
 
 /// More than is read at all: the reason comes before the end.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_sends_a_megabyte_is_told_why_it_is_cut_off() {
+async fn who_sends_megabytes_is_told_why_it_is_cut_off() {
     let server = TestServer::start().await;
     for case in cases() {
         let mut client = joined(&server, &case).await;
-        let name = "x".repeat(1 << 20);
+        let name = "x".repeat(3 << 20);
         client.emit("JOIN", json!({"room": name})).await;
         assert_eq!(client.the("ERROR").await["code"], "too_big");
         assert_eq!(client.close_frame().await, (1009, "too_big".to_owned()));
@@ -218,8 +218,12 @@ async fn who_sends_a_megabyte_is_told_why_it_is_cut_off() {
 /// A client that wants to be everywhere is in as many rooms as it may.
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_rooms_are_not_for_one_client() {
-    let server = TestServer::start().await;
-    let mut client = Client::connect(server.address, "/bus").await.unwrap();
+    // A namespace that says nothing of its limits.
+    let namespaces = tempfile::tempdir().unwrap();
+    std::fs::write(namespaces.path().join("n.toml"), "protocol = \"room\"").unwrap();
+    let folder = namespaces.path().to_str().unwrap();
+    let server = TestServer::start_with(&["--namespaces", folder]).await;
+    let mut client = Client::connect(server.address, "/n").await.unwrap();
     let mut joined = 0;
     for number in 0..600 {
         let join = json!({"room": format!("r{number}"), "name": "anna"});

@@ -18,6 +18,6 @@ mod outage;
 mod peers;
 mod presence;
 mod recovery;
-mod redis;
+pub mod redis;
 mod slow;
 mod spare;

@@ -238,6 +238,7 @@ async fn a_new_song_is_not_taken_back_for_the_one_before() {
             kind: Item::SONG.into(),
             title: title.into(),
             length: 1_000.0,
+            played: 1_000.0,
             start: Utc::now(),
             ..Item::default()
         })
@@ -273,6 +274,7 @@ fn another_node_plays(server: &TestServer, title: &str) {
         kind: Item::SONG.to_owned(),
         title: title.to_owned(),
         length: 347_900.0,
+        played: 347_900.0,
         start: Utc::now(),
         ..Item::default()
     };

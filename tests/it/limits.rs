@@ -6,6 +6,8 @@ mod address;
 mod backpressure;
 #[path = "limits/budget.rs"]
 mod budget;
+#[path = "limits/large.rs"]
+mod large;
 #[path = "limits/listed.rs"]
 mod listed;
 #[path = "limits/reserve.rs"]

@@ -77,7 +77,7 @@ async fn a_join_may_follow_before_connect_is_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_no_payload_is_refused() {
     let server = TestServer::start().await;
-    let long = "x".repeat(1 << 20);
+    let long = "x".repeat(3 << 20);
     let cases = [
         ("", 200),
         ("\u{1e}\u{1e}", 400),

@@ -223,7 +223,11 @@ impl Program {
         if !self.url.starts_with("https:") {
             return Box::new(tcp);
         }
-        let cert = self.folder.path().join("certs").join(tls::CERT_FILE);
+        let certs = self.folder.path().join("certs");
+        let mut files = ["server.crt", tls::CERT_FILE]
+            .map(|name| certs.join(name))
+            .into_iter();
+        let cert = files.find(|file| file.exists()).unwrap();
         Box::new(tls::handshake(tcp, &cert, tls::BOTH).await.unwrap())
     }
 

@@ -2,6 +2,7 @@
 //! that they rely on.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -13,6 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::client::{Client, SOON};
+use crate::cluster::redis::{Keeps, Redis};
 use crate::http::get;
 use crate::server::{TestServer, play, song};
 use crate::webhook::backend::Backend;
@@ -140,23 +142,56 @@ async fn a_song_that_comes_meanwhile_takes_the_place_of_what_was_on() {
     server.stop().await;
 }
 
+/// A server on which a song was played, and then something else.
+async fn link_on_air(state: &Path, options: &[&str]) -> TestServer {
+    let server = TestServer::start_in(state, options).await;
+    let mut zetta = server.zetta().await;
+    let mut before = App::connect(&server, METADATA).await;
+    play(&mut zetta, &song(0, "First")).await;
+    assert_eq!(before.track().await["type"], "SONG");
+    let mut other = Client::connect(server.address, "/metadata").await.unwrap();
+    other.join("now-playing").await;
+    assert_eq!(other.next().await["message"]["type"], "SONG");
+    play(&mut zetta, &spot(300)).await;
+    assert_eq!(other.next().await["message"]["type"], "LINK");
+    server
+}
+
 /// Of the server, and with it of the machine.
 #[tokio::test]
 async fn the_first_frame_is_the_last_song_also_after_a_restart() {
     let state = tempfile::tempdir().unwrap();
-    let server = TestServer::start_in(state.path(), &[]).await;
-    let mut zetta = server.zetta().await;
-    let mut before = App::connect(&server, METADATA).await;
-    for (document, kind) in [(song(0, "First"), "SONG"), (spot(300), "LINK")] {
-        play(&mut zetta, &document).await;
-        assert_eq!(before.track().await["type"], kind);
+    let gateway = ["--gateway-listen", "127.0.0.1:0"];
+    link_on_air(state.path(), &[]).await.stop().await;
+    let server = TestServer::start_in(state.path(), &gateway).await;
+    let ports = [
+        (server.address, METADATA),
+        (server.gateway.unwrap(), "/?target=metadata"),
+    ];
+    for (address, target) in ports {
+        let mut app = App::connect_to(address, target).await;
+        let connected = Instant::now();
+        assert_eq!(app.track().await["track"], "First");
+        assert_eq!(app.track_in_time().await["type"], "LINK");
+        assert!(connected.elapsed() >= Duration::from_secs(5), "too soon");
     }
-    drop((before, zetta));
     server.stop().await;
-    let server = TestServer::start_in(state.path(), &[]).await;
+}
+
+/// A node knows from Redis, too, that what is on is no song.
+#[tokio::test]
+async fn the_first_frame_is_the_last_song_also_after_a_restart_with_redis() {
+    let state = tempfile::tempdir().unwrap();
+    let redis = Redis::start(Keeps::Nothing).await;
+    let address = redis.address().to_string();
+    let options = ["--redis", &address];
+    link_on_air(state.path(), &options).await.stop().await;
+    let server = TestServer::start_in(state.path(), &options).await;
     let mut app = App::connect(&server, METADATA).await;
     assert_eq!(app.track().await["track"], "First");
-    assert_eq!(app.track_in_time().await["type"], "LINK");
+    // What was not held back would come before the answer.
+    app.0.send(Message::Ping("".into())).await.unwrap();
+    assert_eq!(app.message().await, Message::Pong("".into()));
     drop(app);
     server.stop().await;
 }
@@ -214,20 +249,31 @@ async fn what_is_no_target_is_refused_in_the_gateways_words() {
 }
 
 #[tokio::test]
-async fn the_gateways_own_port_has_the_same_at_its_root() {
+async fn the_gateways_own_port_has_the_same_at_every_path() {
     let server = on_air(&[song(0, "First")]).await;
     let gateway = server.gateway.unwrap();
-    let mut app = App::connect_to(gateway, "/?target=metadata").await;
-    assert_eq!(app.track().await["track"], "First");
-    let missing = get(gateway, "/", "").await;
-    assert_eq!(
-        (missing.status, missing.body.as_str()),
-        (400, "Missing target parameter")
-    );
-    for elsewhere in ["/health", "/socket.io/?EIO=4&transport=polling", "/api/"] {
-        assert_eq!(get(gateway, elsewhere, "").await.status, 404, "{elsewhere}");
+    for path in ["/", "/api/", "/api", "/ws", "/any/where//%20"] {
+        let target = format!("{path}?a=b&target=metadata");
+        let mut app = App::connect_to(gateway, &target).await;
+        assert_eq!(app.track().await["track"], "First", "{path}");
     }
-    drop(app);
+    for (target, text) in [
+        ("/", "Missing target parameter"),
+        ("/health", "Missing target parameter"),
+        (
+            "/socket.io/?EIO=4&transport=polling",
+            "Missing target parameter",
+        ),
+        ("/api/?target=", "Missing target parameter"),
+        ("/api/?target=nowhere", "Invalid target parameter"),
+    ] {
+        let refused = get(gateway, target, "").await;
+        assert_eq!(
+            (refused.status, refused.body.as_str()),
+            (400, text),
+            "{target}"
+        );
+    }
     server.stop().await;
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use roomcast::net::FRAME_BYTES_MOST;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -260,7 +261,7 @@ async fn who_sends_too_much_where_it_is_not_is_cut_off() {
         client.send("41/layout,").await;
         let mut raw = client.into_stream();
         let mut frame = vec![0x81, 0xff];
-        frame.extend(1_000_000_u64.to_be_bytes());
+        frame.extend(3_000_000_u64.to_be_bytes());
         frame.extend([0; 4]);
         if apart {
             raw.write_all(&frame).await.unwrap();
@@ -302,7 +303,7 @@ async fn who_is_closed_and_stays_is_cut() {
     let mut client = Client::connect(server.address, "/bus").await.unwrap();
     client.join("r").await;
     client.join("q").await;
-    for _ in 0..400 {
+    for _ in 0..700 {
         server.publish("/bus", "r", json!("x".repeat(60_000)));
         tokio::task::yield_now().await;
     }
@@ -448,7 +449,7 @@ async fn a_client_that_never_polls_is_closed_before_it_costs_much() {
     assert_eq!(server.hub.client_count(), 1);
     let message = "x".repeat(60_000);
     // Far from as many packets as may wait: their bytes count.
-    for _ in 0..(4 << 20) / message.len() + 2 {
+    for _ in 0..FRAME_BYTES_MOST / message.len() + 2 {
         server.publish("/bus", "r", json!(message));
     }
     let polled = get(server.address, &target, "").await;

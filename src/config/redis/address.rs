@@ -17,6 +17,8 @@ pub(super) struct Address {
     pub(super) tls: bool,
     pub(super) user: Option<String>,
     pub(super) password: Option<RedisPassword>,
+    /// Whether it is a single word, which may have been meant as the name of a service.
+    pub(super) is_name: bool,
     /// None where the URL does not say.
     pub(super) database: Option<u32>,
 }
@@ -75,6 +77,7 @@ pub(super) fn parse(text: &str) -> Result<Address, String> {
         tls,
         user,
         password,
+        is_name: !text.contains(['.', ':', '/', '@']),
         database,
     })
 }

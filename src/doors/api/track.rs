@@ -125,6 +125,7 @@ pub(super) fn item(
         artist: track.artist,
         album: track.album,
         length: track.length,
+        played: track.length,
         start,
     })
 }

@@ -120,7 +120,7 @@ export class Tracks {
 // A track in the page's words; null for what is none: a backend can publish
 // anything.
 function trackOf(message) {
-  const { track, artist, album, type, length, timestampUTC, stale } = message ?? {};
+  const { track, artist, album, type, length, timestampUTC, endsAt, stale } = message ?? {};
   const start = Date.parse(timestampUTC);
   if (!stale && (!track || Number.isNaN(start))) {
     return null;
@@ -131,7 +131,8 @@ function trackOf(message) {
     album: String(album ?? ''),
     // Entries of the list have no type: all of them are songs.
     isSong: !stale && (type ?? 'SONG') === 'SONG',
-    length: length > 0 ? length : 0,
+    // Its end is that of what is played; the file may be longer.
+    length: [Date.parse(endsAt) - start, length].find((known) => known > 0) ?? 0,
     start,
     stale: Boolean(stale),
   };

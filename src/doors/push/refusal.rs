@@ -88,7 +88,9 @@ impl From<Error> for Refusal {
                     .to_owned()
             }
             Error::TooManyRooms(most) => format!("a client can hear {most} channels at most"),
-            Error::Name(wrong) => wrong.to_string().replacen("the room", "the channel", 1),
+            Error::Name(_) | Error::NameTooLong { .. } => {
+                error.to_string().replacen("the room", "the channel", 1)
+            }
             Error::HistoryTooLong(most) => format!("a channel can keep {most} messages at most"),
             // A text has its quotes besides.
             Error::TooBig(most) => format!(

@@ -168,7 +168,7 @@ impl Known {
 
     /// Until when an older start can't be what is on.
     fn ends(&self) -> DateTime<Utc> {
-        self.received + Duration::milliseconds(self.item.length as i64) + GRACE
+        self.received + Duration::milliseconds(self.item.played as i64) + GRACE
     }
 }
 

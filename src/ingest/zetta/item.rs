@@ -8,6 +8,7 @@ use crate::nowplaying::{Item, LENGTH_MOST, can_start};
 
 /// The item of a log event that starts, or is to start, at `start`.
 pub(super) fn item(event: &LogEvent, asset: &Asset, start: DateTime<Utc>) -> Item {
+    let (length, played) = lengths(event, asset);
     let kind = [&event.kind, &asset.kind]
         .into_iter()
         .find(|kind| !kind.is_empty());
@@ -17,7 +18,8 @@ pub(super) fn item(event: &LogEvent, asset: &Asset, start: DateTime<Utc>) -> Ite
         title: asset.title.clone(),
         artist: asset.artist.clone(),
         album: asset.album.clone(),
-        length: played(event, asset) * 1000.0,
+        length: length * 1000.0,
+        played: played * 1000.0,
         start,
     }
 }
@@ -28,9 +30,9 @@ pub(super) fn id_of(event: &LogEvent) -> &str {
     if by_hand { "" } else { &event.id }
 }
 
-/// What is played, in seconds: between the trims, else the file, else what the
-/// log plans; 0 where none of them is known.
-fn played(event: &LogEvent, asset: &Asset) -> f64 {
+/// The length of the file and what is played of it between the trims, in seconds. One that
+/// is unknown is the other; where both are, it is what the log plans, or 0.
+fn lengths(event: &LogEvent, asset: &Asset) -> (f64, f64) {
     let total = parse_seconds(&asset.total).filter(|total| *total > 0.0);
     let trimmed = match (
         parse_seconds(&asset.trim_in),
@@ -39,10 +41,11 @@ fn played(event: &LogEvent, asset: &Asset) -> f64 {
         (Some(from), Some(to)) if to > from => Some(to - from),
         _ => None,
     };
-    trimmed
-        .or(total)
-        .or_else(|| parse_seconds(&event.duration))
-        .unwrap_or(0.0)
+    let planned = parse_seconds(&event.duration).unwrap_or(0.0);
+    (
+        total.or(trimmed).unwrap_or(planned),
+        trimmed.or(total).unwrap_or(planned),
+    )
 }
 
 /// `257.92`, `257,92` or `04:17` as seconds: finite, not negative, at most a day.
@@ -79,16 +82,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_is_what_is_played() {
-        // file, from, to, plan; seconds
-        for (total, trim_in, trim_out, duration, length) in [
-            ("257.92", "0.21", "255.21", "04:14", 255.0),
-            ("257,92", "", "255", "04:14", 257.92),
-            ("257,92", "9", "9", "", 257.92),
-            ("0", "", "", "04:14", 254.0),
-            ("-5", "", "", "", 0.0),
-            ("1e999", "NaN", "inf", "++1", 0.0),
-            ("86401", "", "", "1:04:17", 3_857.0),
+    fn a_length_is_that_of_the_file_and_what_is_played_is_between_the_trims() {
+        // file, from, to, plan; seconds of the file and of what is played
+        for (total, trim_in, trim_out, duration, expected) in [
+            ("257.92", "0.21", "255.21", "04:14", (257.92, 255.0)),
+            ("257,92", "", "255", "04:14", (257.92, 257.92)),
+            ("257,92", "9", "9", "", (257.92, 257.92)),
+            ("04:17", "00:02", "04:12,5", "", (257.0, 250.5)),
+            ("1:04:17", "", "", "", (3_857.0, 3_857.0)),
+            ("", "0.21", "255.21", "04:14", (255.0, 255.0)),
+            ("0", "", "", "04:14", (254.0, 254.0)),
+            ("-5", "", "", "", (0.0, 0.0)),
+            ("1e999", "NaN", "inf", "++1", (0.0, 0.0)),
+            ("86401", "", "", "1:04:17", (3_857.0, 3_857.0)),
         ] {
             let event = LogEvent {
                 duration: duration.into(),
@@ -101,9 +107,9 @@ mod tests {
                 ..Asset::default()
             };
             assert_eq!(
-                played(&event, &asset),
-                length,
-                "{total} {trim_in} {trim_out}"
+                lengths(&event, &asset),
+                expected,
+                "{total} {trim_in} {trim_out} {duration}"
             );
         }
     }

@@ -26,7 +26,7 @@ async fn who_has_no_token_is_refused_before_the_body() {
         assert_ne!(answer.status, 408, "{target} {headers}");
     }
     // It does not even wait for what was announced.
-    let more = "x".repeat(80_000);
+    let more = "x".repeat(1_200_000);
     for (target, headers) in [("/api/bus/a", BEARER), ("/bus-message/a", "")] {
         let answer = begin(&server, target, headers, &more).await;
         is_problem(&answer, 413, "too_big");

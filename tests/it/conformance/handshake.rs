@@ -19,7 +19,7 @@ fn assert_says(mut said: Value, upgrades: Value) {
         "upgrades": upgrades,
         "pingInterval": 25_000,
         "pingTimeout": 20_000,
-        "maxPayload": 128 * 1024,
+        "maxPayload": 2 * 1024 * 1024,
     });
     assert_eq!(said, expected);
 }

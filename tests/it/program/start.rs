@@ -1,9 +1,16 @@
 //! What a start says, the certificate that it makes, and why there is none.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
-use super::{Program, command, run, taken};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpSocket;
+use tokio::time::timeout;
+
+use super::{Program, command, run, signal, taken};
+use crate::client::SOON;
 use crate::net::tls::{CERT_FILE, KEY_FILE};
 
 #[tokio::test]
@@ -40,6 +47,25 @@ async fn the_summary_says_where_everything_listens() {
     }
 }
 
+/// The 2-IMMERSE websocket-service has its certificate and key in `certs` under names of its own.
+#[tokio::test]
+async fn a_certificate_of_the_websocket_service_is_used() {
+    let mut program = Program::start(&["--https"]).await;
+    program.signal("TERM").await;
+    assert_eq!(program.exit().await.code(), Some(0));
+    let certs = program.folder.path().join("certs");
+    for (ours, theirs) in [(CERT_FILE, "server.crt"), (KEY_FILE, "server.pem")] {
+        fs::rename(certs.join(ours), certs.join(theirs)).unwrap();
+    }
+    let program = Program::start_in(program.folder, &["--https"]).await;
+    let said = program.seen.join("\n");
+    let expected = "certificate: certs/server.crt, until 20";
+    assert!(said.contains(expected), "{said}");
+    assert!(!certs.join(CERT_FILE).exists(), "one was made");
+    let health = program.get("/health").await;
+    assert_eq!(health.status, 200, "{}", health.body);
+}
+
 #[tokio::test]
 async fn a_certificate_is_made_once_and_its_key_is_its_owners_only() {
     let mut program = Program::start(&["--https"]).await;
@@ -58,6 +84,60 @@ async fn a_certificate_is_made_once_and_its_key_is_its_owners_only() {
     assert!(made == read(), "the pair was made anew");
     // Trusts the file's certificate only: it is this one that is shown.
     assert_eq!(program.get("/health").await.status, 200);
+}
+
+/// Every listener waits for its port, and a signal ends the wait.
+#[tokio::test]
+async fn ports_on_which_nothing_listens_are_waited_for() {
+    let flags = [
+        "--port",
+        "--zetta-listen",
+        "--gateway-listen",
+        "--push-http",
+        "--push-ws",
+        "--webhook-http",
+        "--webhook-ws",
+    ];
+    for is_stopped in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let held = flags.map(|_| {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            socket
+        });
+        let addresses = held
+            .each_ref()
+            .map(|socket| socket.local_addr().unwrap().to_string());
+        let mut options = vec!["--push", "--target-address", "http://127.0.0.1:9/"];
+        for (flag, address) in flags.iter().zip(&addresses) {
+            options.extend([flag, address.as_str()]);
+        }
+        let mut child = command(folder.path(), &options)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut next = async || {
+            let line = timeout(SOON, lines.next_line()).await.expect("no line");
+            line.unwrap().expect("it has ended")
+        };
+        let mut waiting: BTreeSet<_> = flags.into();
+        while !waiting.is_empty() {
+            let line = next().await;
+            if line.contains("is already in use, but nothing listens there") {
+                let flag = line.split(['(', ' ']).find(|word| waiting.contains(word));
+                waiting.remove(flag.unwrap_or_else(|| panic!("said again: {line}")));
+            }
+        }
+        if is_stopped {
+            signal(&child, "TERM").await;
+            let ended = timeout(SOON, child.wait()).await.expect("it goes on");
+            assert_eq!(ended.unwrap().code(), Some(0));
+            continue;
+        }
+        drop(held);
+        while !next().await.contains("Socket.IO: ") {}
+    }
 }
 
 #[tokio::test]

@@ -116,7 +116,7 @@ async fn what_is_on_air_is_read_as_it_was_meant() {
                     [kind(item.kind), item.title, item.artist, item.album]
                 );
                 // They are written as fractions of seconds.
-                let wrong = heard.length - item.length.as_secs_f64() * 1_000.0;
+                let wrong = heard.played - item.length.as_secs_f64() * 1_000.0;
                 assert!(wrong.abs() < 0.001, "{wrong} ms: {item:?}");
                 let wrong = heard.start - *start - ahead;
                 assert!(wrong.abs() < TimeDelta::microseconds(1), "{wrong}");

@@ -10,6 +10,7 @@ fn plain(host: &str, port: u16) -> Address {
         tls: false,
         user: None,
         password: None,
+        is_name: false,
         database: None,
     }
 }

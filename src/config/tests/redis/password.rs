@@ -15,11 +15,13 @@ fn the_password_is_a_secret_in_the_url_or_an_option() {
     for file in [&password, &windows, &url] {
         set_mode(file.as_ref(), 0o600);
     }
-    let in_config = file(&format!("redis = \"a\"\nredis-password = \"{SECRET}\""));
+    let in_config = file(&format!(
+        "redis = \"a.example\"\nredis-password = \"{SECRET}\""
+    ));
     for (args, env, seen) in [
         (&["--redis", CODED][..], &[][..], vec!["redis"]),
         (
-            &["--redis=a", "--redis-password", SECRET],
+            &["--redis=a.example", "--redis-password", SECRET],
             &[],
             vec!["redis-password"],
         ),
@@ -29,12 +31,12 @@ fn the_password_is_a_secret_in_the_url_or_an_option() {
             vec!["redis", "redis-password"],
         ),
         (
-            &["--redis=a"],
+            &["--redis=a.example"],
             &[("ROOMCAST_REDIS_PASSWORD", SECRET)],
             vec![],
         ),
         (
-            &["--redis=a"],
+            &["--redis=a.example"],
             &[("ROOMCAST_REDIS_PASSWORD_FILE", &password)],
             vec![],
         ),
@@ -101,12 +103,12 @@ fn what_is_wrong_is_said_at_once_and_the_password_is_not_repeated() {
             &[":1: redis: a URL of Redis begins with redis://"],
         ),
         (
-            &["--redis=a"],
+            &["--redis=a.example"],
             &[(by_file, path)],
             &["ROOMCAST_REDIS_PASSWORD_FILE: a password is one line"],
         ),
         (
-            &["--redis=a"],
+            &["--redis=a.example"],
             &[(variable, "")],
             &["ROOMCAST_REDIS_PASSWORD: it is set to nothing"],
         ),
@@ -128,14 +130,14 @@ fn what_is_wrong_is_said_at_once_and_the_password_is_not_repeated() {
         ),
         // The URL where the number stands.
         (
-            &["--redis=a", "-d", CODED],
+            &["--redis=a.example", "-d", CODED],
             &[],
             &["--redis-database: it is not a whole number"],
         ),
         (&["--rediss", CODED], &[], &["--rediss"]),
         (&["--redis", CODED, "-r", CODED], &[], &["--redis"]),
         (
-            &["--redis=a", "--redis-ca=ca.pem"],
+            &["--redis=a.example", "--redis-ca=ca.pem"],
             &[],
             &["--redis-ca is for TLS, and --redis is without: write rediss://"],
         ),

@@ -126,6 +126,7 @@ fn what_went_on_is_known_again() {
             kind: kind.into(),
             title: title.into(),
             length: 200_000.0,
+            played: 200_000.0,
             start: time(100),
             ..Item::default()
         },
