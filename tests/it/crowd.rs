@@ -21,7 +21,7 @@ use crate::net::tls;
 use crate::program::{Program, Stream};
 
 /// What those that never read are sent at the end: more than waits for anybody.
-const FLOOD: u64 = 80;
+const FLOOD: u64 = 700;
 
 /// How much is published before the readers are waited for.
 const BURST: u64 = 50;
