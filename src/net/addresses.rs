@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::HeaderMap;
 use ipnet::IpNet;
 
+use super::memory::LargeMemory;
 use super::peer::{is_private, sender};
 use super::refusals::{Reason, Refusals};
 use crate::core::pace::{Bucket, Pace};
@@ -18,6 +19,9 @@ use crate::core::source::SourceKey;
 /// How many addresses are remembered for the rate of their new connections, beyond those
 /// with open connections: this many take a few MiB.
 const REMEMBERED_MOST: usize = 50_000;
+
+/// The most bytes of large messages that clients have begun to send, all together.
+const MESSAGES_MOST: usize = 48 << 20;
 
 /// The limits of one address; by default there are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,14 +63,22 @@ impl AddressLimits {
 }
 
 /// The counts of all addresses. Clones share them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Addresses(Arc<Inner>);
 
-#[derive(Debug, Default)]
+impl Default for Addresses {
+    fn default() -> Self {
+        Self::new(AddressLimits::default(), Arc::default())
+    }
+}
+
+#[derive(Debug)]
 struct Inner {
     limits: AddressLimits,
     trusted: Arc<[IpNet]>,
     refusals: Refusals,
+    /// The memory for large messages.
+    memory: LargeMemory,
     /// The counts of each address; the lock is held for one update.
     table: Mutex<HashMap<SourceKey, Usage>>,
 }
@@ -106,6 +118,11 @@ impl Place {
     pub(super) fn is_taken(&self) -> bool {
         self.0.is_some()
     }
+
+    /// The address that it counts for.
+    pub(super) fn source(&self) -> Option<SourceKey> {
+        self.0.as_ref().map(|guard| guard.source)
+    }
 }
 
 impl Drop for PlaceGuard {
@@ -127,7 +144,9 @@ impl Addresses {
         Self(Arc::new(Inner {
             limits,
             trusted,
-            ..Inner::default()
+            refusals: Refusals::default(),
+            memory: LargeMemory::new(MESSAGES_MOST),
+            table: Mutex::default(),
         }))
     }
 
@@ -220,6 +239,11 @@ impl Addresses {
             Ok(Resource::Session)
         })?;
         Ok((session, unconfirmed))
+    }
+
+    /// The memory for large messages of all clients.
+    pub(super) fn memory(&self) -> &LargeMemory {
+        &self.0.memory
     }
 
     /// Counts and logs refusals.

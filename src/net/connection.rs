@@ -30,7 +30,7 @@ use super::refusals::Reason;
 use super::refuse;
 use super::request::{ClientSource, ConnectionHandle, PeerAddr, asks_for_websocket, refresh};
 use super::reserve::{self, Reserve, Reserved};
-use super::socket::Kill;
+use super::socket::{Kill, Socket};
 use super::stream::Stream;
 use super::tcp::Tcp;
 use super::tls;
@@ -205,7 +205,7 @@ impl Host {
     /// The stream of a new connection; none if it was told to use HTTPS.
     async fn open(&self, mut tcp: Tcp) -> io::Result<Option<Stream>> {
         let Some(tls) = &self.tls else {
-            return Ok(Some(Stream::new(tcp.socket().clone(), self.limits.hold)));
+            return Ok(Some(self.stream(tcp.socket().clone())));
         };
         let mut first = [0];
         if tcp.socket().tcp().peek(&mut first).await? == 0 {
@@ -218,7 +218,12 @@ impl Host {
         let (tcp, tls) = tls.accept(tcp).await?.into_inner();
         let socket = tcp.socket().clone();
         socket.out().use_tls(tls);
-        Ok(Some(Stream::new(socket, self.limits.hold)))
+        Ok(Some(self.stream(socket)))
+    }
+
+    fn stream(&self, socket: Arc<Socket>) -> Stream {
+        let memory = self.limits.addresses.memory().clone();
+        Stream::new(socket, self.limits.hold, memory)
     }
 
     /// Answers a connection above a limit with the reason.

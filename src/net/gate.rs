@@ -8,8 +8,10 @@ use tokio::time::Instant;
 
 use super::frame::{Frame, Seen, Starts};
 use super::head::{Requests, Switching};
+use super::memory::{LargeMemory, Reservation};
 use super::message::{Assembler, Message, ProtocolError, Received};
 use crate::core::pace::{Bucket, Pace};
+use crate::core::source::SourceKey;
 
 /// A transport's rule about the messages of one WebSocket, called in their order.
 ///
@@ -75,6 +77,9 @@ const IDLE_FRAMES: Pace = Pace {
 /// How long reading pauses above that rate: the time until one more such frame is due.
 const IDLE_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long reading pauses while others hold the memory for large messages.
+const MEMORY_PAUSE: Duration = Duration::from_millis(50);
+
 /// The gate of one connection.
 pub(super) enum Gate {
     /// HTTP; looks for the head of an upgrade.
@@ -91,6 +96,28 @@ pub(super) struct WebSocket {
     ruled: Option<RuleState>,
     reading: Reading,
     idle_frames: Bucket,
+    memory: MessageMemory,
+}
+
+/// The memory for the large messages of one client.
+pub(super) struct MessageMemory {
+    pub(super) all: LargeMemory,
+    /// The address of the client, if it has limits.
+    pub(super) source: Option<SourceKey>,
+    /// The bytes of the message that has begun, until they are reserved.
+    wanted: usize,
+    reserved: Option<Box<Reservation>>,
+}
+
+impl MessageMemory {
+    pub(super) fn new(all: LargeMemory, source: Option<SourceKey>) -> Self {
+        Self {
+            all,
+            source,
+            wanted: 0,
+            reserved: None,
+        }
+    }
 }
 
 struct RuleState {
@@ -140,7 +167,7 @@ impl Gate {
         Self::Http(Requests::new())
     }
 
-    pub(super) fn websocket(rule: Option<Box<dyn MessageRule>>) -> Self {
+    pub(super) fn websocket(rule: Option<Box<dyn MessageRule>>, memory: MessageMemory) -> Self {
         Self::WebSocket(Box::new(WebSocket {
             assembler: Assembler::default(),
             ruled: rule.map(|rule| RuleState {
@@ -149,6 +176,7 @@ impl Gate {
             }),
             reading: Reading::On,
             idle_frames: Bucket::full(IDLE_FRAMES),
+            memory,
         }))
     }
 
@@ -202,6 +230,13 @@ impl WebSocket {
         self.reading == Reading::Discard
     }
 
+    /// Frees the memory of the last message: the reader has handled it.
+    pub(super) fn message_handled(&mut self) {
+        if !self.assembler.is_large() {
+            self.memory.reserved = None;
+        }
+    }
+
     /// From here on skips messages that are too long.
     pub(super) fn skip_too_big(&mut self) {
         self.assembler.skip_too_big();
@@ -223,6 +258,10 @@ impl WebSocket {
     pub(super) fn inbound(&mut self, input: &[u8], most: usize) -> (usize, Inbound) {
         let mut used = 0;
         while self.reading == Reading::On {
+            if !self.reserve() {
+                self.reading = Reading::Paused(Instant::now() + MEMORY_PAUSE);
+                break;
+            }
             let most = self
                 .ruled
                 .as_ref()
@@ -232,6 +271,7 @@ impl WebSocket {
             match received {
                 Ok(Received::Nothing) => break,
                 Ok(Received::Empty) => self.charge(),
+                Ok(Received::Large(bytes)) => self.memory.wanted = bytes,
                 Ok(Received::Message(message)) => {
                     if message.is_idle() {
                         self.charge();
@@ -250,6 +290,20 @@ impl WebSocket {
             }
         }
         (used, Inbound::Nothing)
+    }
+
+    /// Reserves the memory for a large message that has begun; returns false if others hold it.
+    fn reserve(&mut self) -> bool {
+        let memory = &mut self.memory;
+        if memory.wanted > 0 {
+            let reserved = memory.all.try_reserve(memory.source, memory.wanted);
+            let Some(reserved) = reserved else {
+                return false;
+            };
+            memory.reserved = Some(Box::new(reserved));
+            self.assembler.expect(std::mem::take(&mut memory.wanted));
+        }
+        true
     }
 
     /// Charges a frame without content to the rate, and pauses reading above it.

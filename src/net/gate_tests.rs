@@ -49,7 +49,8 @@ fn server(payload: &[u8]) -> Vec<u8> {
 }
 
 fn gate() -> Gate {
-    Gate::websocket(Some(Box::new(Connect)))
+    let memory = MessageMemory::new(LargeMemory::new(0), None);
+    Gate::websocket(Some(Box::new(Connect)), memory)
 }
 
 fn websocket(gate: &mut Gate) -> &mut WebSocket {
@@ -195,5 +196,48 @@ async fn frames_without_content_are_read_more_slowly() {
             more += read(&mut gate, &[&flood]).0 / frame.len();
         }
         assert!((20..42).contains(&more), "{more} {what} in a second");
+    }
+}
+
+/// A message above 64 KiB is read once there is memory for it, others at once.
+#[tokio::test(start_paused = true)]
+async fn a_large_message_waits_for_memory() {
+    const LONG: usize = 70_000;
+    let header = |first: u8, length: usize| {
+        let length = (length as u64).to_be_bytes();
+        [&[first, 0x80 | 127][..], &length, &[0; 4]].concat()
+    };
+    let whole = [header(0x82, LONG), vec![7; LONG]].concat();
+    let fragments = [
+        header(0x02, LONG / 2),
+        vec![7; LONG / 2],
+        header(0x80, LONG / 2),
+        vec![7; LONG / 2],
+    ]
+    .concat();
+    for bytes in [whole, fragments] {
+        let memory = LargeMemory::new(4 * LONG);
+        let others = [(); 2].map(|()| memory.try_reserve(None, 2 * LONG).unwrap());
+        let mut gate = Gate::websocket(None, MessageMemory::new(memory.clone(), None));
+        let gate = websocket(&mut gate);
+        let mut rest = &bytes[..];
+        while gate.paused_until().is_none() {
+            let (used, inbound) = gate.inbound(rest, 2 * LONG);
+            assert_eq!(inbound, Inbound::Nothing);
+            rest = &rest[used..];
+        }
+        assert!(rest.len() >= LONG / 2);
+        drop(others);
+        gate.resume();
+        let (used, inbound) = gate.inbound(rest, 2 * LONG);
+        assert_eq!(inbound, Inbound::Message(Message::Binary(vec![7; LONG])));
+        assert_eq!(used, rest.len());
+        let is_free = || {
+            let halves = [(); 2].map(|()| memory.try_reserve(None, 2 * LONG));
+            halves.iter().all(Option::is_some)
+        };
+        assert!(!is_free());
+        gate.message_handled();
+        assert!(is_free());
     }
 }

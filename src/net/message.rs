@@ -12,6 +12,10 @@ const CONTROL_MAX: u64 = 125;
 /// The longest message that is skipped, in bytes: libraries refuse longer ones by default.
 const SKIPPED_MAX: u64 = 64 << 20;
 
+/// A message up to this many bytes needs no reservation. All of 15,000 clients can send one at
+/// once.
+const LARGE: usize = 64 << 10;
+
 /// A fragment shorter than this, in bytes, counts as a frame without content: its header
 /// costs the server as much as its payload.
 const FRAGMENT_MIN: u64 = 64;
@@ -126,6 +130,8 @@ pub(super) enum Received {
     Nothing,
     /// A fragment with little or no content has ended; the message is not whole yet.
     Empty,
+    /// The message will have this many bytes: its payload is fed once they are reserved.
+    Large(usize),
     /// A message is whole.
     Message(Message),
 }
@@ -145,6 +151,8 @@ pub(super) struct Assembler {
     skips_too_big: bool,
     /// The length of the message that is being skipped, so far; 0 if none is.
     skipped: u64,
+    /// Whether memory was asked for.
+    is_large: bool,
 }
 
 impl Assembler {
@@ -172,6 +180,9 @@ impl Assembler {
                 Step::Header(header) => {
                     if let Err(error) = self.begin(header, most, &input[used..]) {
                         return (used, Err(error));
+                    }
+                    if let Some(bytes) = self.needs(header, most) {
+                        return (used, Ok(Received::Large(bytes)));
                     }
                 }
                 Step::Payload(at) => self.append(at, part),
@@ -218,6 +229,30 @@ impl Assembler {
         Ok(())
     }
 
+    /// The bytes to reserve for the message that this header begins or continues, if it gets
+    /// large with it.
+    fn needs(&mut self, header: Header, most: usize) -> Option<usize> {
+        let is_control = matches!(header.opcode, CLOSE | PING | PONG);
+        if is_control || self.skipped > 0 || self.is_large {
+            return None;
+        }
+        let whole = self.data.len() + usize::try_from(header.len).unwrap_or(usize::MAX);
+        self.is_large = whole > LARGE;
+        self.is_large
+            .then_some(if header.fin { whole } else { most })
+    }
+
+    /// Makes room for a large message, as much as it needs and no more.
+    pub(super) fn expect(&mut self, bytes: usize) {
+        let missing = bytes.saturating_sub(self.data.len());
+        self.data.reserve_exact(missing);
+    }
+
+    /// Whether a large message has begun and not ended.
+    pub(super) fn is_large(&self) -> bool {
+        self.is_large
+    }
+
     fn append(&mut self, at: u64, part: &[u8]) {
         let Some(header) = self.header else { return };
         let payload = match header.opcode {
@@ -251,6 +286,7 @@ impl Assembler {
                     });
                 }
                 self.fragmented = None;
+                self.is_large = false;
                 if std::mem::take(&mut self.skipped) > 0 {
                     return Ok(Received::Message(Message::Skipped));
                 }

@@ -15,6 +15,7 @@ use super::connections::Admission;
 use super::gate::MessageRule;
 use super::out::Out;
 use super::wire::flush_all;
+use crate::core::source::SourceKey;
 
 /// Cuts one connection from anywhere: its readers and writers get an error.
 ///
@@ -135,6 +136,11 @@ impl Socket {
     /// Cuts the connection; false if it was cut before.
     pub(super) fn kill(&self) -> bool {
         self.cut(KILLED, "killed")
+    }
+
+    /// The address that the connection counts for, if it has limits.
+    pub(super) fn source(&self) -> Option<SourceKey> {
+        self.desk().place.source()
     }
 
     /// Cuts the connection whose peer takes nothing.

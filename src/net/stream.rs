@@ -14,7 +14,8 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::frame::{bare_close_frame, close_frame, pong_frame};
-use super::gate::{Gate, Inbound, Written};
+use super::gate::{Gate, Inbound, MessageMemory, Written};
+use super::memory::LargeMemory;
 use super::message::{Message, ProtocolError};
 use super::socket::Socket;
 use super::{records, tcp};
@@ -48,6 +49,8 @@ pub(super) struct Stream {
     /// Runs while the gate holds the reader back.
     timer: Option<Pin<Box<Sleep>>>,
     hold_max: Duration,
+    /// The memory for large messages of all clients.
+    memory: LargeMemory,
 }
 
 /// Why no more messages are read.
@@ -61,7 +64,7 @@ pub enum ReadError {
 
 impl Stream {
     /// The stream over a socket; over TLS where that was put on its way out.
-    pub(super) fn new(socket: Arc<Socket>, hold_max: Duration) -> Self {
+    pub(super) fn new(socket: Arc<Socket>, hold_max: Duration, memory: LargeMemory) -> Self {
         let tls = socket.out().tls().is_some();
         Self {
             socket,
@@ -75,6 +78,7 @@ impl Stream {
             frame: Bytes::new(),
             timer: None,
             hold_max,
+            memory,
         }
     }
 
@@ -114,6 +118,9 @@ impl Stream {
         cx: &mut Context<'_>,
         most: usize,
     ) -> Poll<Result<Message, ReadError>> {
+        if let Gate::WebSocket(websocket) = &mut self.gate {
+            websocket.message_handled();
+        }
         loop {
             if self.discards() {
                 return Poll::Ready(Err(ReadError::Gone));
@@ -307,7 +314,8 @@ impl Stream {
             Written::Nothing => {}
             Written::Release => self.socket.wake_reader(),
             Written::Upgraded(used) => {
-                self.gate = Gate::websocket(self.socket.take_rule());
+                let memory = MessageMemory::new(self.memory.clone(), self.socket.source());
+                self.gate = Gate::websocket(self.socket.take_rule(), memory);
                 self.socket.out().upgraded(&output[used..]);
                 self.socket.wake_reader();
                 self.written(&output[used..]);

@@ -18,7 +18,8 @@ async fn pair(connections: &Connections, write: Duration, hold: Duration) -> (St
     let peer = TcpStream::connect(listener.local_addr().unwrap());
     let (peer, accepted) = tokio::join!(peer, listener.accept());
     let socket = connections.admit(accepted.unwrap().0, write);
-    (Stream::new(socket, hold), peer.unwrap())
+    let memory = LargeMemory::new(1 << 20);
+    (Stream::new(socket, hold, memory), peer.unwrap())
 }
 
 /// Writes until the peer's buffers are full.

@@ -17,7 +17,6 @@ use socketioxide::socket::Sid;
 use tokio::sync::oneshot;
 use tower::{BoxError, Service};
 
-use super::body_memory::BodyMemory;
 use super::client_script::{self, ClientScript};
 use super::head;
 use super::link::{Link, Opener};
@@ -29,7 +28,7 @@ use super::rule::PacketRule;
 use super::sessions::Sessions;
 use super::websocket::{self, Moving};
 use crate::net::peer::sender;
-use crate::net::{ConnectionHandle, PeerAddr, Upgraded};
+use crate::net::{ConnectionHandle, LargeMemory, PeerAddr, Upgraded};
 
 /// Where the engine serves; its default, and the SDKs'.
 pub(super) const PATH: &str = "/socket.io";
@@ -42,7 +41,7 @@ pub struct Front<S> {
     pub(super) trusted: Arc<[IpNet]>,
     /// The largest packet that is read, in bytes.
     pub(super) packet_bytes: usize,
-    pub(super) body_memory: BodyMemory,
+    pub(super) body_memory: LargeMemory,
     /// The client that pages load, if there is one.
     pub(super) script: Option<ClientScript>,
 }

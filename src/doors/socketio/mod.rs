@@ -2,7 +2,6 @@
 //! Knows how a namespace is opened and closed; verbs are in the protocols' files.
 
 mod answer;
-mod body_memory;
 mod client_script;
 mod front;
 mod head;
@@ -43,9 +42,8 @@ use crate::core::hub::Hub;
 use crate::core::name::NamespaceName;
 use crate::core::namespace::{self, Namespace, Protocol, Rooms};
 use crate::core::outlet::OUTLET_QUEUE;
-use crate::net::Addresses;
+use crate::net::{Addresses, LargeMemory};
 
-use body_memory::BodyMemory;
 pub use client_script::ClientScript;
 pub use front::Front;
 use link::Link;
@@ -152,7 +150,7 @@ pub fn service(
         sessions: Sessions::limited(limits.sessions, limits.addresses, names),
         trusted: limits.trusted,
         packet_bytes,
-        body_memory: BodyMemory::default(),
+        body_memory: LargeMemory::new(post::BODIES_MOST),
         script,
     };
     (front, io)

@@ -13,16 +13,24 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 use tower::{BoxError, Service};
 
-use super::body_memory::{BodyMemory, NoMemory};
 use super::front::{PATH, busy};
 use super::link::{HEARTBEAT_EVERY, Link};
 use super::packet::{PROTOCOL_ERROR, Packet, PacketKind};
 use super::payload::{self, Framing, PayloadError, SEPARATOR};
-use crate::doors::read_body;
+use crate::doors::{BODY_MOST, read_body};
+use crate::net::{LargeMemory, NoMemory, Reservation};
 
 /// The longest POST body that is read, in bytes. SDKs of version 1 and 2 send everything that
 /// waits in one body and do not split it; 10 MiB is 10,000 messages of 1 KiB.
 const POST_BYTES: usize = 10 << 20;
+
+/// The most bytes of large bodies that are held at once: two of the largest and many of the
+/// usual size. A server that has 256 MiB can spare them, whatever clients send.
+pub(super) const BODIES_MOST: usize = 24 << 20;
+
+/// A body up to this size needs no reservation: the POSTs of clients in normal use, which
+/// never wait for large ones. Each session has one POST at a time.
+const SMALL_BODY: usize = 16 << 10;
 
 /// How many packets the engine handles before other tasks run: one of a client that sends too
 /// fast.
@@ -37,7 +45,7 @@ pub(super) struct Post {
     /// The longest packet that is read, in bytes.
     pub(super) packet_most: usize,
     /// Limits the bytes of the bodies of all sessions.
-    pub(super) memory: BodyMemory,
+    pub(super) memory: LargeMemory,
 }
 
 impl Post {
@@ -65,9 +73,9 @@ impl Post {
         if length.is_some_and(|length| length > most as u64) {
             return Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE, "Bad request"));
         }
-        // Held until all packets are handled.
-        let bytes = length.unwrap_or(most as u64);
-        let _memory = match self.memory.reserve(link.opener.source, bytes).await {
+        let length = length.map_or(most, |length| length as usize);
+        // Held until all packets are handled. The client's data waits in its kernel.
+        let _memory = match self.memory(length).await {
             Ok(memory) => memory,
             Err(NoMemory) => return Ok(busy(StatusCode::SERVICE_UNAVAILABLE, NO_MEMORY)),
         };
@@ -149,6 +157,15 @@ impl Post {
         };
         pauses.wait(link, self.sid, &mut engine).await;
         Ok(answer.map(Body::new))
+    }
+
+    async fn memory(&self, bytes: usize) -> Result<Option<Reservation>, NoMemory> {
+        if bytes <= SMALL_BODY {
+            return Ok(None);
+        }
+        let source = self.link.opener.source;
+        let reserved = self.memory.reserve(source, bytes, BODY_MOST).await;
+        reserved.map(Some)
     }
 
     /// Checks all packets of a body. Other tasks run meanwhile.

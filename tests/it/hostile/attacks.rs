@@ -47,6 +47,8 @@ pub enum Attack {
     Lobby,
     /// Request heads that never end, on every port.
     SlowHeads,
+    /// Messages of 2 MiB that never end.
+    UnfinishedMessages,
     /// Polling sessions that nobody polls.
     Sessions,
     /// Connections that are opened and closed at once.
@@ -79,7 +81,7 @@ pub enum Transport {
 use Attack::*;
 use Transport::*;
 
-pub const ALL: [Attack; 30] = [
+pub const ALL: [Attack; 31] = [
     SurrogatePosts,
     UnreadPings(SocketIo),
     UnreadPings(Raw),
@@ -104,6 +106,7 @@ pub const ALL: [Attack; 30] = [
     SlowHeads,
     UnreadAnswers,
     UnreadEvents,
+    UnfinishedMessages,
     UnreadPolls,
     UnfinishedPosts,
     LongPosts,
@@ -317,6 +320,26 @@ impl Attack {
                 }
                 for post in unfinished {
                     let _ = post.await;
+                }
+                Ok(())
+            }
+            UnfinishedMessages => {
+                let mut unfinished = Vec::new();
+                // Almost 2 MiB of a message that says it has 2 MiB.
+                let mut message = vec![0x81, 0x80 | 127];
+                message.extend((2_u64 << 20).to_be_bytes());
+                message.extend(vec![0; 1_900_000]);
+                for _ in 0..CROWD / 2 {
+                    let mut stream = target.websocket(target.main, SocketIo.path()).await?;
+                    let message = message.clone();
+                    unfinished.push(tokio::spawn(async move {
+                        write(&mut stream, &message).await;
+                        // Until the server cuts it.
+                        while stream.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {}
+                    }));
+                }
+                for message in unfinished {
+                    let _ = message.await;
                 }
                 Ok(())
             }
