@@ -9,25 +9,25 @@ use tokio::time::timeout;
 use crate::core::source::SourceKey;
 use crate::doors::BODY_MOST;
 
-/// The most bytes of large bodies that are held at once: two of the largest and many of the
-/// usual size. A server that has 256 MiB can spare them, whatever clients send.
+/// The most bytes of large bodies that the server holds at once: two of the largest, and many of
+/// the usual size. A server with 256 MiB of memory can spare them.
 const ALL_MOST: usize = 24 << 20;
 
-/// A body up to this size needs no reservation: the POSTs of clients in normal use, which
-/// never wait for large ones. Each session has one POST at a time.
+/// The largest body that needs no reservation, in bytes: the POSTs of normal clients are smaller,
+/// and never wait for large ones. Each session has one POST at a time.
 const SMALL: usize = 16 << 10;
 
-/// The most bytes of large bodies of one address: one of the largest. A body is held for as
-/// long as its client is slowed down, and the other half is left for other addresses.
+/// The most bytes of large bodies of one address: one of the largest. The server holds a body for
+/// as long as it slows down the client, and keeps the other half for other addresses.
 const ADDRESS_MOST: usize = ALL_MOST / 2;
 
-/// The memory that is left for large bodies.
+/// The memory that is free for large bodies.
 #[derive(Clone)]
 pub(super) struct BodyMemory(Arc<Inner>);
 
 struct Inner {
     all: Arc<Semaphore>,
-    /// Guards the memory that is left for each address that uses some.
+    /// Guards the free memory of each address that uses some.
     addresses: Mutex<HashMap<SourceKey, Arc<Semaphore>>>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Reservation {
     _of_address: Option<OwnedSemaphorePermit>,
 }
 
-/// Other large bodies took all memory for as long as a body may take.
+/// Other large bodies held all memory for as long as a body may take.
 #[derive(Debug)]
 pub(super) struct NoMemory;
 
@@ -52,10 +52,10 @@ impl Default for BodyMemory {
 
 impl BodyMemory {
     /// Reserves memory for a body of this many bytes. Waits while other bodies hold it, in the
-    /// order of arrival: the client's data waits in its kernel.
+    /// order of arrival; meanwhile the body is not read.
     ///
     /// # Errors
-    /// There is no memory after [`BODY_MOST`].
+    /// No memory was free within [`BODY_MOST`].
     pub(super) async fn reserve(
         &self,
         source: Option<SourceKey>,
@@ -112,7 +112,7 @@ mod tests {
         assert!(memory.reserve(None, SMALL + 1).await.is_err());
         let waits = tokio::spawn({
             let memory = memory.clone();
-            // More than there is for one body: as much as there is.
+            // A body that is larger than the memory reserves all of it.
             async move { memory.reserve(None, u64::MAX).await }
         });
         tokio::task::yield_now().await;
