@@ -76,8 +76,8 @@ pub struct Config {
     pub action: Action,
     /// Where the main port listens; port 0 takes any that is free.
     pub listen: SocketAddr,
-    /// The default of the main port, if the webhook door's backend has it: then the main port
-    /// is the next one that is free.
+    /// The default port, if the webhook door's backend has it: the main port is then the next
+    /// one that is free.
     pub backend_port: Option<u16>,
     /// Whether the main port speaks TLS.
     pub tls: Tls,
@@ -240,7 +240,7 @@ impl Config {
 }
 
 impl Config {
-    /// Says that the main port was moved away from the backend's, with the port that it has.
+    /// The line that says that the main port was moved away from the backend's, and to which port.
     pub fn moved(&self, port: u16) -> Option<String> {
         let backend = self.backend_port?;
         Some(format!(

@@ -101,7 +101,7 @@ fn check_redis(config: &Config) -> anyhow::Result<()> {
         .context("--redis-ca")
 }
 
-/// The Socket.IO client that pages load, if the settings name one.
+/// Reads the Socket.IO client that pages load, if the settings name one.
 fn client_script(config: &Config) -> anyhow::Result<Option<ClientScript>> {
     let file = config.socketio_client.as_ref();
     let script = file.map(|file| {

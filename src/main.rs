@@ -119,7 +119,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     metrics::install();
     let server = tokio::select! {
         server = Server::bind(config) => server?,
-        // While it waits for a port.
+        // A signal ends the wait for a port.
         () = stop.cancelled() => return Ok(()),
     };
     for (what, text) in server.summary() {

@@ -225,7 +225,7 @@ const COUNTERS: &[Described] = &[
     (
         "roomcast_webhook_refused_messages_total",
         Unit::Count,
-        "Messages of clients that the backend answered with 3xx or 4xx",
+        "Client messages that the backend refused with 3xx or 4xx",
     ),
     (
         "roomcast_webhook_retries_total",

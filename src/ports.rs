@@ -39,8 +39,8 @@ pub(crate) struct WebhookPorts {
 }
 
 impl Ports {
-    /// Opens all listeners at once: one that waits for its port holds no other up, and one that
-    /// can't be opened ends the wait.
+    /// Opens all listeners concurrently: a listener that waits for its port does not delay the
+    /// others, and one that can't be opened ends the wait of all.
     pub(crate) async fn open(config: &Config) -> Result<Self, BindError> {
         let push = config.push.as_ref();
         let webhook = config.webhook.as_ref();
@@ -51,7 +51,7 @@ impl Ports {
             open(push.map(|push| push.ws), "--push-ws"),
             open(webhook.map(|webhook| webhook.ws), "--webhook-ws"),
             open(webhook.map(|webhook| webhook.http), "--webhook-http"),
-            // Last: it may have to pass over the others.
+            // Last: it may take the next port that the others have left free.
             open_main(config),
         )?;
         let push = push_http.zip(push_ws);
@@ -68,8 +68,7 @@ impl Ports {
     }
 }
 
-/// Opens the main listener. If its default port is the backend's, it moves to the next port that
-/// is free.
+/// Opens the main listener. If the backend has the default port, opens the next port that is free.
 async fn open_main(config: &Config) -> Result<TcpListener, BindError> {
     match config.backend_port {
         Some(_) => bind_next(config.listen, "--port"),
@@ -77,7 +76,7 @@ async fn open_main(config: &Config) -> Result<TcpListener, BindError> {
     }
 }
 
-/// Opens a listener, if it is wanted.
+/// Opens a listener, if it has an address.
 async fn open(
     address: Option<SocketAddr>,
     flag: &'static str,

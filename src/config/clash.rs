@@ -30,8 +30,8 @@ fn listeners(config: &Config) -> [Listener; 7] {
 /// The option of the main port.
 const MAIN: &str = "port";
 
-/// Moves the main port to the next one that no other listener has, if it is the port of the
-/// webhook door's backend on this machine and only the default: the backend's was there first.
+/// Moves the main port to the next one that no other listener has, if it is only the default and
+/// the webhook door's backend has that port on this machine: the backend was there first.
 pub(super) fn make_room(config: &mut Config, layers: &mut Layers) {
     let Some(webhook) = &config.webhook else {
         return;

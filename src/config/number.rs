@@ -55,7 +55,7 @@ pub(super) fn days(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(days * 24 * 60 * 60))
 }
 
-/// Reads a wait; 0 means no limit.
+/// Reads a time limit in milliseconds; 0 means no limit.
 pub(super) fn millis(text: &str) -> Result<Option<Duration>, String> {
     if text == "0" {
         return Ok(None);
@@ -65,7 +65,7 @@ pub(super) fn millis(text: &str) -> Result<Option<Duration>, String> {
     Ok(Some(Duration::from_millis(millis)))
 }
 
-/// Reads a number of pages; 0 means no limit but that of the server itself.
+/// Reads a number of pages; 0 means the most that the server allows.
 pub(super) fn pages(text: &str) -> Result<usize, String> {
     let pages = whole(text, "a whole number of pages", 0..=PAGES_MOST)?;
     Ok(if pages == 0 { PAGES_MOST } else { pages })

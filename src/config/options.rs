@@ -44,15 +44,15 @@ pub(super) const OPTIONS: [Opt; 53] = [
         "certs",
         Kind::Text,
         "DIR",
-        "Where the self-signed certificate is kept; a certificate server.crt with its key \
-         server.pem that lies there is used instead",
+        "The folder of the self-signed certificate; if it holds server.crt and its key \
+         server.pem, the server uses them instead",
     )
     .or("certs"),
     Opt::new(
         "gateway-listen",
         Kind::Listen,
         "PORT|ADDR:PORT|off",
-        "A port more for raw WebSockets, at any path with ?target=metadata, where apps \
+        "A second port for raw WebSockets, at any path with ?target=metadata, for apps that \
          expect one; a port alone means every address; `off` for none",
     )
     .or("off"),
@@ -61,7 +61,7 @@ pub(super) const OPTIONS: [Opt; 53] = [
         Kind::Text,
         "FILE",
         "The Socket.IO client that pages load from /socket.io/socket.io.js, such as \
-         dist/socket.io.js of the npm package socket.io-client; without it they get 404",
+         dist/socket.io.js of the npm package socket.io-client; without it they receive 404",
     ),
     Opt::new("push", Kind::Switch, "BOOL", "Serve the push door").or("false"),
     Opt::new(
@@ -109,8 +109,8 @@ pub(super) const OPTIONS: [Opt; 53] = [
         "webhook-style",
         Kind::Text,
         "wsaas|rest",
-        "How the webhook door behaves: `wsaas` as that program, with binary frames and REST \
-         answers of status 200; `rest` with text frames and HTTP statuses",
+        "How the webhook door behaves: `wsaas` means as the program WSAAS, with binary frames and \
+         REST answers of status 200; `rest` means text frames and HTTP statuses",
     )
     .or("wsaas"),
     Opt::new(
@@ -150,8 +150,8 @@ pub(super) const OPTIONS: [Opt; 53] = [
         "max-page",
         Kind::Number,
         "N",
-        "How many pages of 32 KiB a message of the webhook door can have; 0 for as many as the \
-         server takes, which is 128",
+        "How many pages of 32 KiB a message of the webhook door can have; 0 for the most that the \
+         server allows, 128",
     )
     .alias("MAX_PAGE")
     .or("4"),
@@ -197,7 +197,7 @@ pub(super) const OPTIONS: [Opt; 53] = [
         "consul-host",
         Kind::Text,
         "URL",
-        "Does nothing: where the 2-IMMERSE websocket-service asked for its Redis",
+        "Accepted and not used: the 2-IMMERSE websocket-service asked this Consul for its Redis",
     )
     .short('c'),
     Opt::new(

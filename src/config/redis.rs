@@ -84,7 +84,7 @@ impl fmt::Debug for RedisPassword {
 /// The option that joins nodes.
 const SWITCH: &str = "redis";
 
-/// The option of the 2-IMMERSE websocket-service that names a Consul, and means nothing here.
+/// The option of the 2-IMMERSE websocket-service that names its Consul; not used here.
 const CONSUL: &str = "consul-host";
 
 /// The option with the password.
@@ -141,7 +141,7 @@ fn variable() -> String {
     options::named(PASSWORD).variable()
 }
 
-/// Says how the name of a service is read: the 2-IMMERSE websocket-service asked Consul for it.
+/// Warns how `-r NAME` is read: the 2-IMMERSE websocket-service asked Consul for the service NAME.
 fn warn_of_name(layers: &mut Layers, address: &Address) {
     if address.is_name {
         let (host, port) = &address.servers[0];

@@ -193,7 +193,7 @@ fn every_option_can_be_set_everywhere() {
     let file = file(&lines.join("\n"));
 
     let by_flag = Config {
-        // Without the one of a password among the flags.
+        // Without the warning of a password among the flags.
         warnings: vec!["--consul-host does nothing: --redis says where Redis is".to_owned()],
         ..load(&flags, &[]).unwrap()
     };
@@ -468,8 +468,8 @@ fn tls_is_as_it_was_asked_for() {
     }
 }
 
-/// Its names for the certificate and the key; one alone is used as well, and then the other is
-/// missed when it is loaded.
+/// Its file names of the certificate and the key. If only one of the files exists, the settings
+/// name both, and loading them fails.
 #[test]
 fn a_certificate_of_the_websocket_service_is_used() {
     let folder = tempfile::tempdir().unwrap();

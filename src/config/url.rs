@@ -35,7 +35,7 @@ pub(super) fn target(text: &str) -> Result<Uri, String> {
     Ok(uri)
 }
 
-/// A URL that paths are added to; it ends without a slash. Without a scheme it is HTTP.
+/// A URL that paths are added to; it ends without a slash. Without a scheme, `http://` is meant.
 pub(super) fn base(text: &str) -> Result<String, String> {
     let with_scheme = match text.contains("://") {
         true => text.to_owned(),

@@ -49,7 +49,7 @@ pub fn private_networks() -> Vec<IpNet> {
     PRIVATE.iter().map(parse).collect()
 }
 
-/// Whether a style of the webhook door is that of WSAAS.
+/// Whether the webhook door has the style of WSAAS.
 pub(super) fn is_wsaas(text: &str) -> Result<bool, String> {
     match text {
         "wsaas" => Ok(true),

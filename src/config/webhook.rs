@@ -25,10 +25,10 @@ pub struct Webhook {
     /// How the backend reaches the REST side: a URL without a slash at its end; none:
     /// at this machine, on the port of [`Webhook::http`].
     pub local_address: Option<String>,
-    /// Clients and backend see what they see of WSAAS, the program that this stands in for.
+    /// Whether the door behaves towards clients and backend as WSAAS does.
     pub is_wsaas: bool,
-    /// How long the backend has for an answer, and how often an idle client is asked; none:
-    /// there is no limit.
+    /// How long the backend has for an answer, and how often an idle client is pinged; `None`
+    /// means no limit.
     pub timeout: Option<Duration>,
     /// The longest message, in bytes.
     pub message_most: usize,
@@ -91,7 +91,7 @@ pub(super) fn read(layers: &mut Layers) -> Option<Webhook> {
         http,
         local_address,
         timeout: layers.required("ws-timeout", number::millis),
-        // WSAAS counts the page that a message begins, even if nothing is on it.
+        // In WSAAS a message that fills its last page begins another one.
         message_most: pages * PAGE - usize::from(is_wsaas),
         retry: layers.required("webhook-retry", number::span),
         ca: layers.optional("target-ca", value::path),

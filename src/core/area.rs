@@ -114,8 +114,9 @@ impl Area {
         self.open_by(name, Opener::Client(client.origin.source))
     }
 
-    /// Returns a room for a publisher that is not in it, made within the same limits where it
-    /// is not there yet. A room without members here is only made if no other node has it.
+    /// Returns a room for a publisher that is not a member, and opens the room within the same
+    /// limits if it is not open. In a namespace that other nodes share it opens none, and returns
+    /// the room only if it is open on this node.
     pub(super) fn open_to_publish(
         &self,
         client: &Client,

@@ -71,7 +71,7 @@ pub struct Client {
 
 pub(super) struct State {
     pub(super) rooms: HashMap<RoomName, Arc<Room>>,
-    /// The name of its last JOIN, where clients publish from outside of a room.
+    /// The name of its last JOIN, in namespaces whose clients may publish without joining.
     pub(super) last_name: Option<Nickname>,
     pub(super) gone: bool,
 }
@@ -113,12 +113,12 @@ impl Client {
         self.lock().rooms.keys().next().cloned()
     }
 
-    /// The moment before which its transport must not read it, if it has sent too fast.
+    /// The moment before which its transport must not read the client, if it has sent too fast.
     pub fn ready_at(&self) -> Option<Instant> {
         self.origin.budget.ready_at()
     }
 
-    /// Its name as a publisher in a room that it is not in: that of its last JOIN.
+    /// The client's name as a publisher in a room that it has not joined: that of its last JOIN.
     pub(super) fn last_name(&self) -> Nickname {
         self.lock().last_name.clone().unwrap_or_else(unknown)
     }
@@ -188,8 +188,7 @@ impl Client {
     }
 }
 
-/// The sender of a message whose client has never joined a room. The name is that of the
-/// 2-IMMERSE websocket-service.
+/// The name of a publisher that has never joined a room, as in the 2-IMMERSE websocket-service.
 fn unknown() -> Nickname {
     Nickname::parse("unknown").expect("the word is a nickname")
 }

@@ -404,7 +404,7 @@ impl Hub {
         Ok(offset)
     }
 
-    /// Charges a message that its transport answers or drops without the hub.
+    /// Charges the client for a message that its transport answers or drops without the hub.
     ///
     /// # Errors
     /// The client is gone.

@@ -93,7 +93,7 @@ impl RoomName {
     /// The names of 10,000 rooms stay below 10 MiB even in four-byte characters.
     pub const MOST_CHARS: usize = 256;
 
-    /// Takes 1 to 256 characters, not only blanks and none that can't be shown.
+    /// Accepts 1 to 256 characters; not only blanks, and none that can't be displayed.
     ///
     /// # Errors
     /// The text is empty or too long, or contains a control or invisible character.
@@ -118,7 +118,7 @@ impl Nickname {
     /// The sender of what a backend publishes over HTTP.
     pub const HTTP: &'static str = "POST";
 
-    /// Takes 1 to 256 characters, and drops the blanks around them.
+    /// Accepts 1 to 256 characters, and drops the blanks around them.
     ///
     /// # Errors
     /// The text is empty or too long, contains a control or invisible character, or looks

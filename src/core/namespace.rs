@@ -89,7 +89,7 @@ impl Publisher {
     }
 }
 
-/// From where the clients of a namespace may publish in a room.
+/// Which clients of a namespace may publish in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PublishFrom {
     /// Only members of the room publish in it.
@@ -99,7 +99,7 @@ pub enum PublishFrom {
 }
 
 impl PublishFrom {
-    /// All there are, in the order of the documentation.
+    /// All values, in the order of the documentation.
     pub const ALL: [Self; 2] = [Self::Members, Self::Anyone];
 
     /// The word for it in a namespace's file.

@@ -25,9 +25,9 @@ impl Pace {
 }
 
 /// A token bucket: refilled at the allowed rate, holding at most one burst. It may be
-/// overdrawn: what is charged above the rate delays what follows.
+/// overdrawn: a charge above the rate delays the next ones.
 ///
-/// It is kept as the moment from which a token is available (the generic cell rate
+/// The bucket is stored as the moment from which a token is available (the generic cell rate
 /// algorithm, ITU-T I.371, with the burst counted backwards from now).
 #[derive(Debug)]
 pub struct Bucket {
@@ -51,19 +51,19 @@ impl Bucket {
         is_ready
     }
 
-    /// Takes `cost` tokens, whether they are there or not. A cost above the burst counts as
+    /// Takes `cost` tokens, even if the bucket holds fewer. A cost above the burst counts as
     /// the burst, so that one charge never delays for longer than an empty bucket needs to fill.
     pub fn charge(&mut self, pace: Pace, cost: u32) {
         let cost = cost.min(pace.burst);
         self.ready = self.ready.max(earliest(pace)) + time_of(pace, cost);
     }
 
-    /// The moment from which a token is available; it may be past.
+    /// The moment from which a token is available; it may be in the past.
     pub fn ready_at(&self) -> Instant {
         self.ready
     }
 
-    /// Empties the bucket until this moment, unless it is empty for longer.
+    /// Keeps the bucket empty until this moment; does nothing if it is empty for longer.
     pub fn hold_until(&mut self, moment: Instant) {
         self.ready = self.ready.max(moment);
     }
@@ -77,12 +77,12 @@ impl Bucket {
 /// The moment from which a token has been available in a bucket that is full now.
 fn earliest(pace: Pace) -> Instant {
     let now = Instant::now();
-    // The last token of the burst is taken at `ready`: one fewer lies before now.
+    // A full bucket gives its last token at `ready`, so the others became available before now.
     let full = time_of(pace, pace.burst.saturating_sub(1));
     now.checked_sub(full).unwrap_or(now)
 }
 
-/// The time in which so many tokens are refilled.
+/// The time in which this many tokens are refilled.
 fn time_of(pace: Pace, tokens: u32) -> Duration {
     Duration::from_secs(tokens.into()) / pace.per_second
 }

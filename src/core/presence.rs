@@ -5,8 +5,8 @@ use super::name::Nickname;
 /// Most names on a page.
 const NAMES_MOST: usize = 1_000;
 
-/// Most bytes of names on a page, so that the answer fits among those that may wait for a client.
-/// With 1,000 names of 64 four-byte characters, the default limit, a page is still full.
+/// Most bytes of names on a page: the answer must fit into what may wait for a client. A page of
+/// 1,000 names of 64 four-byte characters, the longest by default, has exactly as many.
 const NAME_BYTES_MOST: usize = 256_000;
 
 /// Names on a page by default.

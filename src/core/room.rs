@@ -263,7 +263,7 @@ impl Room {
         self.shards.iter().all(|shard| shard.takes_events())
     }
 
-    /// The used share of its fullest queue.
+    /// The used share of the room's fullest shard queue, from 0 to 1.
     pub(super) fn pressure(&self) -> f32 {
         let pressures = self.shards.iter().map(|shard| shard.pressure());
         pressures.fold(0.0, f32::max)

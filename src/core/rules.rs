@@ -20,10 +20,10 @@ const DEPTH_MOST: usize = 128;
 /// The bytes of a message that count as one event: a bigger message costs its receivers more.
 const BYTES_PER_EVENT: usize = 16 * 1024;
 
-/// How long a client pauses, at most, whose room has much to deliver.
+/// The longest pause of a publisher whose room has many events left to deliver.
 const PRESSURE_PAUSE: Duration = Duration::from_secs(2);
 
-/// Checks that the client is connected, and charges a message that needs no verb.
+/// Checks that the client is connected, and charges it one event. No verb is checked.
 pub(super) fn may_send(client: &Client) -> Result<(), Error> {
     if client.is_closed() || client.lock().gone {
         return Err(Error::Closing);
@@ -63,8 +63,8 @@ pub(super) fn message_cost(message: &RawValue) -> u32 {
     u32::try_from(events).unwrap_or(u32::MAX).max(1)
 }
 
-/// Slows a publisher down whose room has much to deliver, before the room is full and
-/// refuses. `pressure` is the used share of the room's queue.
+/// Slows down a publisher whose room has many events left to deliver, before the room is full
+/// and refuses events. `pressure` is the used share of the room's queue.
 pub(super) fn relieve(client: &Client, pressure: f32) {
     let above_half = (pressure - 0.5).max(0.0) * 2.0;
     if above_half > 0.0 {
@@ -107,8 +107,8 @@ pub(super) fn has_place(state: &State, room: &RoomName, spec: &Namespace) -> Res
     Ok(())
 }
 
-/// Checks that a client may publish this message in a room; returns its sender's name. `member`
-/// is its name in the room, if it is a member.
+/// Checks that a client may publish this message in a room; returns the name to publish it under.
+/// `member` is the client's name in the room, if it is a member.
 pub(super) fn may_notify(
     client: &Client,
     room: &RoomName,
@@ -124,7 +124,7 @@ pub(super) fn may_notify(
         (Some(name), _) => Ok(name),
         (None, PublishFrom::Members) => Err(Error::NotInRoom(room.to_string())),
         (None, PublishFrom::Anyone) => {
-            check_length("room", room.as_str(), spec.limits.room_chars)?;
+            check_length("name of the room", room.as_str(), spec.limits.room_chars)?;
             Ok(client.last_name())
         }
     }
@@ -270,7 +270,7 @@ mod tests {
         let pace = spec.limits.pace();
         let keeper: Arc<dyn Keeper> = Arc::new(Forgetful);
         let area = Arc::new(Area::new(spec, &keeper, false));
-        // How long the last of so many clients waits that send so much each.
+        // The pause of the last of these clients, each of which sends this many events.
         let pause_after = |source: u64, clients: u32, events: u32| {
             let mut longest = Duration::ZERO;
             for number in 0..clients {

@@ -16,7 +16,7 @@ use super::outlet::Outlet;
 /// member, measured for a bare `send(2)`), so this is minutes of backlog.
 pub(super) const EVENTS_MOST: usize = 1024;
 
-/// The same in bytes of their messages: 64 MiB, as many events of 64 KiB.
+/// The most bytes of messages in those events: 64 MiB, which is [`EVENTS_MOST`] times 64 KiB.
 const EVENT_BYTES_MOST: usize = 64 << 20;
 
 /// How many items may wait at all before joins, and what is for one member, are
@@ -72,7 +72,7 @@ pub(super) enum Item {
 }
 
 impl Item {
-    /// The event, if it counts among [`EVENTS_MOST`].
+    /// The event, if the item counts towards [`EVENTS_MOST`].
     fn event(&self) -> Option<&Event> {
         match self {
             Self::Event(event) | Self::Late(event, _) | Self::These(_, event) => Some(event),
@@ -90,7 +90,7 @@ pub(super) struct Shard {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Item>,
-    /// How many of the queue are events, and the bytes of their messages.
+    /// The number of events in the queue, and the bytes of their messages.
     events: usize,
     event_bytes: usize,
     /// How many items were ever queued, taken up, and done with.
@@ -108,7 +108,7 @@ impl Shard {
         state.events < EVENTS_MOST && state.event_bytes < EVENT_BYTES_MOST
     }
 
-    /// The used share of the queue of events.
+    /// The used share of [`EVENTS_MOST`], from 0 to 1.
     pub(super) fn pressure(&self) -> f32 {
         self.lock().events as f32 / EVENTS_MOST as f32
     }

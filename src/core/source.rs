@@ -23,9 +23,9 @@ const MEMBERSHIP: Pace = Pace {
 /// What a client may still send. A transport that recognises a returning client passes the
 /// same budget to each of its connections to the namespace.
 ///
-/// A client may overdraw it: the hub handles every message that was read, and the transport
-/// reads the next one not before [`SendBudget::ready_at`]. So a client above its rate is
-/// slowed down, and nothing that it sends is lost.
+/// A client may overdraw its budget: the hub handles every message that was read, and the
+/// transport does not read the next one before [`SendBudget::ready_at`]. A client above its rate
+/// is slowed down, and nothing that it sends is lost.
 #[derive(Default)]
 pub struct SendBudget(Mutex<Buckets>);
 
@@ -51,7 +51,7 @@ impl Buckets {
     }
 }
 
-/// What a message of a client costs.
+/// The cost of a client's message, and the budget that it is taken from.
 #[derive(Clone, Copy)]
 pub(super) struct Charge {
     kind: ChargeKind,
@@ -66,13 +66,13 @@ enum ChargeKind {
 }
 
 impl Charge {
-    /// So many events at the pace of the namespace.
+    /// The cost of this many events, at the pace of the namespace.
     pub(super) fn events(pace: Pace, cost: u32) -> Self {
         let kind = ChargeKind::Event;
         Self { kind, pace, cost }
     }
 
-    /// A join or leave of a lobby.
+    /// The cost of joining or leaving a lobby.
     pub(super) fn membership() -> Self {
         Self {
             kind: ChargeKind::Membership,
@@ -94,14 +94,14 @@ impl SendBudget {
         }
     }
 
-    /// Lets the client send nothing more for so long.
+    /// Makes the client pause for this long.
     pub(super) fn hold(&self, pace: Pace, pause: Duration) {
         let mut buckets = self.lock();
         let events = buckets.events.get_or_insert_with(|| Bucket::full(pace));
         events.hold_until(Instant::now() + pause);
     }
 
-    /// The moment before which the client must not be read, if it has sent too fast.
+    /// The moment before which the transport must not read the client, if it has sent too fast.
     pub fn ready_at(&self) -> Option<Instant> {
         let buckets = self.lock();
         let events = buckets.events.as_ref().map(Bucket::ready_at);
@@ -119,7 +119,7 @@ impl SendBudget {
 /// share the budget: so a client gains nothing by opening session after session.
 const SENDERS_PER_SOURCE: u32 = 50;
 
-/// The longest pause of a client because of others of its address, who may be strangers
+/// The longest pause of a client because of other clients of its address: they may be strangers
 /// behind the same proxy.
 const ADDRESS_PAUSE_MOST: Duration = Duration::from_secs(10);
 
@@ -131,9 +131,9 @@ const SOURCES_MOST: usize = 10_000;
 pub(super) struct SourceBudgets(Mutex<HashMap<SourceKey, Buckets>>);
 
 impl SourceBudgets {
-    /// As [`SendBudget::charge`], for all clients of the address; returns the moment from
-    /// which they may send again. Clients that overdraw the budget together wait one after
-    /// the other.
+    /// Charges all clients of the address together, as [`SendBudget::charge`] does one client;
+    /// returns the moment from which they may send again. Clients that overdraw the budget
+    /// together wait one after the other.
     pub(super) fn charge(&self, source: SourceKey, charge: Charge) -> Instant {
         let mut sources = self.0.lock().expect("no code panics under this lock");
         if sources.len() >= SOURCES_MOST && !sources.contains_key(&source) {

@@ -1,6 +1,6 @@
 //! The body of a request: read whole, and bounded in size and time, so that nobody
-//! makes the server hold what it did not ask for; and its text as UTF-8. Knows nothing of
-//! what is in it.
+//! makes the server hold what it did not ask for; and the body's text in UTF-8. Knows nothing of
+//! the content.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -56,7 +56,7 @@ where
 {
     let read = async {
         let mut body = pin!(Limited::new(body, most));
-        // Collected here, a body is in memory once; gathered from its frames, twice.
+        // Appended to one buffer, a body is in memory once; `collect` would hold its frames as well.
         let mut bytes = Vec::new();
         while let Some(frame) = body.frame().await {
             if let Ok(data) = frame?.into_data() {
@@ -73,7 +73,7 @@ where
     }
 }
 
-/// Reads the text of a body of at most `most` bytes, as [`decode`] has it.
+/// Reads the text of a body of at most `most` bytes, and decodes it as [`decode`] does.
 pub(super) async fn read_text<B>(headers: &HeaderMap, body: B, most: usize) -> Result<Bytes, Unread>
 where
     B: Body<Data = Bytes>,
@@ -99,7 +99,7 @@ pub(super) fn decode(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Unread> 
     }
 }
 
-/// U+FEFF in UTF-8: some editors and libraries put it before a text.
+/// U+FEFF in UTF-8, which some editors and libraries write before a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The parameter `charset` of `Content-Type` (RFC 9110, section 8.3.1), without quotes.

@@ -83,15 +83,16 @@ impl Asked {
     }
 }
 
-/// The longest subprotocol that is answered, in bytes: registered names have at most some 40.
+/// The longest subprotocol that the server answers, in bytes: registered names have about 40 at
+/// most.
 const SUBPROTOCOL_MOST: usize = 256;
 
 /// The first subprotocol that the client offers (RFC 6455, section 4.2.2). The server speaks none
-/// of them, but browsers and other clients that offer some close a connection without an answer.
+/// of them, but browsers and other clients that offer some close the connection if none is answered.
 fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
     let mut offers = offers.flat_map(|offers| offers.as_bytes().split(|byte| *byte == b','));
-    // A copy: a part of the request would keep all of it.
+    // A copy, because a slice would keep the whole request in memory.
     offers.find_map(|offer| {
         let offer = offer.trim_ascii();
         let is_one = (1..=SUBPROTOCOL_MOST).contains(&offer.len())
@@ -127,7 +128,7 @@ pub(super) struct Reader {
     ping: Interval,
     unanswered: u32,
     unanswered_most: u32,
-    /// The client is not read before this moment: it has sent too fast.
+    /// The moment before which the client is not read, if it has sent too fast.
     paused_until: Option<Instant>,
 }
 
@@ -166,7 +167,7 @@ impl Reader {
         }
     }
 
-    /// Lets [`Reader::next`] read no message before this moment.
+    /// Keeps [`Reader::next`] from reading a message before this moment.
     pub(super) fn pause_until(&mut self, moment: Option<Instant>) {
         self.paused_until = moment;
     }

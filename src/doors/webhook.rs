@@ -74,7 +74,7 @@ pub struct Needs {
     pub local_address: String,
     /// The biggest message, in bytes.
     pub message_most: usize,
-    /// Clients and backend see what they see of WSAAS, the original that this stands in for.
+    /// Whether the door behaves towards clients and backend as WSAAS does, which it replaces.
     pub is_wsaas: bool,
     /// What the REST side needs; without one it is for this machine.
     pub key: Option<Token>,
@@ -185,7 +185,7 @@ async fn open(
         // A copy: the other one would keep the whole request.
         authorization: match authorization {
             Some(value) => HeaderValue::from_bytes(value.as_bytes()).ok(),
-            // What the original sends then; its backends may read the header unconditionally.
+            // WSAAS sends `None`; its backends may read the header unconditionally.
             None => door.is_wsaas.then(|| HeaderValue::from_static("None")),
         },
     };

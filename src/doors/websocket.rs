@@ -25,7 +25,8 @@ pub fn router(hub: Arc<Hub>) -> Router {
         .with_state(hub)
 }
 
-/// The gateway's own port: the same at every path. The deployed gateway reads only the query.
+/// The routes of the gateway's own port: raw WebSockets at every path, as the KJHK gateway reads only
+/// the query.
 pub fn gateway(hub: Arc<Hub>) -> Router {
     Router::new().fallback_service(get(open).with_state(hub))
 }

@@ -259,7 +259,7 @@ fn kept(rooms: &Rooms, stale_after: Duration) -> Option<(WentOn, OnAir)> {
     Some((went_on, on_air))
 }
 
-/// For how long an item counts since its receipt, if it is played for so many milliseconds.
+/// How long an item counts from its receipt, if it is played for this many milliseconds.
 fn lasting(played: f64, stale_after: Duration) -> Duration {
     let grace = GRACE.to_std().expect("a minute is not negative");
     Duration::from_millis(played as u64).min(LONGEST) + grace + stale_after

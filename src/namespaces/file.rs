@@ -11,7 +11,7 @@ use crate::problem::{Fault, Origin, Problem, Problems};
 
 /// The most events that a room can keep.
 ///
-/// Of big messages a room keeps fewer: its history is bounded in bytes as well.
+/// A room keeps fewer big messages: its history is bounded in bytes as well.
 const HISTORY_MOST: usize = 1_000;
 
 /// The most retain keys, fixed rooms or rooms per client: far above any use,

@@ -67,7 +67,7 @@ pub fn close_frame(code: u16, reason: &str) -> Bytes {
     frame.into()
 }
 
-/// A server's close frame without a code, which clients see as 1005.
+/// A close frame of the server without a code. Clients report it as 1005.
 #[must_use]
 pub fn bare_close_frame() -> Bytes {
     Bytes::from_static(&[0x80 | CLOSE, 0])

@@ -29,7 +29,7 @@ pub trait MessageRule: Send + 'static {
         None
     }
 
-    /// Called when reading goes on; returns a message that the reader receives first.
+    /// Called when reading resumes; returns a message that the reader receives first.
     fn resumed(&mut self) -> Option<Message> {
         None
     }
@@ -237,13 +237,12 @@ impl WebSocket {
         }
     }
 
-    /// From here on skips messages that are too long.
+    /// From now on skips messages that are too long.
     pub(super) fn skip_too_big(&mut self) {
         self.assembler.skip_too_big();
     }
 
-    /// Resumes reading: the hold or pause is over. Returns a message for the reader, if the rule
-    /// has one.
+    /// Resumes reading after a hold or a pause. Returns a message for the reader, if the rule has one.
     pub(super) fn resume(&mut self) -> Option<Message> {
         if self.discards() {
             return None;

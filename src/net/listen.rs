@@ -14,12 +14,12 @@ use tracing::warn;
 /// `net.core.somaxconn`, which is 4096 on current Linux.
 const BACKLOG: u32 = 4096;
 
-/// How long to wait for a port that is taken while nothing listens on it. Linux keeps the closed
-/// connections of an ended server for 60 s (`TCP_TIMEWAIT_LEN`), and its timer may be late. They
-/// take the port if that server did not set `SO_REUSEADDR`; so do outgoing connections from it.
+/// How long to wait for a port that is taken although nothing listens on it. Linux keeps the closed
+/// connections of a stopped server for 60 s (`TCP_TIMEWAIT_LEN`), and its timer may be late. They
+/// block the port if that server did not set `SO_REUSEADDR`; so do outgoing connections from the port.
 const TAKEN_MOST: Duration = Duration::from_secs(61);
 
-/// How often a taken port is tried again.
+/// The time between two attempts to open a taken port.
 const RETRY: Duration = Duration::from_millis(250);
 
 /// The longest wait for a listener on this machine to take a connection.
@@ -64,11 +64,11 @@ pub enum BindError {
     },
 }
 
-/// Opens a listening port as [`bind`] does. While the port is taken and nothing listens on it,
-/// tries again for a minute, which the log says once.
+/// Opens a listening port as [`bind`] does. While the port is taken but nothing listens on it,
+/// tries again for a minute, and logs that once.
 ///
 /// # Errors
-/// [`BindError`], by what the system answered last.
+/// [`BindError`] of the last attempt.
 pub async fn bind_when_free(
     addr: SocketAddr,
     flag: &'static str,
@@ -85,8 +85,8 @@ pub async fn bind_when_free(
         }
         if !is_logged {
             warn!(
-                "{error}, but nothing listens there: trying again for a minute, until the \
-                 connections of the server before are gone"
+                "{error}, but nothing listens there: trying again for a minute, until the closed \
+                 connections of the previous server are gone"
             );
             is_logged = true;
         }
@@ -94,12 +94,12 @@ pub async fn bind_when_free(
     }
 }
 
-/// Whether something listens on a port of this machine, or may: only a refused connection says
-/// that nothing does.
+/// Whether something listens, or may listen, on a port of this machine: only a refused connection
+/// proves that nothing does.
 async fn is_served(addr: SocketAddr) -> bool {
     let hosts: &[IpAddr] = match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => &[IpAddr::V4(Ipv4Addr::LOCALHOST)],
-        // Takes IPv4 as well, on most systems.
+        // On most systems, such a socket also accepts IPv4.
         IpAddr::V6(ip) if ip.is_unspecified() => &[
             IpAddr::V6(Ipv6Addr::LOCALHOST),
             IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -109,7 +109,7 @@ async fn is_served(addr: SocketAddr) -> bool {
     for host in hosts {
         let probe = timeout(PROBE, TcpStream::connect((*host, addr.port()))).await;
         let is_refused = match probe {
-            // A connection from the port to itself: the system chose it as the port to call from.
+            // A connection from the port to itself: the system chose the same port as the local one.
             Ok(Ok(stream)) => stream.local_addr().ok() == stream.peer_addr().ok(),
             Ok(Err(error)) => error.kind() == io::ErrorKind::ConnectionRefused,
             Err(_) => false,
@@ -136,10 +136,10 @@ pub fn bind(addr: SocketAddr, flag: &'static str) -> Result<TcpListener, BindErr
     })
 }
 
-/// The most ports that [`bind_next`] tries: more in a row are hardly ever in use.
+/// The most ports that [`bind_next`] tries: rarely are more in use in a row.
 const NEXT_MOST: usize = 16;
 
-/// Opens a listening port: this one or, if it is in use, the next one that is not.
+/// Opens a listening port: the given one or, if it is in use, the next one that is free.
 ///
 /// Must be called inside a tokio runtime.
 ///
@@ -156,8 +156,8 @@ pub fn bind_next(addr: SocketAddr, flag: &'static str) -> Result<TcpListener, Bi
     }
 }
 
-/// Whether an address is one of this machine's: only such a socket can be bound. No port of a
-/// service is touched.
+/// Whether an address is one of this machine's: only then can a socket be bound to it. The check
+/// uses a random UDP port, so that it disturbs no service.
 pub fn is_own_address(ip: IpAddr) -> bool {
     ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
 }
@@ -188,7 +188,7 @@ mod tests {
         assert!(text.contains("--zetta-listen"), "{text}");
     }
 
-    /// A port that is taken, and on which nothing listens.
+    /// A port that is taken although nothing listens on it.
     fn held() -> (TcpSocket, SocketAddr) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -214,13 +214,13 @@ mod tests {
         assert!(began.elapsed() <= Duration::from_secs(51));
     }
 
-    /// Its closed connections keep the port of a server that did not set `SO_REUSEADDR`.
+    /// A server that did not set `SO_REUSEADDR` leaves its port blocked by closed connections.
     #[tokio::test(start_paused = true)]
     async fn the_connections_of_the_server_before_are_waited_for() {
         let (socket, addr) = held();
         let listener = socket.listen(1).unwrap();
         let client = TcpStream::connect(addr).await.unwrap();
-        // Whoever closes first is left in TIME_WAIT.
+        // The side that closes first stays in TIME_WAIT.
         drop(listener.accept().await.unwrap());
         client.readable().await.unwrap();
         drop((client, listener));

@@ -9,7 +9,8 @@ use super::frame::{CLOSE, CONTINUATION, Follower, Header, START_MAX, Step, heade
 /// The longest payload of a control frame (RFC 6455, section 5.5).
 const CONTROL_MAX: u64 = 125;
 
-/// The longest message that is skipped, in bytes: libraries refuse longer ones by default.
+/// The longest message that can be skipped, in bytes: WebSocket libraries refuse longer ones by
+/// default.
 const SKIPPED_MAX: u64 = 64 << 20;
 
 /// A message up to this many bytes needs no reservation. All of 15,000 clients can send one at
@@ -38,7 +39,7 @@ pub enum Message {
     Pong,
     /// A close frame, with its code if it has one.
     Close(Option<u16>),
-    /// A message that was longer than allowed: its content was skipped, where that was asked for.
+    /// A message that was longer than allowed, and whose content was skipped.
     Skipped,
 }
 
@@ -149,14 +150,14 @@ pub(super) struct Assembler {
     control: Vec<u8>,
     /// Whether a message that is too long is skipped; otherwise it is an error.
     skips_too_big: bool,
-    /// The length of the message that is being skipped, so far; 0 if none is.
+    /// The bytes skipped so far of a message that is too long; 0 if none is being skipped.
     skipped: u64,
     /// Whether memory was asked for.
     is_large: bool,
 }
 
 impl Assembler {
-    /// From here on skips messages that are too long, and says so with [`Message::Skipped`].
+    /// From now on skips messages that are too long, and returns [`Message::Skipped`] for them.
     pub(super) fn skip_too_big(&mut self) {
         self.skips_too_big = true;
     }

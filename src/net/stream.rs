@@ -93,7 +93,7 @@ impl Stream {
         self.has_reader
     }
 
-    /// From here on skips messages that are too long.
+    /// From now on skips messages that are too long.
     pub(super) fn skip_too_big(&mut self) {
         if let Gate::WebSocket(websocket) = &mut self.gate {
             websocket.skip_too_big();
@@ -163,8 +163,8 @@ impl Stream {
         }
     }
 
-    /// Waits until the gate allows reading the client. Returns the rule's message at the end of
-    /// a pause, if it has one.
+    /// Waits until the gate allows reading the client. If a pause ends and the rule has a message,
+    /// returns that message.
     fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Message>>> {
         loop {
             let Gate::WebSocket(websocket) = &mut self.gate else {

@@ -38,7 +38,7 @@ impl Upgraded {
         poll_fn(|cx| self.0.poll_message(cx, most)).await
     }
 
-    /// From here on skips messages that are too long, and returns [`Message::Skipped`] for them.
+    /// From now on skips messages that are too long, and returns [`Message::Skipped`] for them.
     pub fn skip_too_big(&mut self) {
         self.0.skip_too_big();
     }

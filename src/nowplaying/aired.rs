@@ -21,7 +21,7 @@ pub struct Aired<'a> {
     album: &'a str,
     #[schema(example = "The Smiths")]
     artist: &'a str,
-    /// How long the file is, in milliseconds; 0 where unknown.
+    /// The length of the file in milliseconds; 0 if it is unknown.
     #[schema(minimum = 0, example = 347_893.3)]
     length: f64,
     /// When it started.

@@ -42,10 +42,10 @@ pub struct Item {
     pub artist: String,
     /// What it is on.
     pub album: String,
-    /// How long its file is, in milliseconds; 0 where unknown.
+    /// The length of its file in milliseconds; 0 if it is unknown.
     pub length: f64,
-    /// How long it is on air, in milliseconds: less than its file where that is trimmed; 0
-    /// where unknown.
+    /// How long it is on air, in milliseconds: less than the length of the file if that is trimmed;
+    /// 0 if it is unknown.
     pub played: f64,
     /// When it started, or is to start.
     pub start: DateTime<Utc>,

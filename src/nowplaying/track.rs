@@ -31,7 +31,7 @@ pub struct Track<'a> {
     album: &'a str,
     #[schema(example = "The Smiths")]
     artist: &'a str,
-    /// How long the file is, in milliseconds; 0 where unknown.
+    /// The length of the file in milliseconds; 0 if it is unknown.
     #[schema(minimum = 0, example = 347_893.3)]
     length: f64,
     /// When it started.
@@ -45,7 +45,7 @@ pub struct Track<'a> {
     #[serde(rename = "startedAt")]
     #[schema(format = DateTime)]
     started_at: String,
-    /// When it ends, as it is played: the file may be longer. Missing where that is unknown.
+    /// When it stops playing: the file may be longer. Missing if that is unknown.
     #[serde(rename = "endsAt", skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime, nullable = false)]
     ends_at: Option<String>,

@@ -21,7 +21,7 @@ impl WentOn {
     /// Reads it from its message; nothing where that shows no item.
     pub fn read(message: &RawValue, received: DateTime<Utc>) -> Option<Self> {
         let shown: Shown = serde_json::from_str(message.get()).ok()?;
-        // To the second, as both are told.
+        // To the second: both texts hold no fractions.
         let played = shown.ends_at.map(|end| end - shown.start);
         let item = Item {
             id: String::new(),

@@ -131,8 +131,8 @@ pub(super) fn merge(rows: &mut Vec<Item>, waiting: Vec<Item>, query: &Query) {
     rows.truncate(within);
 }
 
-/// Whether a row is about the same airing as an item. A row holds only the length of the file:
-/// of the same file, the same is played.
+/// Whether a row and an item are the same airing. A row holds only the length of the file, which is
+/// enough: the same file is always played from the same trims.
 fn is_airing(item: &Item, row: &Item) -> bool {
     let is_file = row.length == item.length;
     let played = if is_file { item.played } else { row.played };

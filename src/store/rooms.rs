@@ -266,8 +266,8 @@ fn fill(db: &Connection, id: i64, room: &mut Snapshot) -> rusqlite::Result<()> {
     let mut events = events.query([id])?;
     while let Some(row) = events.next()? {
         let number = row.get(0)?;
-        // The raw WebSocket transport tells the last song from what is on by these keys.
-        // An event that is only in the history is never retained again: it needs none.
+        // By these keys the raw WebSocket transport distinguishes the last song from the current
+        // item. An event that is only in the history needs none: it is never retained again.
         let keys = retained.remove(&number).unwrap_or_default();
         let event = Arc::new(event(row, room, keys.clone())?);
         if number > room.contents.floor {

@@ -218,7 +218,7 @@ async fn who_sends_megabytes_is_told_why_it_is_cut_off() {
 /// A client that wants to be everywhere is in as many rooms as it may.
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_rooms_are_not_for_one_client() {
-    // A namespace that says nothing of its limits.
+    // A namespace with the default limits.
     let namespaces = tempfile::tempdir().unwrap();
     std::fs::write(namespaces.path().join("n.toml"), "protocol = \"room\"").unwrap();
     let folder = namespaces.path().to_str().unwrap();

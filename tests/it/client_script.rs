@@ -55,7 +55,7 @@ async fn without_the_option_the_answer_says_what_to_do() {
     for (method, target, status) in [
         ("GET", "/socket.io/socket.io.js", 404),
         ("HEAD", "/socket.io/socket.io.min.js?v=2", 404),
-        // As everything else that is no request of Engine.IO.
+        // As for every other request that Engine.IO does not know.
         ("POST", "/socket.io/socket.io.js", 400),
         ("GET", "/socket.io/socket.io.js.map", 400),
         ("GET", "/socket.io/", 400),

@@ -11,7 +11,7 @@ use crate::client::SOON;
 pub struct Answer {
     pub status: u16,
     pub head: String,
-    /// The body as text; of a binary one the parts that are text.
+    /// The body as text; bytes of a binary body that are not UTF-8 are replaced.
     pub body: String,
     pub bytes: Vec<u8>,
 }

@@ -216,13 +216,13 @@ async fn who_was_sent_away_may_come_again() {
     server.stop().await;
 }
 
-/// A client that is in no lobby may not send faster than the others.
+/// The rate also applies to a client that is in no lobby.
 #[tokio::test(flavor = "multi_thread")]
 async fn outside_of_a_lobby_the_rate_is_limited_as_well() {
     let server = TestServer::start().await;
     let mut peer = Peer::come(&server, 4, "a").await;
     peer.client.ask("LEAVE", "a").await;
-    // The burst, and one second of the rate more.
+    // The burst, and what the rate allows in one second.
     let begun = Instant::now();
     for _ in 0..2_201 {
         let answer = peer.client.ask("BROADCAST", json!({"message": 1})).await;

@@ -1,5 +1,6 @@
-//! For each original a scripted run of what its real clients and backends send, written from
-//! their traffic; it ends in what the original would have delivered.
+//! For each of the four replaced servers (the originals): scripted runs of what its real clients and
+//! backends send, written from observed traffic. Each run checks that the server delivers what the
+//! original delivers.
 
 mod bandwidth;
 mod charsets;

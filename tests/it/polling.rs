@@ -124,7 +124,7 @@ async fn a_query_that_only_the_engine_understands_is_refused() {
     server.stop().await;
 }
 
-/// What the clients of 2015 to 2019 for Python read: they know no other framing.
+/// The Python clients of 2015 to 2019 can read the binary framing only.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_v3_has_the_framing_that_its_client_reads() {
     let server = TestServer::start().await;
@@ -135,7 +135,7 @@ async fn an_answer_of_v3_has_the_framing_that_its_client_reads() {
         ("t=1", "", binary),
         ("b64=0", "", binary),
         ("b64=1", "", text),
-        // SDKs say it only where they open a session.
+        // SDKs send `b64=1` only when they open a session.
         ("t=1", "&b64=1", text),
     ] {
         let target = format!("/socket.io/?EIO=3&transport=polling&{opening}");
@@ -150,7 +150,7 @@ async fn an_answer_of_v3_has_the_framing_that_its_client_reads() {
         let target = format!("{target}&sid={}{poll}", sid.as_str().unwrap());
         assert_eq!(post(server.address, &target, &body).await.status, 200);
         let mut all: Vec<String> = Vec::new();
-        // The server's own refusal comes with what the engine answers.
+        // The server's own refusal is in the engine's answer.
         while !["40", "40/metadata", r#"44/nowhere,"Invalid namespace""#]
             .iter()
             .all(|start| all.iter().any(|packet| packet.starts_with(start)))
@@ -168,7 +168,7 @@ async fn an_answer_of_v3_has_the_framing_that_its_client_reads() {
     server.stop().await;
 }
 
-/// A client that does not split its POSTs, as the SDKs of version 1 and 2.
+/// A client that does not split its POSTs, like the SDKs of version 1 and 2.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_body_of_short_packets_is_handled_in_order() {
     let server = TestServer::start().await;
@@ -207,12 +207,12 @@ async fn a_body_with_a_packet_that_is_too_long_is_not_handled() {
     let connected = post(server.address, &target, "40/metadata,").await;
     assert_eq!(connected.status, 200);
     poll_until(&server, &target, "40/metadata,").await;
-    // The longest packet is half of a body; then a body is too long by its head alone.
+    // First a packet is too long, then the whole body, by its `Content-Length`.
     for bytes in [5 << 20, 16 << 20] {
         let body = [join, &long[..bytes]].join("\u{1e}");
         assert_eq!(post(server.address, &target, &body).await.status, 413);
     }
-    // The session goes on.
+    // The session stays open.
     assert_eq!(post(server.address, &target, clients).await.status, 200);
     let told = poll_until(&server, &target, "43/metadata,1[").await;
     assert!(!told.contains("43/metadata,0["), "{told}");

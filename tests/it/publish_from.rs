@@ -1,5 +1,5 @@
-//! NOTIFY and BROADCAST by clients that are not in the room: delivered where the namespace
-//! lets anyone publish.
+//! NOTIFY and BROADCAST of clients that are not in the room: delivered if the namespace lets anyone
+//! publish.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ async fn a_publisher_outside_of_the_room_reaches_its_members() {
         let mut service = Client::connect(server.address, namespace).await.unwrap();
         let notify = |message: i32| json!({"room": "r", "message": message});
         let mut senders = Vec::new();
-        // The name is that of the last JOIN, in whichever room, also behind its LEAVE.
+        // The name is that of the last JOIN in any room, even after LEAVE.
         for (message, name) in [(1, None), (2, Some("svc")), (3, Some("svc2"))] {
             if let Some(name) = name {
                 let join = json!({"room": "elsewhere", "name": name});
@@ -47,7 +47,7 @@ async fn a_publisher_outside_of_the_room_reaches_its_members() {
         }
         let expected = ["unknown", "unknown", "svc", "svc", "svc2", "svc2"];
         assert_eq!(senders, expected, "{namespace}");
-        // A member is called as in the room, and does not receive its own.
+        // A member has its name in the room, and does not receive its own message.
         members[0].ask("NOTIFY", notify(4)).await;
         assert_eq!(members[1].next().await["sender"], "device");
         service.ask("NOTIFY", notify(5)).await;
@@ -74,7 +74,7 @@ async fn triggers_need_no_join() {
     server.stop().await;
 }
 
-/// Rooms, also those that nobody is in yet, and what a publisher is answered.
+/// Publishers outside of rooms: rooms without members, and the acks.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_other_rule_holds_outside_of_a_room() {
     let server = TestServer::start().await;
@@ -104,7 +104,7 @@ async fn every_other_rule_holds_outside_of_a_room() {
         let result = answer["code"].as_str().or(answer["status"].as_str());
         assert_eq!(result, Some(expected), "{namespace}: {answer}");
     }
-    // Rooms that are only published to are given up for the next ones.
+    // Rooms without members are closed to make way for new ones.
     let mut client = Client::connect(server.address, "/layout").await.unwrap();
     for number in 0..400 {
         let notify = json!({"room": format!("r{number}"), "message": 1});

@@ -142,7 +142,7 @@ async fn a_song_that_comes_meanwhile_takes_the_place_of_what_was_on() {
     server.stop().await;
 }
 
-/// A server on which a song was played, and then something else.
+/// A server that has received a song, and then an item that is not a song.
 async fn link_on_air(state: &Path, options: &[&str]) -> TestServer {
     let server = TestServer::start_in(state, options).await;
     let mut zetta = server.zetta().await;
@@ -178,7 +178,7 @@ async fn the_first_frame_is_the_last_song_also_after_a_restart() {
     server.stop().await;
 }
 
-/// A node knows from Redis, too, that what is on is no song.
+/// A node learns from Redis that the current item is not a song.
 #[tokio::test]
 async fn the_first_frame_is_the_last_song_also_after_a_restart_with_redis() {
     let state = tempfile::tempdir().unwrap();
@@ -189,7 +189,7 @@ async fn the_first_frame_is_the_last_song_also_after_a_restart_with_redis() {
     let server = TestServer::start_in(state.path(), &options).await;
     let mut app = App::connect(&server, METADATA).await;
     assert_eq!(app.track().await["track"], "First");
-    // What was not held back would come before the answer.
+    // A frame that is not held back would arrive before the pong.
     app.0.send(Message::Ping("".into())).await.unwrap();
     assert_eq!(app.message().await, Message::Pong("".into()));
     drop(app);
@@ -380,7 +380,7 @@ async fn who_says_goodbye_is_answered() {
     server.stop().await;
 }
 
-/// Clients that offer subprotocols close a connection without an answer to that.
+/// Clients that offer subprotocols close the connection if the server answers none.
 #[tokio::test]
 async fn the_first_subprotocol_is_answered_but_not_by_socket_io() {
     let backend = Backend::start().await;

@@ -428,7 +428,7 @@ async fn what_is_not_understood_counts_as_sent() {
     let mut client = Client::connect(server.address, "/metadata").await.unwrap();
     let long = "x".repeat(10_000);
     let begun = Instant::now();
-    // The burst, and one second of the rate more.
+    // The burst, and what the rate allows in one second.
     for _ in 0..85 {
         client.emit(&long, json!({})).await;
         let told = client.event().await;

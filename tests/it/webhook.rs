@@ -40,7 +40,7 @@ pub struct Pair {
     pub rest: SocketAddr,
 }
 
-/// The style of a door that these options don't choose.
+/// The style that these options do not choose.
 fn style(options: &[&str]) -> &'static [&'static str] {
     match options.contains(&"--webhook-style") {
         true => &[],
@@ -143,7 +143,7 @@ impl Client {
         self.content("rest").await
     }
 
-    /// The content of the next frame, which is of the kind that this style has for text.
+    /// The content of the next frame, which must be of the kind that this style uses for text.
     pub async fn content(&mut self, style: &str) -> String {
         match (self.next().await, style) {
             (Message::Text(text), "rest") => text.to_string(),

@@ -17,7 +17,7 @@ pub(super) struct Address {
     pub(super) tls: bool,
     pub(super) user: Option<String>,
     pub(super) password: Option<RedisPassword>,
-    /// Whether it is a single word, which may have been meant as the name of a service.
+    /// Whether the text is a single word, which may be meant as the name of a service in Consul.
     pub(super) is_name: bool,
     /// None where the URL does not say.
     pub(super) database: Option<u32>,

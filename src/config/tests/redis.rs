@@ -13,7 +13,7 @@ const CODED: &str = "redis://me:hunter2%2F%40@a.example";
 /// What the list of processes shows is warned of.
 const SEEN: &str = "shows a password to everybody on this machine";
 
-/// How a single word is read is said.
+/// The end of the warning for a single word.
 const NAME: &str = "is taken as the host of Redis";
 
 fn redis(args: &[&str], env: &[(&str, &str)]) -> Redis {

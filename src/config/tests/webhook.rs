@@ -112,7 +112,7 @@ fn its_aliases_come_after_our_own_variables() {
     }
 }
 
-/// The environment that WSAAS documents, and its limits turned off.
+/// The environment that WSAAS documents, with both limits turned off.
 #[test]
 fn the_documented_environment_works_as_it_is() {
     let documented = [

@@ -62,7 +62,7 @@ impl IntoResponses for Unpublished {
             (404, "No such namespace or room"),
             (408, "The body took too long"),
             (413, "The message is too big"),
-            (415, "The charset of the body is not known"),
+            (415, "`Content-Type` names a charset that is not known"),
             (503, "Busy, full, or stopping"),
         ];
         let described = refusals.map(|(status, why)| {

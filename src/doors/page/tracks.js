@@ -131,7 +131,7 @@ function trackOf(message) {
     album: String(album ?? ''),
     // Entries of the list have no type: all of them are songs.
     isSong: !stale && (type ?? 'SONG') === 'SONG',
-    // Its end is that of what is played; the file may be longer.
+    // `endsAt` is the end of the part that is played; `length` is that of the whole file.
     length: [Date.parse(endsAt) - start, length].find((known) => known > 0) ?? 0,
     start,
     stale: Boolean(stale),

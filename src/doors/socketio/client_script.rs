@@ -12,7 +12,7 @@ use crate::doors::{etag, is_known};
 /// The names of the file below [`PATH`]: as in Socket.IO's own server.
 const NAMES: [&str; 2] = ["/socket.io.js", "/socket.io.min.js"];
 
-/// Stored, but asked for anew each time: the file may be another after a restart.
+/// Caches may store the file, but ask for a newer one each time: it may change with a restart.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
 const SCRIPT: HeaderValue = HeaderValue::from_static("application/javascript; charset=utf-8");

@@ -42,7 +42,7 @@ pub struct Front<S> {
     /// The largest packet that is read, in bytes.
     pub(super) packet_bytes: usize,
     pub(super) body_memory: LargeMemory,
-    /// The client that pages load, if there is one.
+    /// The Socket.IO client that pages load, if there is one.
     pub(super) script: Option<ClientScript>,
 }
 
@@ -220,13 +220,13 @@ fn refusal(status: StatusCode, why: &'static str) -> Response<Body> {
     answer
 }
 
-/// The start of the `User-Agent` of SDKs that do not handle a close frame; the plain end of
-/// the connection they see at once.
+/// The start of the `User-Agent` of SDKs that do not handle a close frame. The server ends their
+/// connections without one, which they notice at once.
 ///
 /// OkHttp reads nothing behind a close frame, and engine.io-client-java 1 and 2 don't implement
-/// what it calls then (`onClosing`): they would be silent until their heartbeat fails, 45 s
-/// later. socketIO-client of Python (by `requests`) takes a close frame for an empty packet,
-/// and the program ends with an `IndexError`.
+/// the callback for it (`onClosing`): they would notice the end only when their heartbeat fails,
+/// 45 s later. socketIO-client for Python (with `requests`) takes a close frame for an empty
+/// packet, and the program ends with an `IndexError`.
 const DEAF_TO_CLOSE: [&[u8]; 2] = [b"okhttp/", b"python-requests/"];
 
 fn is_deaf_to_close<B>(request: &Request<B>) -> bool {

@@ -36,8 +36,8 @@ const CONNECTS: Pace = Pace {
     burst: 32,
 };
 
-/// How often the heartbeat of a client is replaced that sends too fast and is read slowly: a
-/// few times within a ping interval.
+/// How often the server replaces the heartbeat of a client that it reads slowly: a few times within
+/// a ping interval.
 pub(super) const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 
 /// The most bytes that wait in the engine for one session, which mostly polls: as many as
@@ -59,7 +59,7 @@ pub(super) struct Opener {
     /// The address key under which it is counted.
     pub(super) source: Option<SourceKey>,
     pub(super) version: Version,
-    /// It cannot read binary answers.
+    /// The client cannot read binary answers.
     pub(super) is_base64: bool,
     /// Its SDK takes no notice of a close frame, nor of the end behind one.
     pub(super) deaf_to_close: bool,
@@ -97,7 +97,7 @@ struct State {
     closed: Option<Box<Bytes>>,
     /// Counts the session for its address until it is in a namespace.
     unconfirmed: net::Place,
-    /// Its budget for CONNECTs; `None` before the first.
+    /// The session's budget for CONNECTs; `None` before the first one.
     connects: Option<Bucket>,
 }
 
@@ -164,7 +164,7 @@ impl Link {
         budgets.fold(connects, Option::max)
     }
 
-    /// The packet by which the client shows the engine that it is alive.
+    /// The packet that shows the engine that the client is alive.
     pub(super) fn heartbeat(&self) -> Packet<'static> {
         match self.opener.version {
             Version::V3 => Packet::Ping,
@@ -314,7 +314,7 @@ impl Link {
         Ok(())
     }
 
-    /// Charges a CONNECT. Returns whether it goes to the engine; if not, it is answered here.
+    /// Charges a CONNECT. Returns whether the engine answers it; otherwise it is answered here.
     pub(super) fn admits(&self, connect: &SocketPacket<'_>) -> bool {
         let full = || Bucket::full(CONNECTS);
         let mut state = self.lock();

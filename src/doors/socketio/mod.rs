@@ -97,8 +97,8 @@ pub struct Limits {
     pub trusted: Arc<[IpNet]>,
 }
 
-/// The Socket.IO service over `inner`, which gets what is not for `/socket.io/`. Pages load
-/// `script` from there.
+/// The Socket.IO service around `inner`, which receives all requests that are not for
+/// `/socket.io/`. Pages load `script` from `/socket.io/`.
 pub fn service(
     hub: &Arc<Hub>,
     limits: Limits,

@@ -198,7 +198,7 @@ fn parsed(body: &[u8], framing: Framing) -> Result<Vec<Packet<'_>>, payload::Pay
     payload::decode(body, framing, usize::MAX)?.collect()
 }
 
-/// An answer of Engine.IO v3 holds the packets that were put into it, in either framing.
+/// In both framings, an answer of Engine.IO v3 holds the packets that were encoded.
 fn survive_an_answer(packets: &[Packet<'_>]) {
     let texts: Vec<_> = packets.iter().map(Packet::encode).collect();
     // In v3 an attachment has the type of its packet.

@@ -22,7 +22,7 @@ pub(super) enum PayloadError {
     /// A length does not end where a packet does.
     #[error("the length of a packet does not match the body")]
     Length,
-    /// A packet is longer than any that is read.
+    /// A packet is longer than the server reads.
     #[error("a packet is too long")]
     TooLong,
 }
@@ -100,9 +100,8 @@ pub(super) fn encode(packets: &[&str], framing: Framing) -> Vec<u8> {
     body
 }
 
-/// Parses the packets of a POST, each when the iterator comes to it: a body of many small
-/// packets takes no memory beside itself. `packet_most` is the most bytes of a packet, in
-/// the form in which the engine receives it.
+/// Parses the packets of a POST lazily, so that a body of many small packets takes no memory of
+/// its own. `packet_most` is the most bytes of a packet, in the form that the engine receives.
 ///
 /// # Errors
 /// The body is not UTF-8. The items fail at the first place that is not a valid Engine.IO
@@ -151,7 +150,7 @@ enum Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// The bytes of the packet as the engine receives it: an attachment in base64, behind a `b`.
+    /// The number of bytes that the engine receives: an attachment is in base64, behind a `b`.
     fn encoded_bytes(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -164,7 +163,7 @@ impl Frame<'_> {
 #[derive(Clone)]
 struct Frames<'a>(Option<Rest<'a>>);
 
-/// The part of a body that is not split yet.
+/// The rest of a body, which is not split yet.
 #[derive(Clone, Copy)]
 enum Rest<'a> {
     Separated(&'a str),

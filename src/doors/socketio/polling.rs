@@ -1,5 +1,5 @@
-//! The answers to a polling client's GETs, in the framing that the client reads. The engine
-//! frames those of Engine.IO v3 as text.
+//! The answers to a polling client's GETs, in the framing that the client can read. The engine
+//! frames all answers of Engine.IO v3 as text.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -38,8 +38,8 @@ where
     Ok(Response::from_parts(head, Body::from(body)))
 }
 
-/// The body with these packets in the framing of v3 that the client reads. `None` if the
-/// engine's own body is as it has to be: in v4, and with an error.
+/// The body with these packets, in the framing of v3 that the client can read. `None` if the
+/// engine's own body is sent as it is: in v4, and with an error.
 fn framed(head: &mut http::response::Parts, packets: &[&str], framing: Framing) -> Option<Bytes> {
     if framing == Framing::Separated || !head.status.is_success() {
         return None;

@@ -32,8 +32,8 @@ pub(super) const BODIES_MOST: usize = 24 << 20;
 /// never wait for large ones. Each session has one POST at a time.
 const SMALL_BODY: usize = 16 << 10;
 
-/// How many packets the engine handles before other tasks run: one of a client that sends too
-/// fast.
+/// How many packets the engine handles before other tasks run. If the client sends too fast, it is
+/// one.
 const AT_ONCE: usize = 16;
 
 const NO_MEMORY: &str = r#"{"message":"This server holds too many large POST bodies right now; send this again later"}"#;
@@ -42,9 +42,9 @@ const NO_MEMORY: &str = r#"{"message":"This server holds too many large POST bod
 pub(super) struct Post {
     pub(super) sid: Sid,
     pub(super) link: Arc<Link>,
-    /// The longest packet that is read, in bytes.
+    /// The longest packet that the server reads, in bytes.
     pub(super) packet_most: usize,
-    /// Limits the bytes of the bodies of all sessions.
+    /// The memory for the bodies of all sessions.
     pub(super) memory: LargeMemory,
 }
 
@@ -110,8 +110,8 @@ impl Post {
                     if link.admits(message) {
                         connecting = Some(link.expect(message.namespace));
                     } else {
-                        // The engine answers a ping of v3, and with it a poll that waits: our
-                        // own refusal goes out in that answer.
+                        // The engine answers a ping of v3 and a poll that waits: our own refusal
+                        // is sent in that answer.
                         text = Packet::Ping.encode();
                     }
                 }
@@ -194,8 +194,8 @@ struct Batch {
 }
 
 impl Batch {
-    /// Whether the engine reads the batch with one packet more: it reads no more bytes at once
-    /// than a packet may have.
+    /// Whether the batch can take one more packet: the engine reads at most as many bytes at once as
+    /// a packet may have.
     fn has_room(&self, packet: &str, bytes_most: usize) -> bool {
         let bytes = self.text.len() + SEPARATOR.len_utf8() + packet.len();
         let at_once = if self.is_slow { 1 } else { AT_ONCE };
@@ -216,10 +216,10 @@ impl Batch {
     }
 }
 
-/// Holds the POST of a client back that sends too fast.
+/// The pauses within a POST of a client that sends too fast.
 struct Pauses {
-    /// When the client's heartbeat was last replaced: a session has one POST at a time, so it
-    /// can't send its own.
+    /// When the server last replaced the client's heartbeat: a session has one POST at a time, so
+    /// the client can't send its own.
     heartbeat: Instant,
 }
 
@@ -257,7 +257,7 @@ pub(super) fn close(sid: Sid) -> Request<Body> {
     post(sid, Packet::Close.encode())
 }
 
-/// Makes a POST of packets for the engine. `EIO=4` names the form of this body only; the
+/// Makes a POST of packets for the engine. `EIO=4` only names the framing of this body; the
 /// session keeps its version.
 fn post(sid: Sid, body: String) -> Request<Body> {
     let target = format!("{PATH}/?EIO=4&transport=polling&sid={sid}");

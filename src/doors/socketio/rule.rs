@@ -36,9 +36,9 @@ pub(super) struct PacketRule {
     is_tried: bool,
     /// The namespace whose CONNECT is not answered yet.
     connecting: Option<String>,
-    /// Whether the client is read slowly.
+    /// Whether the server reads the client slowly.
     is_paused: bool,
-    /// When its heartbeat was last replaced, or it was first read slowly.
+    /// When the server last replaced the client's heartbeat, or first read the client slowly.
     heartbeat: Option<Instant>,
     /// The longest message that is read, in bytes.
     most: usize,

@@ -177,7 +177,7 @@ impl Backend {
             let body = timeout_at(until, body).await.map_err(silent)?;
             let body = body.map_err(|error| Failed::broken(&*error, false))?;
             let body = body.to_bytes();
-            // What can't be decoded can't be read either.
+            // A body that can't be decoded is no JSON either: the caller refuses it.
             return Ok(decode(&head.headers, body.clone()).unwrap_or(body));
         }
         // It has taken the call: what it says besides is read so that the connection

@@ -30,7 +30,7 @@ pub(super) struct Connections {
 
 #[derive(Clone)]
 enum Phase {
-    /// The backend has not answered yet; what it writes meanwhile waits.
+    /// The backend has not answered the `POST` yet; the frames that it writes meanwhile wait.
     Asked(Arc<Early>),
     Open(Arc<Connection>),
 }
@@ -71,8 +71,8 @@ impl Connections {
     /// Keeps a frame for a client that the backend has not accepted yet.
     ///
     /// # Errors
-    /// The client is connected or not known here, is about to be closed, or too much waits
-    /// for it.
+    /// The client is connected or not known here, the backend has closed it, or too many frames
+    /// wait for it.
     pub(super) fn keep(&self, id: &Id, frame: Bytes) -> Result<(), NotKept> {
         let phase = self.lock().get(id).map(|phase| phase.borrow().clone());
         match phase {
@@ -92,7 +92,8 @@ impl Connections {
 }
 
 impl Place {
-    /// Sends what the backend has written meanwhile. From here on the connection is found.
+    /// Sends the frames that the backend has written meanwhile. From then on, [`Connections::find`]
+    /// returns the connection.
     pub(super) fn open(&self, connection: Arc<Connection>) {
         let phase = self.phase.borrow().clone();
         if let Phase::Asked(early) = phase {

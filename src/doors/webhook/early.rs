@@ -1,15 +1,15 @@
-//! What the backend writes to a client before it has accepted the client: kept in order and
-//! bounded, and sent once the client is connected. Knows no call and no socket.
+//! The frames that the backend writes to a client before it has accepted the client: kept in order
+//! and bounded, and sent once the client is connected. Knows no call and no socket.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 
-/// Most frames that wait for one client: as many as may wait on its socket later.
+/// Most frames that wait for one client: as many as may wait for a connected client.
 const FRAMES_MOST: usize = 512;
 
-/// Most bytes of frames that wait for one client, likewise: 4 MiB.
+/// Most bytes of frames that wait for one client: 4 MiB, the longest message.
 const BYTES_MOST: usize = 4 << 20;
 
 /// Most bytes of frames that wait for all clients together: 64 MiB, the history of a chat for
@@ -42,14 +42,14 @@ struct State {
     is_sent: bool,
 }
 
-/// Why a frame does not wait.
+/// Why a frame is not kept.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NotKept {
     /// The client is connected: send the frame as usual.
     Connected,
     /// The backend has closed the connection.
     Closed,
-    /// Too much waits already.
+    /// Too many frames or bytes wait already.
     Full,
 }
 
@@ -61,7 +61,7 @@ impl Early {
         }
     }
 
-    /// Keeps a frame; an empty one is the end of the connection.
+    /// Keeps a frame; an empty frame means that the backend closes the connection.
     pub(super) fn keep(&self, frame: Bytes) -> Result<(), NotKept> {
         let mut state = self.lock();
         if state.is_sent {
@@ -79,8 +79,8 @@ impl Early {
         Ok(())
     }
 
-    /// Sends all frames, then marks the client as connected with `connect`. A frame that comes
-    /// meanwhile waits, and is sent as usual after them.
+    /// Sends all frames, then calls `connect`, which marks the client as connected. A frame that
+    /// arrives meanwhile is sent as usual, after them.
     pub(super) fn send_all(&self, send: impl FnMut(&Bytes), connect: impl FnOnce()) {
         let mut state = self.lock();
         state.is_sent = true;

@@ -35,7 +35,7 @@ pub(super) async fn exchange(
         unanswered: 1,
     };
     if door.is_wsaas {
-        // The original drops them, and the client stays.
+        // WSAAS drops messages that are too long, and the client stays connected.
         stream.skip_too_big();
     }
     let mut reader = Reader::new(stream, way.wire, door.message_most, silence);

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::core::name::RoomName;
 
-/// Which connection: a random UUID with hyphens, from the operating system's random numbers.
-/// A backend that knows it may write to the client.
+/// The id of a connection: a random UUID with hyphens, from the operating system's random numbers.
+/// A program that knows the id may write to the client.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Id(RoomName);
 
@@ -17,18 +17,18 @@ impl Id {
         Self(RoomName::parse(&text).expect("hexadecimal digits and hyphens are a room's name"))
     }
 
-    /// What was asked for, if it can be one.
+    /// Parses the id in a request; `None` if the text is no id.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let uuid = Uuid::try_parse(text).ok()?.hyphenated().to_string();
         (uuid == text).then(|| RoomName::parse(text).ok().map(Self))?
     }
 
-    /// Whose room this is.
+    /// The id of the connection that has this room to itself.
     pub(super) fn of(room: RoomName) -> Self {
         Self(room)
     }
 
-    /// Enough of it for a log: who knows all of it may write to the client.
+    /// The first eight characters, for the log: the whole id would allow writing to the client.
     pub(super) fn short(&self) -> &str {
         &self.0.as_str()[..8]
     }

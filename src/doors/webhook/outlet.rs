@@ -26,8 +26,8 @@ pub(super) struct Way {
     pub(super) wire: Wire,
     /// The door has closed the connection: what the client still sends is in vain.
     pub(super) closed: CancellationToken,
-    /// The client sees what it sees of the original: binary frames only, and closes without
-    /// a code.
+    /// Whether the client receives what WSAAS sends: binary frames only, and close frames without a
+    /// code.
     pub(super) is_wsaas: bool,
 }
 
@@ -98,7 +98,7 @@ fn data_frame<P: AsRef<[u8]>>(parts: &[P], is_wsaas: bool) -> Bytes {
 /// Sends what [`frame`] returned.
 pub(super) fn send(way: &Way, frame: &Bytes) -> Result<(), CloseReason> {
     if frame.is_empty() {
-        // After everything that was sent before.
+        // Behind all frames that were sent before.
         way.wire.finish(match way.is_wsaas {
             true => bare_close_frame(),
             false => close_frame(NORMAL, ""),

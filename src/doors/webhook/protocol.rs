@@ -54,9 +54,9 @@ pub(super) enum NotWelcome {
 
 /// Reads what the backend answers to a new connection.
 ///
-/// It has said yes where it says OK, whatever else it says: what of that can't be read
-/// is left out, and told of in `wrong`. The original looks at the status only: for its backends
-/// (`is_wsaas`) an answer without a code is a yes as well.
+/// The code `OK` accepts the client, whatever else the answer holds: parts that can't be read are
+/// left out, and listed in `wrong`. WSAAS looks at the status only: for its backends (`is_wsaas`),
+/// an answer without a code also accepts the client.
 pub(super) fn welcome(body: &[u8], is_wsaas: bool) -> Result<Welcome, NotWelcome> {
     #[derive(Deserialize)]
     struct Answer {
@@ -120,8 +120,8 @@ fn room(path: &str) -> Result<(NamespaceName, RoomName), NameError> {
     Ok((namespace, RoomName::parse(room)?))
 }
 
-/// The media type of what a client has sent. The original sends everything as JSON; from its
-/// backends (`is_wsaas`) only what can't be text is told apart.
+/// The media type of a client's message. WSAAS declares every message as JSON; for its backends
+/// (`is_wsaas`), only a message that is not UTF-8 has another type.
 pub(super) fn media_type(body: &[u8], is_text: bool, is_wsaas: bool) -> &'static str {
     let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
     match is_text {

@@ -49,7 +49,7 @@ pub(super) fn router(door: Arc<Webhook>) -> Router {
         .with_state(door)
 }
 
-/// The original answers everything with 200: its backends look at the code.
+/// Sets the status to 200 in the style of WSAAS, whose backends look at the `code`.
 async fn in_style(State(door): State<Arc<Webhook>>, mut answer: Response) -> Response {
     if door.is_wsaas {
         *answer.status_mut() = StatusCode::OK;
@@ -174,9 +174,9 @@ async fn find(door: &Webhook, id: &Id) -> Result<Option<Arc<Connection>>, Answer
     }
 }
 
-/// Sends something to a client, or closes it; returns the id if the client is connected. What the
-/// backend writes before it has accepted the client waits for that, and the backend does not: it
-/// may answer only afterwards.
+/// Sends a payload to a client, or closes the client; returns the id if the client is connected. If
+/// the backend has not accepted the client yet, the payload is kept until then; the request is
+/// answered at once, because the backend may answer the `POST` only afterwards.
 async fn push(door: &Webhook, id: &str, payload: &Payload) -> Result<Option<Id>, Answer> {
     let id = Id::parse(id).ok_or_else(Answer::not_found)?;
     match door.connections.keep(&id, frame(payload, door.is_wsaas)) {

@@ -1,4 +1,4 @@
-//! How the backend is called: where, for how long, and what it is shown.
+//! The settings of calls to the backend: address, time limits, certificates and signature.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,25 +7,25 @@ use axum::http::Uri;
 
 use crate::core::secret::SigningSecret;
 
-/// How long a call may take if `--ws-timeout` is 0, for no limit: the longest that the option
-/// takes. A call that never ended would hold its place among the others for good.
+/// How long a call may take if `--ws-timeout` is 0 (no limit): the longest time that the option
+/// allows. A call that never ended would block others for good.
 pub(super) const UNLIMITED: Duration = Duration::from_secs(600);
 
-/// How often an idle client is asked whether it is there if `--ws-timeout` is 0: its default.
+/// How often an idle client is pinged if `--ws-timeout` is 0: the default of that option.
 const PING_EVERY: Duration = Duration::from_secs(30);
 
-/// What a backend is called with.
+/// The settings of calls to the backend.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The address that a connection's id is added to.
+    /// The address to which a connection's id is appended.
     pub target: Uri,
-    /// How long it has for an answer; none: as long as `UNLIMITED` allows.
+    /// How long the backend has for an answer; `None` means as long as `UNLIMITED` allows.
     pub timeout: Option<Duration>,
-    /// For how long a call is tried again.
+    /// For how long a failed call is repeated.
     pub retry: Duration,
-    /// The authorities that it may have its certificate from; none: the system's.
+    /// The authorities that may have signed the backend's certificate; `None` means the system's.
     pub ca: Option<PathBuf>,
-    /// What calls are signed with.
+    /// The secret that signs calls.
     pub secret: Option<SigningSecret>,
 }
 
@@ -35,12 +35,12 @@ impl Settings {
         self.timeout.unwrap_or(UNLIMITED)
     }
 
-    /// How often an idle client is asked whether it is there.
+    /// How often an idle client is pinged.
     pub(super) fn ping_every(&self) -> Duration {
         self.timeout.unwrap_or(PING_EVERY)
     }
 
-    /// What the backend is told of the timeout, in milliseconds.
+    /// The timeout in the `POST` to the backend, in milliseconds; 0 means no limit.
     pub(super) fn timeout_millis(&self) -> u64 {
         self.timeout.unwrap_or_default().as_millis() as u64
     }

@@ -30,8 +30,8 @@ pub(super) fn id_of(event: &LogEvent) -> &str {
     if by_hand { "" } else { &event.id }
 }
 
-/// The length of the file and what is played of it between the trims, in seconds. One that
-/// is unknown is the other; where both are, it is what the log plans, or 0.
+/// The length of the file, and of the part between the trims that is played, in seconds. If only one
+/// is known, both are that one; if none is, both are the length that the log plans, or 0.
 fn lengths(event: &LogEvent, asset: &Asset) -> (f64, f64) {
     let total = parse_seconds(&asset.total).filter(|total| *total > 0.0);
     let trimmed = match (
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_length_is_that_of_the_file_and_what_is_played_is_between_the_trims() {
-        // file, from, to, plan; seconds of the file and of what is played
+        // file, trim in, trim out, plan; the seconds of the file and of the part that is played
         for (total, trim_in, trim_out, duration, expected) in [
             ("257.92", "0.21", "255.21", "04:14", (257.92, 255.0)),
             ("257,92", "", "255", "04:14", (257.92, 257.92)),

@@ -38,8 +38,8 @@ async fn a_session_opens() {
     server.stop().await;
 }
 
-/// Engine.IO v4, "Headers": without binary a payload is text. In v3 it is binary, unless the
-/// client can't read that.
+/// Engine.IO v4, "Headers": a payload without binary packets is text. In v3 it is binary, unless the
+/// client asks for text.
 #[tokio::test]
 async fn a_payload_says_what_it_is() {
     let server = TestServer::start().await;

@@ -137,7 +137,8 @@ pub fn packets(answer: &Answer, eio: u8) -> Vec<String> {
     packets
 }
 
-/// Engine.IO v3, "Payload", "XHR2"; all packets of this server are text.
+/// Reads the packets of a body in the binary framing (Engine.IO v3, "Payload", "XHR2"); this server
+/// sends text packets only.
 fn binary_packets(mut payload: &[u8]) -> Vec<String> {
     let mut packets = Vec::new();
     while let Some((kind, rest)) = payload.split_first() {

@@ -59,7 +59,7 @@ pub enum Attack {
     UnreadEvents,
     /// A polling session that posts events and never polls.
     UnreadPolls,
-    /// Long POST bodies of many polling sessions, of which one byte is missing.
+    /// Long POST bodies of many polling sessions, each without its last byte.
     UnfinishedPosts,
     /// Long POST bodies of very short packets.
     LongPosts,
@@ -314,7 +314,7 @@ impl Attack {
                     let mut connection = target.connect(target.main).await?;
                     unfinished.push(tokio::spawn(async move {
                         write(&mut connection, &post[..post.len() - 1]).await;
-                        // Until the server cuts it.
+                        // Until the server closes the connection.
                         let _ = connection.read(&mut [0; 1024]).await;
                     }));
                 }

@@ -1,5 +1,5 @@
-//! A client that sends 10,000 events as fast as it can: all of them are delivered, in order,
-//! and the server answers others as before.
+//! A client that sends 10,000 events as fast as it can: all of them are delivered, in order, and
+//! other clients receive theirs as fast as before.
 
 use serde_json::json;
 use tokio::time::timeout;
@@ -9,7 +9,7 @@ use crate::client::{Client, SOON};
 
 const EVENTS: usize = 10_000;
 
-/// Five seconds for the events above the burst.
+/// At this rate, the events above the burst take five seconds.
 const NAMESPACE: &str = "protocol = \"room\"\npublish_from = \"anyone\"\n\
     [limits]\nevents_per_second = 1_900\nburst = 500\n";
 

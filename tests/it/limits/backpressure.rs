@@ -13,7 +13,7 @@ use crate::http::{post, posted};
 use crate::polling::{framed, open};
 use crate::server::TestServer;
 
-/// A namespace whose clients may send so much.
+/// A namespace whose clients may send at this rate.
 async fn server(per_second: u32, burst: u32) -> (TestServer, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
@@ -48,7 +48,7 @@ fn body(eio: u8, packets: &[String]) -> String {
     }
 }
 
-/// The rate that the tests below send at, and the time that a burst then takes at least.
+/// The rate of the namespace, and the least time that the events of the tests below take.
 const PER_SECOND: u32 = 100;
 const BURST: u32 = 20;
 const SENT: usize = 150;
@@ -95,10 +95,10 @@ async fn a_post_is_answered_later() {
     server.stop().await;
 }
 
-/// Heartbeats wait behind what is read slowly: the session lives on all the same.
+/// Heartbeats wait behind messages that are read slowly; the session stays open.
 #[tokio::test]
 async fn a_client_that_is_read_slowly_keeps_its_session() {
-    /// At two events per second more than twice the ping interval and timeout.
+    /// At two events per second, they take more than twice the ping interval and timeout.
     const SLOW: usize = 200;
     let (server, _folder) = server(2, 2).await;
     let packets: Vec<_> = ["40/n,".to_owned()]

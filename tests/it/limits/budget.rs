@@ -12,10 +12,10 @@ use crate::server::TestServer;
 const BURST: usize = 500;
 const PER_SECOND: u64 = 100;
 
-/// What it takes at least to send so much.
+/// The least time that it takes to send this many events.
 fn least(events: usize) -> Duration {
     let above = events.saturating_sub(BURST) as u64;
-    // Some parts of a second less: budgets refill from the first event on.
+    // A fraction of a second less: budgets refill from the first event on.
     Duration::from_millis(above * 1_000 / PER_SECOND - 100)
 }
 
@@ -50,7 +50,7 @@ async fn connecting_anew_gives_no_new_budget() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_connects_too_often_is_read_more_slowly() {
-    /// So many CONNECTs succeed at once, and so many more per second.
+    /// The CONNECTs that succeed at once, and those that succeed per second after that.
     const BURST: usize = 32;
     const PER_SECOND: usize = 5;
     let server = TestServer::start().await;
@@ -71,7 +71,7 @@ async fn a_session_that_connects_too_often_is_read_more_slowly() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_joins_and_leaves_at_a_pace_of_its_own() {
-    /// So many joins and leaves at once.
+    /// The joins and leaves that succeed at once.
     const BURST: usize = 10;
     let server = TestServer::start().await;
     let mut peer = Peer::come(&server, 4, "a").await;

@@ -1,4 +1,4 @@
-//! The limits of /layout, /bus and /trigger: what the services of a production need.
+//! The limits of /layout, /bus and /trigger, as the services of a 2-IMMERSE production need them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ const NAME: usize = 256;
 /// How many big messages are sent in a row.
 const EVENTS: usize = 20;
 
-/// A text whose JSON has this many bytes, and which is known by its number.
+/// A text whose JSON has this many bytes, and which holds a number to recognise it.
 fn text(number: usize, bytes: usize) -> String {
     format!("{number:02}{}", "x".repeat(bytes - 4))
 }
@@ -84,7 +84,7 @@ async fn big_messages_in_a_row_reach_a_client_that_reads() {
     server.stop().await;
 }
 
-/// A backend posts them, also with a slash behind the room.
+/// A backend posts messages of the largest size, also with a slash behind the room.
 #[tokio::test(flavor = "multi_thread")]
 async fn big_messages_in_a_row_reach_a_client_that_polls() {
     let server = TestServer::start().await;
@@ -113,7 +113,7 @@ async fn big_messages_in_a_row_reach_a_client_that_polls() {
             .map(|(at, found)| told[at + found.len()..][..2].parse::<usize>().unwrap())
             .collect();
         assert_eq!(numbers, (0..EVENTS).collect::<Vec<_>>());
-        // It sends as big ones, too.
+        // The polling client also sends messages of that size.
         let notify = json!(["NOTIFY", {"room": "r", "message": text(0, MESSAGE)}]);
         let packet = format!("42/bus,7{notify}");
         let body = if eio == 3 { framed(&[&packet]) } else { packet };
@@ -178,7 +178,7 @@ async fn names_are_as_long_as_the_namespace_says() {
         let joined = trigger.ask_all("JOIN", &[json!("x".repeat(chars))]).await;
         assert_eq!(joined["status"], status, "{joined}");
     }
-    // A namespace that says nothing has its limits of before.
+    // A namespace without `[limits]` has the defaults.
     let mut metadata = Client::connect(server.address, "/metadata").await.unwrap();
     for (chars, status) in [(64, "ok"), (65, "error")] {
         let asked = json!({"room": "now-playing", "name": "x".repeat(chars)});
@@ -189,7 +189,7 @@ async fn names_are_as_long_as_the_namespace_says() {
     server.stop().await;
 }
 
-/// A client that is told nothing.
+/// An outlet that ignores all events.
 struct Deaf;
 
 impl Outlet for Deaf {

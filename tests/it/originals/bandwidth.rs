@@ -34,7 +34,7 @@ async fn forty_applications_receive_their_advice() {
         are_in(&mut witness, &room(id), 1).await;
     }
 
-    // The service learns of each application, and joins the room before it first sends.
+    // The service learns of each application, and joins its room before it sends there.
     are_in(&mut witness, ROOM, 1).await;
     for id in 0..APPLICATIONS {
         let message = json!({"init": {"DMAppId": id.to_string(), "contextId": "0"}});
@@ -53,7 +53,7 @@ async fn forty_applications_receive_their_advice() {
         assert_event(&player.next().await, "BOS", &room(id), &advice(id));
     }
 
-    // After it has left a room, it is still the same sender.
+    // After LEAVE, `sender` is still the name of the last JOIN.
     service.emit("LEAVE", join(&room(7), "BOS")).await;
     advise(&mut service, 7).await;
     assert_event(&players[7].next().await, "BOS", &room(7), &advice(7));

@@ -1,5 +1,5 @@
-//! Backends and publishers of languages whose strings are bytes, such as PHP: their JSON may
-//! begin with a byte order mark, or be in the charset that `Content-Type` names.
+//! Backends and publishers in languages whose strings are bytes, such as PHP: their JSON may begin
+//! with a byte order mark, or use another charset that `Content-Type` names.
 
 use std::net::SocketAddr;
 
@@ -55,7 +55,7 @@ async fn every_endpoint_reads_marks_and_charsets() {
             "{kind}"
         );
 
-        // The same, as a member of a publisher's request.
+        // The same text inside a publisher's request.
         let is_wide = kind.ends_with("16");
         let ascii = format!(
             r#"{{"messageType":"SERVER_ACTION","action":"CREATE_CHANNEL","data":{{"channel":"c{n}","x":"#
@@ -110,7 +110,7 @@ async fn a_backend_of_the_webhook_door_is_read_and_passed_on() {
             let answer = ask(stream, [head.as_bytes(), text].concat()).await;
             assert_eq!(answer.status, 200, "{kind}");
             match style {
-                // The original passes on the bytes, whatever they are.
+                // WSAAS passes the bytes on unchanged.
                 "wsaas" => assert_eq!(client.next().await.into_data(), text, "{kind}"),
                 _ => {
                     let text = client.content(style).await;

@@ -13,7 +13,7 @@ use crate::server::TestServer;
 
 const CONTEXT: &str = "0d9b0f0e-3a5b-4a80-9d05-1f0d0a7e8d11";
 
-/// A device in the room that is its own.
+/// A device in its own room.
 async fn device(server: SocketAddr, id: &str) -> Client {
     let mut device = javascript(server, "40/layout").await;
     let name = format!("device[{id}]");
@@ -21,7 +21,7 @@ async fn device(server: SocketAddr, id: &str) -> Client {
     device
 }
 
-/// Devices wait for the ack, and do not look at what it says.
+/// Devices wait for the ack, and ignore its argument.
 async fn join(client: &mut Client, room: &str, name: &str) {
     let request = text(json!({"room": room, "name": name}));
     client.ask("JOIN", request).await;
@@ -55,14 +55,14 @@ async fn each_device_receives_its_own_layout_over_https() {
         }
     }
 
-    // A device that received nothing for 3 s tries whether the service works at all.
+    // A device that has received nothing for 3 s checks whether the service works at all.
     let mut check = javascript(address, "40/layout").await;
     join(&mut check, "all.contexts", "WS check for device[tv]").await;
     let destroyed = json!({"contexts": {"destroyed": [CONTEXT]}});
     push(&mut layout, "all.contexts", &destroyed).await;
     assert_event(&check.next().await, "unknown", "all.contexts", &destroyed);
 
-    // A device that changes its context leaves one room, unasked, and joins another.
+    // A device that changes its context leaves one room and joins another.
     let [tv, phone] = &mut devices;
     let leave = json!({"room": rooms[0], "name": format!("layout_{}", rooms[0])});
     tv.emit("LEAVE", text(leave)).await;

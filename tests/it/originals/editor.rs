@@ -14,7 +14,7 @@ use crate::server::TestServer;
 
 const DOCUMENT: &str = "6f1c1b0e-7a0e-4c0f-9a53-3c3f5e0a1b22";
 
-/// A socket of a backend that receives; joining has no ack.
+/// A backend's socket that receives; it joins without asking for an ack.
 async fn backend(server: SocketAddr, witness: &mut Client, room: &str) -> Client {
     let mut backend = python(server, "/trigger").await;
     backend.emit("JOIN", room).await;
@@ -39,7 +39,7 @@ async fn editor_timelines_and_pages_receive_what_the_others_send() {
     // Each backend sends on a second socket, which is in no room.
     let mut from_editor = python(server.address, "/trigger").await;
     let mut from_timeline = python(server.address, "/trigger").await;
-    // The editor's own page has an SDK of version 4, others have one of version 1.
+    // The editor's page uses an SDK of version 4; other pages use version 1.
     let mut pages = [
         Client::connect(server.address, "/trigger").await.unwrap(),
         javascript(server.address, "40/trigger").await,
@@ -69,7 +69,7 @@ async fn editor_timelines_and_pages_receive_what_the_others_send() {
     send(&mut from_timeline, "BROADCAST_STATUS", &to_editor, &status).await;
     assert_eq!(editor.event().await, json!(["STATUS", status]));
 
-    // A timeline that closes leaves its room, and then its connections end.
+    // A timeline that stops leaves its room, and then closes its connections.
     timeline.emit("LEAVE", to_timelines.as_str()).await;
     drop((timeline, from_timeline));
     send(
@@ -102,7 +102,7 @@ async fn a_device_receives_the_remote_controls_commands() {
     let mut witness = Client::connect(server.address, "/bus").await.unwrap();
     are_in(&mut witness, room, 1).await;
 
-    // As Python's requests posts it, by the names under which the service is found.
+    // The request of Python's `requests`, under each host name that clients use for the service.
     let commands = [
         ("", "websocket-service:3000"),
         ("", "websocket-service-dev.service.consul:3000"),

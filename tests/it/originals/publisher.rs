@@ -16,7 +16,7 @@ struct Form {
     name: &'static str,
     version: &'static str,
     headers: &'static str,
-    /// What stands before the JSON.
+    /// The bytes before the JSON.
     start: &'static str,
 }
 
@@ -125,7 +125,7 @@ async fn pushes(server: &TestServer, form: Form) {
     assert_eq!((status, &deleted["message"]), (200, &json!("Deleted")));
     let data = push(channel, token, json!([]), "too late");
     assert_eq!(publisher.post("/push", "PUSH_MESSAGE", data).await.0, 404);
-    // Nothing came meanwhile, least of all what was for ben.
+    // No other message arrived, in particular not the one for ben.
     anna.says("SUBSCRIBE", channel).await;
     assert_eq!(anna.message().await["code"], 404);
 }
@@ -140,7 +140,7 @@ struct Publisher {
 }
 
 impl Publisher {
-    /// Posts an action on a connection of its own; the status, and the answer.
+    /// Posts an action on a connection of its own; returns the status and the answer.
     async fn post(&mut self, path: &str, action: &str, data: Value) -> (u16, Value) {
         let action = json!({"messageType": "SERVER_ACTION", "action": action, "data": data});
         let body = format!("{}{}", self.form.start, php_json(&action));
@@ -164,7 +164,7 @@ impl Publisher {
     }
 }
 
-/// As PHP's `json_encode` writes it.
+/// JSON as PHP's `json_encode` writes it.
 fn php_json(value: &Value) -> String {
     let mut text = String::new();
     for unit in value.to_string().replace('/', r"\/").encode_utf16() {
@@ -176,7 +176,7 @@ fn php_json(value: &Value) -> String {
     text
 }
 
-/// The status of an answer, and the length of what follows its head.
+/// The status of an answer, and the length of its body.
 async fn head_of(stream: &mut BufReader<TcpStream>) -> (u16, usize) {
     let (mut status, mut length) = (None, 0);
     loop {

@@ -29,8 +29,8 @@ pub async fn javascript(server: SocketAddr, connect: &str) -> Client {
     client
 }
 
-/// Connects as socketIO-client-2 0.7.5 does: one request by polling, which takes no text
-/// framing, then a WebSocket, on which it asks for the namespace.
+/// Connects as socketIO-client-2 0.7.5 does: with one polling request, whose answer must have the
+/// binary framing, then with a WebSocket, on which it asks for the namespace.
 pub async fn python(server: SocketAddr, namespace: &str) -> Client {
     let target = "/socket.io/?EIO=3&transport=polling&t=1796131679104-0";
     let sid = session(&poll(server, target, "").await);
@@ -39,7 +39,7 @@ pub async fn python(server: SocketAddr, namespace: &str) -> Client {
     for packet in ["5", "2"] {
         client.send(packet).await;
     }
-    // The namespace `/` is there unasked.
+    // The server connects the client to the namespace `/` unasked.
     while client.any_packet().await.expect("no pong") != "3" {}
     let connect = format!("40{namespace}");
     client.send(&connect).await;
@@ -54,14 +54,14 @@ pub fn text(argument: Value) -> Value {
     argument.to_string().into()
 }
 
-/// Waits until a room of the witness's namespace has so many members.
+/// Waits until a room of the witness's namespace has this many members.
 pub async fn are_in(witness: &mut Client, room: &str, many: usize) {
     let joined =
         async { while witness.ask("CLIENTS", json!({"room": room})).await["total"] != many {} };
     timeout(SOON, joined).await.expect("nobody joined");
 }
 
-/// Checks what an EVENT says; ours has more fields than the original's.
+/// Checks the fields of an EVENT that the original has; ours has more.
 pub fn assert_event(event: &Value, sender: &str, room: &str, message: &Value) {
     let event = (&event["sender"], &event["room"], &event["message"]);
     assert_eq!(event, (&sender.into(), &room.into(), message));
@@ -76,8 +76,8 @@ async fn probe(server: SocketAddr, sid: &str, headers: &[(&'static str, &str)]) 
     client
 }
 
-/// One request of a polling client: a POST if there is a body. Gives the answer's body,
-/// which may be of a framing that is no UTF-8.
+/// Sends one request of a polling client: a POST if there is a body. Returns the answer's body, which
+/// is not UTF-8 in the binary framing.
 async fn poll(server: SocketAddr, target: &str, body: &str) -> String {
     let (method, length) = match body.len() {
         0 => ("GET", String::new()),

@@ -1,5 +1,5 @@
-//! A port of this machine that leads to a server's TLS port, so that clients of the tests,
-//! which speak plainly, use TLS.
+//! A local port that forwards to a server's TLS port, so that the tests' clients, which can't speak
+//! TLS, reach it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ pub async fn tunnel(server: SocketAddr, cert: PathBuf) -> SocketAddr {
             tokio::spawn(async move {
                 let tcp = TcpStream::connect(server).await.unwrap();
                 let mut tls = handshake(tcp, &cert, BOTH).await.unwrap();
-                // Either side may go without a goodbye.
+                // Either side may close its connection without a TLS goodbye.
                 let _ = copy_bidirectional(&mut plain, &mut tls).await;
             });
         }

@@ -1,5 +1,5 @@
-//! Backends and clients of WSAAS: an express backend, one that writes to its client before it
-//! accepts it, and the pages, ids and codes that both see.
+//! Backends and clients of WSAAS: an express backend, a backend that writes to its client before it
+//! accepts the client, and the page limits, ids and codes of WSAAS.
 
 use axum::http::Method;
 use serde_json::Value;
@@ -14,7 +14,7 @@ const WSAAS: [&str; 2] = ["--webhook-style", "wsaas"];
 /// The largest message of four pages: a message that fills a page begins the next one.
 const LONGEST: usize = 4 * 32 * 1024 - 1;
 
-/// What `express.json()` answers: in its strict mode 400 to everything but objects and lists.
+/// The status that `express.json()` answers: in its strict mode, 400 to all but objects and lists.
 fn express(call: &Called) -> Does {
     let is_taken = match serde_json::from_slice(&call.body) {
         Ok(body) => matches!(body, Value::Object(_) | Value::Array(_)),
@@ -53,7 +53,7 @@ async fn a_backend_that_answers_400_to_bare_values_keeps_its_clients() {
     pair.server.stop().await;
 }
 
-/// The client stays, no later message waits, and an operator finds out.
+/// The client stays connected, later messages do not wait, and log and metrics show the refusal.
 #[tokio::test]
 async fn a_refused_message_is_logged_and_counted() {
     const STATUSES: [u16; 6] = [302, 400, 403, 404, 422, 429];
@@ -61,7 +61,7 @@ async fn a_refused_message_is_logged_and_counted() {
     let mut running = Running::start(&backend.target(), &WSAAS).await;
     let mut client = Client::connect(running.ws).await.unwrap();
     backend.does(|call| match call.text().parse() {
-        // Too late to try again.
+        // The `Retry-After` is too late to try again.
         Ok(429) => Does::Wants(429, Some(u64::MAX)),
         Ok(status) => Does::Answers(status, String::new()),
         Err(_) => ok(),
@@ -130,7 +130,7 @@ async fn what_a_backend_writes_before_it_accepts_the_client_comes_in_order() {
 
 #[tokio::test]
 async fn a_backend_can_close_a_client_before_it_accepts_it_and_not_flood_it() {
-    /// As many as wait for a client that is connected.
+    /// As many messages as may wait for a connected client.
     const MOST: usize = 512;
     let pair = Pair::start(&["--webhook-style", "rest"]).await;
     pair.backend.does(|_| Does::Hangs);
@@ -171,7 +171,7 @@ async fn a_backend_can_close_a_client_before_it_accepts_it_and_not_flood_it() {
     pair.server.stop().await;
 }
 
-/// The statuses, codes and frames that WSAAS answers, as they were observed.
+/// The statuses, codes and frames of WSAAS, as observed.
 #[tokio::test]
 async fn pages_frames_and_codes_are_the_originals() {
     let pair = Pair::start(&WSAAS).await;
@@ -198,7 +198,7 @@ async fn pages_frames_and_codes_are_the_originals() {
             assert_eq!(client.next().await, Message::binary(body.to_owned()));
         }
     }
-    // A client's message that is too long is dropped, and the client stays.
+    // A client's message that is too long is dropped, and the client stays connected.
     for text in [&longest, &longer, &longer, "after"] {
         client.send(text).await;
     }
@@ -213,7 +213,7 @@ async fn pages_frames_and_codes_are_the_originals() {
     pair.server.stop().await;
 }
 
-/// The original looks at the status only.
+/// WSAAS looks at the status only.
 #[tokio::test]
 async fn an_answer_without_a_code_accepts_the_client() {
     let pair = Pair::start(&WSAAS).await;
@@ -233,7 +233,7 @@ async fn an_answer_without_a_code_accepts_the_client() {
     pair.server.stop().await;
 }
 
-/// Both limits turned off.
+/// `WS_TIMEOUT=0` and `MAX_PAGE=0`.
 #[tokio::test]
 async fn zero_is_no_limit() {
     let options = [&WSAAS[..], &["--ws-timeout", "0", "--max-page", "0"]].concat();

@@ -47,7 +47,7 @@ async fn the_summary_says_where_everything_listens() {
     }
 }
 
-/// The 2-IMMERSE websocket-service has its certificate and key in `certs` under names of its own.
+/// The file names of the 2-IMMERSE websocket-service for its certificate and key in `certs`.
 #[tokio::test]
 async fn a_certificate_of_the_websocket_service_is_used() {
     let mut program = Program::start(&["--https"]).await;

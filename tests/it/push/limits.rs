@@ -134,7 +134,7 @@ async fn a_subscriber_above_its_rate_is_answered_later() {
     let server = start().await;
     create(&server, "a").await;
     let mut subscriber = Subscriber::connect(&server).await;
-    // The burst, and one second of the rate more.
+    // The burst, and what the rate allows in one second.
     let asks = vec![ask("SUBSCRIBE", "a"); BURST + PER_SECOND + 1];
     let begun = Instant::now();
     subscriber.client.send_at_once(&asks).await;

@@ -22,7 +22,7 @@ async fn messages_come_as_they_were_sent_in_order_and_before_the_end() {
         (Message::text("\u{e9}\u{1f600}\n"), "text/plain"),
     ];
     come_as_sent("rest", &sent).await;
-    // The original declares all text to be JSON, also that of binary messages.
+    // WSAAS declares all UTF-8 messages as JSON, even binary ones.
     let sent = sent.map(|(message, _)| {
         let kind = message.to_text().map_or(OTHER, |_| JSON);
         (message, kind)
@@ -59,8 +59,8 @@ async fn the_backend_writes_to_a_client_and_closes_it() {
 
 async fn is_written_to_and_closed(style: &str) {
     let pair = Pair::start(&["--webhook-style", style]).await;
-    // The original answers 200 whatever the code, sends no code with its close frame, and
-    // counts the page that a message begins.
+    // WSAAS always answers 200 and closes without a code. A message that fills its last page begins
+    // another one.
     let (status, closed, most): (fn(u16) -> u16, _, _) = match style {
         "wsaas" => (|_| 200, 0, 128 * 1024 - 1),
         _ => (|status| status, 1000, 128 * 1024),

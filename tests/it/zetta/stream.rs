@@ -23,7 +23,7 @@ async fn line_01_a_document_split_at_every_byte() {
         assert_eq!(track["artist"], "Been Stellar");
         assert_eq!(track["album"], "Scream from New York, NY");
         assert_eq!(track["length"], 257_920.0);
-        // What is played of it is shorter.
+        // `length` is that of the file; a shorter part is played.
         assert_eq!(track["endsAt"], "2024-07-09T16:04:49-05:00");
         assert_eq!(track["timestampUTC"], "2024-07-09T21:00:35Z");
         assert_eq!(track["timestampCST"], "2024-07-09T16:00:35Z");

@@ -82,7 +82,7 @@ test('what the server itself refuses stays as it is', async (t) => {
 });
 
 // The app of KJHK 90.7 FM reads each frame as a track. It shows nothing before its first
-// track that is no LINK, and its user opens it again when it has lost the server.
+// track that is not a LINK. It does not reconnect: its user opens it again.
 test('an app that is opened behind a restart has the song, and 5 s later the LINK', async (t) => {
   const { server, front } = await behind(t);
   const feed = await Feed.connect(server.zettaPort);
@@ -107,7 +107,7 @@ test('an app that is opened behind a restart has the song, and 5 s later the LIN
   assert.ok(performance.now() - since > 4_500, 'the LINK comes too soon');
 });
 
-// A WebSocket as the app opens it: by its address, and only the port is another one.
+// A WebSocket with the app's URL; only the port differs.
 class App {
   #tracks = [];
   #wanting = [];

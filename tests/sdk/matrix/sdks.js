@@ -21,8 +21,8 @@ const INSTALL_MS = 240_000;
 export class NotRun extends Error {}
 
 // `name` is for the command line, `title` for the table; `prepare` gives the
-// driver's command. `lacks` are transports that the SDK can't be told to use alone;
-// `readsAsciiOnly` an SDK that can't read other text on a WebSocket (in Python 3).
+// driver's command. `lacks` lists the transports that the SDK can't use alone; `readsAsciiOnly`
+// marks an SDK that reads only ASCII text on a WebSocket (in Python 3).
 export const SDKS = [
   ...['1', '2', '3'].map((major) => javascript(major, `socket.io-client-${major}`)),
   javascript('4', 'socket.io-client'),
@@ -32,7 +32,7 @@ export const SDKS = [
   python('5'),
   socketioClient('socketIO-client', '0.7.2', 'socketIO_client'),
   { ...socketioClient('socketIO-client-2', '0.7.5', 'socketIO_client'), readsAsciiOnly: true },
-  // It reads nothing but text, and says so only if it is told to.
+  // It reads text framing only, but does not ask for it by itself.
   socketioClient('socketIO-client-nexus', '0.7.6', 'socketIO_client_nexus', 'b64=1'),
 ];
 
@@ -89,7 +89,7 @@ function python(major) {
 }
 
 // The clients before python-socketio, of 2015 to 2019, and their forks. They open a session
-// by polling, whatever they are told, and upgrade then.
+// by polling, whatever the options say, and then upgrade.
 function socketioClient(packageName, version, module, query = '') {
   return {
     name: packageName,
@@ -106,7 +106,7 @@ function socketioClient(packageName, version, module, query = '') {
   };
 }
 
-// A virtual environment with these packages; gives its interpreter.
+// A virtual environment with these packages; returns its interpreter.
 async function environment(name, requirements, ...packages) {
   const files = requirements.map((file) => path.join(DRIVERS, 'python', file));
   const folder = path.join(BUILD, name);

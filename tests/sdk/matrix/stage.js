@@ -7,7 +7,7 @@ export class Stage {
   #opened = [];
   // Where clients are opened if nothing else is said.
   driver;
-  // Whether the SDK can't read other text on a WebSocket.
+  // Whether the SDK reads only ASCII text on a WebSocket.
   readsAsciiOnly = false;
   // The version of Engine.IO that the SDK speaks, once a step has seen it.
   engine;

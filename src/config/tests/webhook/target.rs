@@ -106,7 +106,7 @@ fn a_listener_is_not_the_target_itself() {
     }
 }
 
-/// The port of a backend on this machine, which was there before the server.
+/// The backend of a target on this machine has the default port: the main port moves.
 #[test]
 fn the_main_port_makes_room_for_the_backend_unless_it_was_chosen() {
     for (target, args, port) in [

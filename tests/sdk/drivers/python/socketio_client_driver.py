@@ -1,7 +1,7 @@
 """A driver (drivers/README.md) around socketIO-client and its forks.
 
-Each client has a thread, in which the SDK waits for packets and reconnects. What is emitted
-goes out from the thread that reads the commands: the SDK sends its heartbeats like that.
+Each client has a thread, in which the SDK waits for packets and reconnects. The thread that reads
+the commands emits events, as the SDK sends its heartbeats from another thread.
 """
 
 import json
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 PACKAGE, MODULE, QUERY = sys.argv[1:]
 sdk = import_module(MODULE)
 
-# How often a poll is ended by a heartbeat, in seconds: also how long an end takes.
+# How often a heartbeat ends a poll, in seconds: `disconnect` takes as long.
 HURRY = 0.2
 TRANSPORTS = {"polling": "xhr-polling", "websocket": "websocket"}
 
@@ -93,7 +93,7 @@ class Client:
         self.socket.emit(command["event"], *args, path=self.command["namespace"])
 
     def disconnect(self):
-        # One that is refused, or not there yet, waits for its namespace.
+        # A client that is refused, or still connecting, has no socket yet: its constructor waits.
         if hasattr(self, "socket"):
             self.socket.disconnect()
 
@@ -108,5 +108,5 @@ for line in sys.stdin:
         clients[name].emit(command)
     else:
         threading.Thread(target=clients.pop(name).disconnect, daemon=True).start()
-# Connections may still be open, or trying to be.
+# Threads may still hold connections or try to connect.
 os._exit(0)
