@@ -20,5 +20,7 @@ if redis.call('HGET', meta, 'r') ~= '0' then
 end
 if ARGV[8] == 'afresh' then redis.call('HINCRBY', meta, 'g', 1) end
 redis.call('SET', known_by(), head, 'PX', ARGV[5])
-lasts(ARGV[4])
+-- If nobody has ever joined the room, nobody returns to it: its keys expire after a minute.
+local has_members = redis.call('HEXISTS', meta, 'j') == 1
+lasts((ARGV[4] == '0' or has_members) and ARGV[4] or '60000')
 return head

@@ -146,3 +146,38 @@ async fn a_channel_that_redis_has_forgotten_holds_nobody_up() {
     drop(client);
     node.stop().await;
 }
+
+/// A service that joins no room publishes at one node, for a device at the other one. What it
+/// publishes in rooms that nobody joins soon leaves Redis.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_outside_of_a_room_reaches_other_nodes() {
+    let redis = Redis::start(Keeps::Nothing).await;
+    let at = redis.address().to_string();
+    let (one, other) = (node_at(&at).await, node_at(&at).await);
+    is_joined(&one, true).await;
+    is_joined(&other, true).await;
+    let mut device = Client::connect(other.address, "/layout").await.unwrap();
+    device.join("r").await;
+    let mut service = Client::connect(one.address, "/layout").await.unwrap();
+    for room in ["r", "nobody"] {
+        let notify = json!({"room": room, "message": room});
+        assert_eq!(service.ask("NOTIFY", notify).await["status"], "ok");
+    }
+    let event = device.next().await;
+    assert_eq!(
+        (&event["sender"], &event["message"]),
+        (&json!("unknown"), &json!("r"))
+    );
+    for (room, least, most) in [("r", 3_000_000, 3_600_000), ("nobody", 1, 60_000)] {
+        let Reply::Number(left) = redis
+            .ask(&["PTTL", &format!("roomcast:0:{{/layout/{room}}}:s")])
+            .await
+        else {
+            panic!("no such stream: {room}");
+        };
+        assert!((least..=most).contains(&left), "{room}: {left} ms");
+    }
+    drop((device, service));
+    one.stop().await;
+    other.stop().await;
+}
