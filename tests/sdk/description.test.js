@@ -74,7 +74,7 @@ test('what is refused is a problem as described', async () => {
   await posted('/api/bus/hall', 401, 1, {});
   await posted('/api/bus/hall', 403, 1, { authorization: 'Bearer fedcba9876543210' });
   await posted('/api/metadata/elsewhere', 404, { track: 'T' });
-  await posted('/api/bus/hall', 413, 'x'.repeat(200_000));
+  await posted('/api/bus/hall', 413, 'x'.repeat(2 ** 20));
   await posted('/api/metadata/now-playing', 400, { artist: 'nobody has a title' });
   // Not even the name can be read.
   await posted('/api/bus/%ff', 400, 1);

@@ -6,7 +6,7 @@ use std::path::Path;
 use axum::body::{Body, Bytes};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
-use super::front::PATH;
+use super::PATH;
 use crate::doors::{etag, is_known};
 
 /// The names of the file below [`PATH`]: as in Socket.IO's own server.

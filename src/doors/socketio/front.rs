@@ -17,6 +17,7 @@ use socketioxide::socket::Sid;
 use tokio::sync::oneshot;
 use tower::{BoxError, Service};
 
+use super::PATH;
 use super::client_script::{self, ClientScript};
 use super::head;
 use super::link::{Link, Opener};
@@ -24,14 +25,12 @@ use super::packet::Version;
 use super::payload::Framing;
 use super::polling::{self, Polled};
 use super::post::{self, Post};
+use super::refusal::{busy, refusal};
 use super::rule::PacketRule;
 use super::sessions::Sessions;
 use super::websocket::{self, Moving};
 use crate::net::peer::sender;
 use crate::net::{ConnectionHandle, LargeMemory, PeerAddr, Upgraded};
-
-/// Where the engine serves; its default, and the SDKs'.
-pub(super) const PATH: &str = "/socket.io";
 
 /// The engine, behind what is done to its requests and answers.
 #[derive(Clone)]
@@ -193,31 +192,12 @@ const FULL: &str = r#"{"message":"This server has no room for more sessions righ
 
 const ADDRESS_FULL: &str = r#"{"message":"Your address has too many sessions right now"}"#;
 
-/// The value of `Retry-After` for refused clients, in seconds.
-const COME_BACK: u64 = 5;
-
 fn refuse(status: StatusCode, why: &'static str) -> Answering {
     Box::pin(std::future::ready(Ok(refusal(status, why))))
 }
 
 fn come_back(status: StatusCode, why: &'static str) -> Answering {
     Box::pin(std::future::ready(Ok(busy(status, why))))
-}
-
-/// Refuses a request that may succeed later.
-pub(super) fn busy(status: StatusCode, why: &'static str) -> Response<Body> {
-    let mut answer = refusal(status, why);
-    let headers = answer.headers_mut();
-    headers.insert(header::RETRY_AFTER, COME_BACK.into());
-    answer
-}
-
-fn refusal(status: StatusCode, why: &'static str) -> Response<Body> {
-    let mut answer = Response::new(Body::from(why));
-    *answer.status_mut() = status;
-    let kind = header::HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-    answer
 }
 
 /// The start of the `User-Agent` of SDKs that do not handle a close frame. The server ends their

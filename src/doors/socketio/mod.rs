@@ -13,6 +13,7 @@ mod packet;
 mod payload;
 mod polling;
 mod post;
+mod refusal;
 mod request;
 mod room;
 mod root;
@@ -51,6 +52,9 @@ use outlet::SocketOutlet;
 use root::Root;
 use session::{Dispatch, Session};
 use sessions::Sessions;
+
+/// The path of the Socket.IO transport: the default of SDKs.
+const PATH: &str = "/socket.io";
 
 /// The largest packet that is read from a client, in bytes; also the `maxPayload` by which SDKs
 /// of version 4 split their POSTs.

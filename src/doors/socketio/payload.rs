@@ -124,8 +124,8 @@ pub(super) fn decode(
             return Err(PayloadError::TooLong);
         }
         Ok(match frame {
-            Frame::Text(text) => Packet::parse(text, framing.version())?,
-            Frame::Attachment(bytes) => Packet::Binary(bytes.to_vec()),
+            PacketFrame::Text(text) => Packet::parse(text, framing.version())?,
+            PacketFrame::Attachment(bytes) => Packet::Binary(bytes.to_vec()),
         })
     }))
 }
@@ -137,19 +137,19 @@ pub(super) fn answered(answer: &[u8], version: Version) -> impl Iterator<Item = 
     let text = std::str::from_utf8(answer).unwrap_or_default();
     let frames = Frames::text(text, Framing::of(version, false));
     frames.map_while(|frame| match frame {
-        Ok(Frame::Text(text)) => Some(text),
+        Ok(PacketFrame::Text(text)) => Some(text),
         _ => None,
     })
 }
 
 /// A packet without its frame.
-enum Frame<'a> {
+enum PacketFrame<'a> {
     Text(&'a str),
     /// The data of a binary message.
     Attachment(&'a [u8]),
 }
 
-impl Frame<'_> {
+impl PacketFrame<'_> {
     /// The number of bytes that the engine receives: an attachment is in base64, behind a `b`.
     fn encoded_bytes(&self) -> usize {
         match self {
@@ -189,17 +189,19 @@ impl<'a> Frames<'a> {
 }
 
 impl<'a> Iterator for Frames<'a> {
-    type Item = Result<Frame<'a>, PayloadError>;
+    type Item = Result<PacketFrame<'a>, PayloadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let split = match self.0.take()? {
             Rest::Separated(text) => Ok(match text.split_once(SEPARATOR) {
-                Some((packet, behind)) => (Frame::Text(packet), Some(Rest::Separated(behind))),
-                None => (Frame::Text(text), None),
+                Some((packet, behind)) => {
+                    (PacketFrame::Text(packet), Some(Rest::Separated(behind)))
+                }
+                None => (PacketFrame::Text(text), None),
             }),
             Rest::Counted(text) => counted_packet(text).map(|(packet, behind)| {
                 let behind = (!behind.is_empty()).then_some(Rest::Counted(behind));
-                (Frame::Text(packet), behind)
+                (PacketFrame::Text(packet), behind)
             }),
             Rest::Binary(body) => binary_packet(body).map(|(frame, behind)| {
                 let behind = (!behind.is_empty()).then_some(Rest::Binary(behind));
@@ -230,7 +232,7 @@ fn counted_packet(text: &str) -> Result<(&str, &str), PayloadError> {
 }
 
 /// Splits off the first packet with [`Framing::Binary`].
-fn binary_packet(body: &[u8]) -> Result<(Frame<'_>, &[u8]), PayloadError> {
+fn binary_packet(body: &[u8]) -> Result<(PacketFrame<'_>, &[u8]), PayloadError> {
     let (kind, behind) = body.split_first().ok_or(PayloadError::Length)?;
     let mut prefix = behind.iter().take(LENGTH_DIGITS + 1);
     let end = prefix.position(|byte| *byte == u8::MAX);
@@ -244,9 +246,11 @@ fn binary_packet(body: &[u8]) -> Result<(Frame<'_>, &[u8]), PayloadError> {
         .split_at_checked(length)
         .ok_or(PayloadError::Length)?;
     let frame = match (kind, packet) {
-        (0, text) => Frame::Text(std::str::from_utf8(text).map_err(|_| PayloadError::NotUtf8)?),
+        (0, text) => {
+            PacketFrame::Text(std::str::from_utf8(text).map_err(|_| PayloadError::NotUtf8)?)
+        }
         // The first byte is the type of the packet: a message.
-        (1, [4, bytes @ ..]) => Frame::Attachment(bytes),
+        (1, [4, bytes @ ..]) => PacketFrame::Attachment(bytes),
         _ => return Err(PayloadError::Length),
     };
     Ok((frame, behind))

@@ -13,10 +13,11 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 use tower::{BoxError, Service};
 
-use super::front::{PATH, busy};
+use super::PATH;
 use super::link::{HEARTBEAT_EVERY, Link};
 use super::packet::{PROTOCOL_ERROR, Packet, PacketKind};
 use super::payload::{self, Framing, PayloadError, SEPARATOR};
+use super::refusal::{bad_request, busy};
 use crate::doors::{BODY_MOST, read_body};
 use crate::net::{LargeMemory, NoMemory, Reservation};
 
@@ -61,41 +62,23 @@ impl Post {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let link = &self.link;
-        let is_binary = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|kind| kind == "application/octet-stream");
-        let framing = Framing::of(link.opener.version, is_binary);
-        let most = POST_BYTES.max(self.packet_most);
-        let body = request.into_body();
-        let length = body.size_hint().exact();
-        if length.is_some_and(|length| length > most as u64) {
-            return Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE, "Bad request"));
-        }
-        let length = length.map_or(most, |length| length as usize);
+        let (link, framing) = (&self.link, self.framing(&request));
         // Held until all packets are handled. The client's data waits in its kernel.
-        let _memory = match self.memory(length).await {
-            Ok(memory) => memory,
-            Err(NoMemory) => return Ok(busy(StatusCode::SERVICE_UNAVAILABLE, NO_MEMORY)),
-        };
-        // Read first: a slow client must not block the engine.
-        let body = match read_body(body, most).await {
-            Ok(body) => body,
-            Err(unread) => return Ok(refuse(unread.status(), "Bad request")),
+        let (body, _memory) = match self.read(request).await {
+            Ok(read) => read,
+            Err(refusal) => return Ok(*refusal),
         };
         match self.check(&body, framing).await {
             Ok(()) => {}
-            Err(PayloadError::TooLong) => {
-                return Ok(refuse(StatusCode::PAYLOAD_TOO_LARGE, "Bad request"));
+            Err(error @ PayloadError::TooLong) => {
+                let status = StatusCode::PAYLOAD_TOO_LARGE;
+                return Ok(bad_request(status, &format!("Bad request: {error}")));
             }
             Err(error) => {
                 link.refuse(PROTOCOL_ERROR, &error);
                 let Ok(_ended) = engine.call(close(self.sid)).await;
-                return Ok(refuse(
-                    StatusCode::BAD_REQUEST,
-                    &format!("Bad request: {error}"),
-                ));
+                let status = StatusCode::BAD_REQUEST;
+                return Ok(bad_request(status, &format!("Bad request: {error}")));
             }
         }
         let packets = payload::decode(&body, framing, self.packet_most);
@@ -159,13 +142,41 @@ impl Post {
         Ok(answer.map(Body::new))
     }
 
-    async fn memory(&self, bytes: usize) -> Result<Option<Reservation>, NoMemory> {
-        if bytes <= SMALL_BODY {
-            return Ok(None);
+    fn framing<B>(&self, request: &Request<B>) -> Framing {
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        let is_binary = kind.is_some_and(|kind| kind == "application/octet-stream");
+        Framing::of(self.link.opener.version, is_binary)
+    }
+
+    /// Reads the whole body before the engine receives any of it: a slow client must not block
+    /// the engine. Returns it with its memory.
+    async fn read(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<(Bytes, Option<Reservation>), Box<Response<Body>>> {
+        let most = POST_BYTES.max(self.packet_most);
+        let body = request.into_body();
+        let length = body.size_hint().exact();
+        if length.is_some_and(|length| length > most as u64) {
+            let refusal = bad_request(StatusCode::PAYLOAD_TOO_LARGE, "Bad request");
+            return Err(refusal.into());
         }
-        let source = self.link.opener.source;
-        let reserved = self.memory.reserve(source, bytes, BODY_MOST).await;
-        reserved.map(Some)
+        let length = length.map_or(most, |length| length as usize);
+        let memory = if length <= SMALL_BODY {
+            None
+        } else {
+            let source = self.link.opener.source;
+            match self.memory.reserve(source, length, BODY_MOST).await {
+                Ok(memory) => Some(memory),
+                Err(NoMemory) => {
+                    return Err(busy(StatusCode::SERVICE_UNAVAILABLE, NO_MEMORY).into());
+                }
+            }
+        };
+        match read_body(body, most).await {
+            Ok(body) => Ok((body, memory)),
+            Err(unread) => Err(bad_request(unread.status(), "Bad request").into()),
+        }
     }
 
     /// Checks all packets of a body. Other tasks run meanwhile.
@@ -265,13 +276,4 @@ fn post(sid: Sid, body: String) -> Request<Body> {
     *post.method_mut() = Method::POST;
     *post.uri_mut() = Uri::try_from(target).expect("an id has nothing to be escaped");
     post
-}
-
-fn refuse(status: StatusCode, why: &str) -> Response<Body> {
-    let why = serde_json::json!({"code": "3", "message": why});
-    let mut answer = Response::new(Body::from(why.to_string()));
-    *answer.status_mut() = status;
-    let kind = header::HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-    answer
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio::sync::{oneshot, watch};
 
-use super::early::{AllBytes, Early, NotKept};
+use super::early::{AllBytes, Early, EarlyError};
 use super::id::Id;
 use super::outlet::{self, RoomsOutlet, Way};
 use super::protocol::About;
@@ -73,11 +73,11 @@ impl Connections {
     /// # Errors
     /// The client is connected or not known here, the backend has closed it, or too many frames
     /// wait for it.
-    pub(super) fn keep(&self, id: &Id, frame: Bytes) -> Result<(), NotKept> {
+    pub(super) fn keep(&self, id: &Id, frame: Bytes) -> Result<(), EarlyError> {
         let phase = self.lock().get(id).map(|phase| phase.borrow().clone());
         match phase {
             Some(Phase::Asked(early)) => early.keep(frame),
-            Some(Phase::Open(_)) | None => Err(NotKept::Connected),
+            Some(Phase::Open(_)) | None => Err(EarlyError::Connected),
         }
     }
 

@@ -44,7 +44,7 @@ struct State {
 
 /// Why a frame is not kept.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NotKept {
+pub(super) enum EarlyError {
     /// The client is connected: send the frame as usual.
     Connected,
     /// The backend has closed the connection.
@@ -62,17 +62,17 @@ impl Early {
     }
 
     /// Keeps a frame; an empty frame means that the backend closes the connection.
-    pub(super) fn keep(&self, frame: Bytes) -> Result<(), NotKept> {
+    pub(super) fn keep(&self, frame: Bytes) -> Result<(), EarlyError> {
         let mut state = self.lock();
         if state.is_sent {
-            return Err(NotKept::Connected);
+            return Err(EarlyError::Connected);
         }
         if state.frames.last().is_some_and(Bytes::is_empty) {
-            return Err(NotKept::Closed);
+            return Err(EarlyError::Closed);
         }
         let fits = state.frames.len() < FRAMES_MOST && state.bytes + frame.len() <= BYTES_MOST;
         if !fits || !self.all.reserve(frame.len()) {
-            return Err(NotKept::Full);
+            return Err(EarlyError::Full);
         }
         state.bytes += frame.len();
         state.frames.push(frame);
@@ -111,7 +111,7 @@ mod tests {
         while early.keep(frame.clone()).is_ok() {
             count += 1;
         }
-        assert_eq!(early.keep(frame), Err(NotKept::Full));
+        assert_eq!(early.keep(frame), Err(EarlyError::Full));
         (early, count)
     }
 
@@ -135,10 +135,10 @@ mod tests {
         for frame in ["a", "b", ""] {
             early.keep(frame.into()).unwrap();
         }
-        assert_eq!(early.keep("c".into()), Err(NotKept::Closed));
+        assert_eq!(early.keep("c".into()), Err(EarlyError::Closed));
         let mut sent = Vec::new();
         early.send_all(|frame| sent.push(frame.clone()), || ());
         assert_eq!(sent, ["a", "b", ""]);
-        assert_eq!(early.keep("d".into()), Err(NotKept::Connected));
+        assert_eq!(early.keep("d".into()), Err(EarlyError::Connected));
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::Webhook;
 use super::connections::Connection;
-use super::early::NotKept;
+use super::early::EarlyError;
 use super::elsewhere::{self, Wish};
 use super::id::Id;
 use super::outlet::frame;
@@ -181,9 +181,9 @@ async fn push(door: &Webhook, id: &str, payload: &Payload) -> Result<Option<Id>,
     let id = Id::parse(id).ok_or_else(Answer::not_found)?;
     match door.connections.keep(&id, frame(payload, door.is_wsaas)) {
         Ok(()) => return Ok(None),
-        Err(NotKept::Closed) => return Err(Answer::not_found()),
-        Err(NotKept::Full) => return Err(Error::Busy.into()),
-        Err(NotKept::Connected) => {}
+        Err(EarlyError::Closed) => return Err(Answer::not_found()),
+        Err(EarlyError::Full) => return Err(Error::Busy.into()),
+        Err(EarlyError::Connected) => {}
     }
     find(door, &id).await?;
     publish(door, &id, payload).await?;
