@@ -360,7 +360,7 @@ impl Hub {
     }
 
     /// Answers with a page of the clients in a room, on all nodes; the page is empty if the
-    /// room does not exist. A long page counts as several events.
+    /// room does not exist. The names of a page count as events as well.
     ///
     /// # Errors
     /// The namespace shows nobody, or a rule forbids it; then `told` is not called.
@@ -371,8 +371,15 @@ impl Hub {
         page: Page,
         told: Told,
     ) -> Result<(), Error> {
-        rules::admit(client, Verb::Clients, page.cost())?;
+        rules::admit(client, Verb::Clients, 1)?;
         rules::shows_clients(&client.area.spec)?;
+        let asking = client.clone();
+        let told: Told = Box::new(move |found| {
+            if let Ok(page) = &found {
+                rules::charge_answer(&asking, page.cost());
+            }
+            told(found);
+        });
         match self.broker.cluster() {
             Some(cluster) => cluster.clients(client.area.id(room), page, told),
             None => told(Ok(client.area.clients(room, page))),

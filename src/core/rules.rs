@@ -51,6 +51,14 @@ pub(super) fn admit(client: &Client, verb: Verb, cost: u32) -> Result<(), Error>
     Ok(())
 }
 
+/// Charges an answer that is as costly as so many events.
+pub(super) fn charge_answer(client: &Client, events: u32) {
+    charge(
+        client,
+        Charge::events(client.area.spec.limits.pace(), events),
+    );
+}
+
 fn charge(client: &Client, charge: Charge) {
     let of_address = |source| client.area.sources.charge(source, charge);
     let address_ready = client.origin.source.map(of_address);
