@@ -68,6 +68,11 @@ impl Bucket {
         self.ready = self.ready.max(moment);
     }
 
+    /// Forgives what would keep the bucket empty after this moment.
+    pub fn ready_by(&mut self, moment: Instant) {
+        self.ready = self.ready.min(moment);
+    }
+
     /// Whether the bucket is full.
     pub fn is_full(&self, pace: Pace) -> bool {
         self.ready <= earliest(pace)

@@ -300,6 +300,9 @@ mod tests {
         let longest = pause_after(1, 20_000, 1);
         let most = Duration::from_secs(10);
         assert_eq!(longest, most, "strangers may share an address");
+        // The sender of a burst may have left since.
+        tokio::time::advance(most).await;
+        assert_eq!(pause_after(1, 1, 1), events(1, shared));
     }
 
     struct Deaf;

@@ -108,9 +108,12 @@ impl Shard {
         state.events < EVENTS_MOST && state.event_bytes < EVENT_BYTES_MOST
     }
 
-    /// The used share of [`EVENTS_MOST`], from 0 to 1.
+    /// The used share of [`EVENTS_MOST`] or [`EVENT_BYTES_MOST`], whichever is larger.
     pub(super) fn pressure(&self) -> f32 {
-        self.lock().events as f32 / EVENTS_MOST as f32
+        let state = self.lock();
+        let events = state.events as f32 / EVENTS_MOST as f32;
+        let bytes = state.event_bytes as f32 / EVENT_BYTES_MOST as f32;
+        events.max(bytes)
     }
 
     pub(super) fn takes_items(&self) -> bool {

@@ -90,7 +90,7 @@ impl SendBudget {
         let bucket = buckets.charge(charge);
         let now = Instant::now();
         if let Some(ready) = address_ready.filter(|ready| *ready > now) {
-            bucket.hold_until(ready.min(now + ADDRESS_PAUSE_MOST));
+            bucket.hold_until(ready);
         }
     }
 
@@ -144,7 +144,10 @@ impl SourceBudgets {
             pace: charge.pace.times(SENDERS_PER_SOURCE),
             ..charge
         };
-        sources.entry(source).or_default().charge(shared).ready_at()
+        let bucket = sources.entry(source).or_default().charge(shared);
+        // Otherwise a burst would slow the address down long after its sender has left.
+        bucket.ready_by(Instant::now() + ADDRESS_PAUSE_MOST);
+        bucket.ready_at()
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) const FRAMES_MOST: usize = 512;
 ///
 /// The bytes are shared by all wires they wait on, so this bounds what one
 /// client can keep alive, not what each of thousands costs.
-pub const FRAME_BYTES_MOST: usize = 24 << 20;
+pub const FRAME_BYTES_MOST: usize = 8 << 20;
 
 /// The most bytes of frames that one wire has to itself, answers among them: half a KiB
 /// for each of as many frames as may wait. Ten thousand that stall cost 2.5 GiB for the 20 seconds

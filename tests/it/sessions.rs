@@ -200,9 +200,9 @@ async fn who_is_closed_in_the_middle_of_an_upgrade_is_told_behind_it() {
     let (_, mut client) = probed(&server).await;
     let mut other = Client::connect(server.address, "/bus").await.unwrap();
     other.join("r").await;
-    // More than the engine holds for who can't be sent anything yet.
-    for number in 0..700 {
-        server.publish("/bus", "r", json!(number));
+    // More than the engine holds for a client that can't receive anything yet.
+    for _ in 0..700 {
+        server.publish("/bus", "r", json!("x".repeat(20_000)));
         other.next().await;
     }
     client.send("5").await;
@@ -376,8 +376,8 @@ async fn who_polls_too_seldom_has_to_begin_anew() {
     let body = ["40/bus,", JOIN].join("\u{1e}");
     post(server.address, &target, &body).await;
     poll_until(&server, &target, JOINED).await;
-    for number in 0..1_000 {
-        server.publish("/bus", "r", json!(number));
+    for _ in 0..1_000 {
+        server.publish("/bus", "r", json!("x".repeat(20_000)));
     }
     // It may still be told what the engine holds, but then no more.
     let mut status = 200;

@@ -24,13 +24,13 @@ use super::link::{Link, Opener};
 use super::packet::Version;
 use super::payload::Framing;
 use super::polling::{self, Polled};
-use super::post::{self, Post};
+use super::post::{self, BodyMemory, Post};
 use super::refusal::{busy, refusal};
 use super::rule::PacketRule;
 use super::sessions::Sessions;
 use super::websocket::{self, Moving};
 use crate::net::peer::sender;
-use crate::net::{ConnectionHandle, LargeMemory, PeerAddr, Upgraded};
+use crate::net::{ConnectionHandle, PeerAddr, Upgraded};
 
 /// The engine, behind what is done to its requests and answers.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ pub struct Front<S> {
     pub(super) trusted: Arc<[IpNet]>,
     /// The largest packet that is read, in bytes.
     pub(super) packet_bytes: usize,
-    pub(super) body_memory: LargeMemory,
+    pub(super) body_memory: BodyMemory,
     /// The Socket.IO client that pages load, if there is one.
     pub(super) script: Option<ClientScript>,
 }
@@ -146,9 +146,19 @@ where
                     packet_most: most,
                     memory: self.body_memory.clone(),
                 };
+                let (tell, answered) = oneshot::channel();
+                // In a task of its own: its packets are handled even if the client, or a proxy,
+                // does not wait for the answer.
+                connection.spawn(async move {
+                    let Ok(answer) = post.answered(engine, request).await;
+                    drop(posting);
+                    // Nobody waits if the request was given up.
+                    let _ = tell.send(answer);
+                });
                 Box::pin(async move {
-                    let _until_then = posting;
-                    post.answered(engine, request).await
+                    Ok(answered
+                        .await
+                        .unwrap_or_else(|_| refusal(StatusCode::BAD_REQUEST, BAD_REQUEST)))
                 })
             }
             (TransportType::Polling, Some(sid), _) => {

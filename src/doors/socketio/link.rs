@@ -47,7 +47,7 @@ const QUEUED_MOST: usize = FRAME_BYTES_MOST;
 /// The most bytes that wait there for all sessions: each has a copy of its own, where
 /// WebSockets share the frame of an event. Beyond, sessions with more than a small share
 /// are closed.
-const ALL_QUEUED_MOST: usize = 128 << 20;
+const ALL_QUEUED_MOST: usize = 64 << 20;
 
 /// What may wait for a session in any case, in bytes: some hundred small events.
 const QUEUED_SHARE: usize = 32 << 10;

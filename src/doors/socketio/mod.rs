@@ -42,16 +42,21 @@ use crate::core::error::Error;
 use crate::core::hub::Hub;
 use crate::core::name::NamespaceName;
 use crate::core::namespace::{self, Namespace, Protocol, Rooms};
-use crate::core::outlet::OUTLET_QUEUE;
-use crate::net::{Addresses, LargeMemory};
+use crate::net::Addresses;
 
 pub use client_script::ClientScript;
 pub use front::Front;
 use link::Link;
 use outlet::SocketOutlet;
+use post::BodyMemory;
 use root::Root;
 use session::{Dispatch, Session};
 use sessions::Sessions;
+
+/// The most packets that wait in the engine for a session. SDKs do not poll until their POST is
+/// answered, so the acks of a long POST wait together; they are also bounded in bytes
+/// (`Link::enqueue`).
+const ENGINE_QUEUE: usize = 16_384;
 
 /// The path of the Socket.IO transport: the default of SDKs.
 const PATH: &str = "/socket.io";
@@ -115,7 +120,7 @@ pub fn service(
         .max_incoming_binary_buf_size(packet_bytes)
         .packet_completion_timeout(BINARIES_WITHIN);
     let (service, io) = SocketIo::builder()
-        .max_buffer_size(OUTLET_QUEUE)
+        .max_buffer_size(ENGINE_QUEUE)
         .max_payload(packet_bytes as u64)
         .ws_max_message_size(packet_bytes)
         .ws_max_frame_size(packet_bytes)
@@ -154,7 +159,7 @@ pub fn service(
         sessions: Sessions::limited(limits.sessions, limits.addresses, names),
         trusted: limits.trusted,
         packet_bytes,
-        body_memory: LargeMemory::new(post::BODIES_MOST),
+        body_memory: BodyMemory::default(),
         script,
     };
     (front, io)

@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::{Method, Request, Response, StatusCode, Uri, header};
@@ -18,6 +19,7 @@ use super::link::{HEARTBEAT_EVERY, Link};
 use super::packet::{PROTOCOL_ERROR, Packet, PacketKind};
 use super::payload::{self, Framing, PayloadError, SEPARATOR};
 use super::refusal::{bad_request, busy};
+use crate::core::outlet::CloseReason;
 use crate::doors::{BODY_MOST, read_body};
 use crate::net::{LargeMemory, NoMemory, Reservation};
 
@@ -27,7 +29,11 @@ const POST_BYTES: usize = 10 << 20;
 
 /// The most bytes of large bodies that are held at once: two of the largest and many of the
 /// usual size. A server that has 256 MiB can spare them, whatever clients send.
-pub(super) const BODIES_MOST: usize = 24 << 20;
+const BODIES_MOST: usize = 24 << 20;
+
+/// The most bytes of large bodies whose clients send too fast: they wait for minutes, and the
+/// bodies of others must not wait for them.
+const SLOW_BODIES_MOST: usize = 64 << 20;
 
 /// A body up to this size needs no reservation: the POSTs of clients in normal use, which
 /// never wait for large ones. Each session has one POST at a time.
@@ -45,8 +51,25 @@ pub(super) struct Post {
     pub(super) link: Arc<Link>,
     /// The longest packet that the server reads, in bytes.
     pub(super) packet_most: usize,
-    /// The memory for the bodies of all sessions.
-    pub(super) memory: LargeMemory,
+    pub(super) memory: BodyMemory,
+}
+
+/// The memory for the large bodies of all sessions.
+#[derive(Clone)]
+pub(super) struct BodyMemory {
+    /// For bodies that are read and handled at once.
+    reading: LargeMemory,
+    /// For bodies of clients that send too fast.
+    slow: LargeMemory,
+}
+
+impl Default for BodyMemory {
+    fn default() -> Self {
+        Self {
+            reading: LargeMemory::new(BODIES_MOST),
+            slow: LargeMemory::new(SLOW_BODIES_MOST),
+        }
+    }
 }
 
 impl Post {
@@ -63,8 +86,11 @@ impl Post {
         B::Error: Into<BoxError>,
     {
         let (link, framing) = (&self.link, self.framing(&request));
-        // Held until all packets are handled. The client's data waits in its kernel.
-        let (body, _memory) = match self.read(request).await {
+        let mut pauses = Pauses::new();
+        // The client's data waits in its kernel.
+        pauses.wait(link, self.sid, &mut engine).await;
+        // Held until all packets are handled.
+        let (body, mut memory) = match self.read(request).await {
             Ok(read) => read,
             Err(refusal) => return Ok(*refusal),
         };
@@ -83,7 +109,6 @@ impl Post {
         }
         let packets = payload::decode(&body, framing, self.packet_most);
         let mut batch = Batch::default();
-        let mut pauses = Pauses::new();
         let mut answer = None;
         for packet in packets.into_iter().flatten().map_while(Result::ok) {
             let (mut connecting, mut leaving) = (None, None);
@@ -108,7 +133,16 @@ impl Post {
                 if !answered.status().is_success() {
                     return Ok(answered.map(Body::new));
                 }
-                batch.is_slow |= pauses.wait(link, self.sid, &mut engine).await;
+                if link.ready_at().is_some() && !batch.is_slow {
+                    batch.is_slow = true;
+                    let Some(slow) = self.slow_memory(body.len()) else {
+                        link.close(CloseReason::TooFast, &[]);
+                        let Ok(_ended) = engine.call(close(self.sid)).await;
+                        return Ok(busy(StatusCode::SERVICE_UNAVAILABLE, NO_MEMORY));
+                    };
+                    memory = slow;
+                }
+                pauses.wait(link, self.sid, &mut engine).await;
                 consume_budget().await;
             }
             batch.push(&text);
@@ -138,8 +172,18 @@ impl Post {
             Some(answer) => answer,
             None => engine.call(post(self.sid, batch.take())).await?,
         };
+        drop((body, memory));
         pauses.wait(link, self.sid, &mut engine).await;
         Ok(answer.map(Body::new))
+    }
+
+    /// Reserves memory for a body whose client sends too fast; returns `None` if there is none.
+    fn slow_memory(&self, bytes: usize) -> Option<Option<Reservation>> {
+        if bytes <= SMALL_BODY {
+            return Some(None);
+        }
+        let source = self.link.opener.source;
+        self.memory.slow.try_reserve(source, bytes).map(Some)
     }
 
     fn framing<B>(&self, request: &Request<B>) -> Framing {
@@ -166,7 +210,7 @@ impl Post {
             None
         } else {
             let source = self.link.opener.source;
-            match self.memory.reserve(source, length, BODY_MOST).await {
+            match self.memory.reading.reserve(source, length, BODY_MOST).await {
                 Ok(memory) => Some(memory),
                 Err(NoMemory) => {
                     return Err(busy(StatusCode::SERVICE_UNAVAILABLE, NO_MEMORY).into());
@@ -241,16 +285,18 @@ impl Pauses {
         }
     }
 
-    /// Waits until the client may send again; returns whether it had to.
-    async fn wait<S, B>(&mut self, link: &Link, sid: Sid, engine: &mut S) -> bool
+    /// Waits until the client may send again, or the session has ended.
+    async fn wait<S, B>(&mut self, link: &Link, sid: Sid, engine: &mut S)
     where
         S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
     {
-        let mut has_waited = false;
         while let Some(ready) = link.ready_at() {
-            has_waited = true;
+            if link.is_closed() {
+                break;
+            }
             let heartbeat = self.heartbeat + HEARTBEAT_EVERY;
-            sleep_until(ready.min(heartbeat)).await;
+            let look = Instant::now() + LOOK_EVERY;
+            sleep_until(ready.min(heartbeat).min(look)).await;
             if Instant::now() >= heartbeat {
                 self.heartbeat = Instant::now();
                 if !link.is_on_websocket() {
@@ -259,9 +305,11 @@ impl Pauses {
                 }
             }
         }
-        has_waited
     }
 }
+
+/// How often a POST that waits looks whether its session has ended: a stop waits for it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The request by which a client closes a session that polls.
 pub(super) fn close(sid: Sid) -> Request<Body> {

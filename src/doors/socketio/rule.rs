@@ -36,9 +36,7 @@ pub(super) struct PacketRule {
     is_tried: bool,
     /// The namespace whose CONNECT is not answered yet.
     connecting: Option<String>,
-    /// Whether the server reads the client slowly.
-    is_paused: bool,
-    /// When the server last replaced the client's heartbeat, or first read the client slowly.
+    /// When the client's heartbeat is replaced next, while the client is read slowly.
     heartbeat: Option<Instant>,
     /// The longest message that is read, in bytes.
     most: usize,
@@ -69,7 +67,6 @@ impl PacketRule {
             is_tried: upgrade.is_none(),
             upgrade,
             connecting: None,
-            is_paused: false,
             heartbeat: None,
             most,
         }
@@ -168,23 +165,22 @@ impl MessageRule for PacketRule {
     }
 
     fn paused_until(&mut self) -> Option<Instant> {
-        let until = self.link.ready_at();
-        self.is_paused |= until.is_some();
-        until
+        let ready = self.link.ready_at()?;
+        if self.upgrade.is_some() {
+            return Some(ready);
+        }
+        // A client that is read slowly is alive, but its heartbeats wait behind its messages.
+        let heartbeat = *self
+            .heartbeat
+            .get_or_insert_with(|| Instant::now() + HEARTBEAT_EVERY);
+        Some(ready.min(heartbeat))
     }
 
-    /// A client that is read slowly is alive, but its heartbeats wait behind its messages.
     fn resumed(&mut self) -> Option<Message> {
-        let was_paused = std::mem::take(&mut self.is_paused);
-        if !was_paused || self.upgrade.is_some() {
-            return None;
-        }
         let now = Instant::now();
-        let last = *self.heartbeat.get_or_insert(now);
-        if now - last < HEARTBEAT_EVERY {
-            return None;
-        }
-        self.heartbeat = Some(now);
+        let due = self.heartbeat.filter(|due| *due <= now)?;
+        // After a pause the next one begins anew.
+        self.heartbeat = self.link.ready_at().map(|_| due.max(now) + HEARTBEAT_EVERY);
         Some(Message::Text(self.link.heartbeat().encode()))
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 const FRAMES_MOST: usize = 512;
 
 /// Most bytes of frames that wait for one client: 4 MiB, the longest message.
-const BYTES_MOST: usize = 4 << 20;
+const BYTES_MOST: usize = (4 << 20) + 64;
 
 /// Most bytes of frames that wait for all clients together: 64 MiB, the history of a chat for
 /// thousands of clients that connect at once.

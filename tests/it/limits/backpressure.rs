@@ -95,6 +95,53 @@ async fn a_post_is_answered_later() {
     server.stop().await;
 }
 
+/// A client, or a proxy, may not wait for the answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_that_is_given_up_is_handled_whole() {
+    let (server, _folder) = server(PER_SECOND, BURST).await;
+    let mut listener = listener(&server).await;
+    for eio in [3, 4] {
+        let target = open(&server, eio).await;
+        let connect = body(eio, &["40/n,".to_owned()]);
+        assert_eq!(post(server.address, &target, connect).await.status, 200);
+        let packets: Vec<_> = (0..SENT).map(notify).collect();
+        let request = posted(&target, "", body(eio, &packets));
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(&request).await.unwrap();
+        assert_eq!(listener.next().await["message"], 0);
+        drop(stream);
+        for number in 1..SENT {
+            assert_eq!(listener.next().await["message"], number);
+        }
+    }
+    server.stop().await;
+}
+
+/// The bodies of clients that send too fast stay in memory for long.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_posts_hold_up_no_other_large_post() {
+    let (server, _folder) = server(PER_SECOND, BURST).await;
+    let connect = async || {
+        let target = open(&server, 4).await;
+        assert_eq!(post(server.address, &target, "40/n,").await.status, 200);
+        target
+    };
+    let text = "x".repeat(60_000);
+    let large = format!(r#"42/n,["NOTIFY",{{"room":"r","message":"{text}"}}]"#);
+    // All the memory for bodies that are handled at once.
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let (target, body) = (connect().await, [&large[..]; 130].join("\u{1e}"));
+        slow.push(tokio::spawn(slow_post(server.address, target, body)));
+    }
+    let target = connect().await;
+    let answer = post(server.address, &target, large).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(slow.iter().all(|slow| !slow.is_finished()));
+    slow.iter().for_each(|slow| slow.abort());
+    server.stop().await;
+}
+
 /// Heartbeats wait behind messages that are read slowly; the session stays open.
 #[tokio::test]
 async fn a_client_that_is_read_slowly_keeps_its_session() {

@@ -25,8 +25,8 @@ const MESSAGE: usize = 1024 * 1024;
 /// The longest names, in characters.
 const NAME: usize = 256;
 
-/// How many big messages are sent in a row.
-const EVENTS: usize = 20;
+/// How many big messages are sent in a row: as many as a client may send at once.
+const EVENTS: usize = 7;
 
 /// A text whose JSON has this many bytes, and which holds a number to recognise it.
 fn text(number: usize, bytes: usize) -> String {
