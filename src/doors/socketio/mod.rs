@@ -93,6 +93,10 @@ const READ_BYTES: usize = 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(25);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long an upgrade may take once it is tried. SDKs upgrade when their POST is answered, and
+/// that of a client above its rate is answered late.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How long a session may stay without a namespace: SDKs connect to one at once.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -129,6 +133,7 @@ pub fn service(
         .ping_interval(PING_INTERVAL)
         .ping_timeout(PING_TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
+        .upgrade_timeout(UPGRADE_TIMEOUT)
         .transports([TransportType::Polling, TransportType::Websocket])
         .build_with_inner_svc(inner);
     let served = hub.namespaces().filter(|namespace| is_served(namespace));

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::client::Client;
 use crate::http::{post, posted};
-use crate::polling::{framed, open};
+use crate::polling::{framed, open, poll_until};
 use crate::server::TestServer;
 
 /// A namespace whose clients may send at this rate.
@@ -113,6 +113,32 @@ async fn a_post_that_is_given_up_is_handled_whole() {
         for number in 1..SENT {
             assert_eq!(listener.next().await["message"], number);
         }
+    }
+    server.stop().await;
+}
+
+/// SDKs that have probed a WebSocket upgrade to it when their POST is answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_waits_for_a_slow_post() {
+    // More acks than a WebSocket's queue has room for, over more than ten seconds.
+    const ACKS: usize = 620;
+    let (server, _folder) = server(10, 510).await;
+    let target = open(&server, 4).await;
+    assert_eq!(post(server.address, &target, "40/n,").await.status, 200);
+    poll_until(&server, &target, "40/n,").await;
+    let (_, sid) = target.split_once("&sid=").unwrap();
+    let mut client = Client::websocket(server.address, &format!("EIO=4&sid={sid}")).await;
+    client.send("2probe").await;
+    assert_eq!(client.packet().await.unwrap(), "3probe");
+    let ask = |id| format!(r#"42/n,{id}["NOTIFY",{{"room":"r","message":1}}]"#);
+    let packets: Vec<_> = (0..ACKS).map(ask).collect();
+    let body = body(4, &packets);
+    let answer = slow_post(server.address, target.clone(), body).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    client.send("5").await;
+    for id in 0..ACKS {
+        let ack = client.packet().await.unwrap();
+        assert!(ack.starts_with(&format!("43/n,{id}[")), "{ack}");
     }
     server.stop().await;
 }
