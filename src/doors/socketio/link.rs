@@ -164,6 +164,11 @@ impl Link {
         budgets.fold(connects, Option::max)
     }
 
+    /// Whether a namespace whose CONNECT is answered does not take events yet.
+    pub(super) fn is_opening(&self) -> bool {
+        !self.lock().opening.is_empty()
+    }
+
     /// The packet that shows the engine that the client is alive.
     pub(super) fn heartbeat(&self) -> Packet<'static> {
         match self.opener.version {

@@ -4,6 +4,7 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -13,6 +14,10 @@ use super::packet::{PROTOCOL_ERROR, Packet, PacketError, PacketKind};
 use super::payload::namespace_of;
 use crate::net::frame::{Frame, START_MAX, close_frame};
 use crate::net::{Message, MessageRule, Next, ProtocolError, Verdict, Wire};
+
+/// How long reading pauses when a CONNECT is answered and its namespace does not take events
+/// yet: that takes less than a millisecond.
+const OPENING_LOOK: Duration = Duration::from_millis(2);
 
 /// A text frame's opcode (RFC 6455, section 5.2).
 const TEXT: u8 = 1;
@@ -165,7 +170,10 @@ impl MessageRule for PacketRule {
     }
 
     fn paused_until(&mut self) -> Option<Instant> {
-        let ready = self.link.ready_at()?;
+        let Some(ready) = self.link.ready_at() else {
+            let is_opening = self.link.is_opening();
+            return is_opening.then(|| Instant::now() + OPENING_LOOK);
+        };
         if self.upgrade.is_some() {
             return Some(ready);
         }

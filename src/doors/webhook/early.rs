@@ -9,12 +9,12 @@ use bytes::Bytes;
 /// Most frames that wait for one client: as many as may wait for a connected client.
 const FRAMES_MOST: usize = 512;
 
-/// Most bytes of frames that wait for one client: 4 MiB, the longest message.
+/// Most bytes of frames that wait for one client: the longest message, 4 MiB, with its header.
 const BYTES_MOST: usize = (4 << 20) + 64;
 
-/// Most bytes of frames that wait for all clients together: 64 MiB, the history of a chat for
+/// Most bytes of frames that wait for all clients together, about 64 MiB: the history of a chat for
 /// thousands of clients that connect at once.
-const ALL_BYTES_MOST: usize = 64 << 20;
+const ALL_BYTES_MOST: usize = 16 * BYTES_MOST;
 
 /// The bytes of frames that wait for all clients.
 #[derive(Clone, Default)]
