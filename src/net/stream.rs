@@ -181,6 +181,10 @@ impl Stream {
             let timer = self
                 .timer
                 .get_or_insert_with(|| Box::pin(sleep_until(until)));
+            // It may be that of a hold which has ended, and would last longer.
+            if timer.deadline() > until {
+                timer.as_mut().reset(until);
+            }
             if timer.as_mut().poll(cx).is_ready() {
                 self.timer = None;
                 match websocket.resume() {
