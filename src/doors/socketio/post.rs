@@ -133,8 +133,11 @@ impl Post {
                 if !answered.status().is_success() {
                     return Ok(answered.map(Body::new));
                 }
-                if link.ready_at().is_some() && !batch.is_slow {
-                    batch.is_slow = true;
+                consume_budget().await;
+            }
+            // After every call of the engine: the packets before this one are charged by now.
+            if batch.packets == 0 && link.ready_at().is_some() {
+                if !std::mem::replace(&mut batch.is_slow, true) {
                     let Some(slow) = self.slow_memory(body.len()) else {
                         link.close(CloseReason::TooFast, &[]);
                         let Ok(_ended) = engine.call(close(self.sid)).await;
@@ -143,7 +146,6 @@ impl Post {
                     memory = slow;
                 }
                 pauses.wait(link, self.sid, &mut engine).await;
-                consume_budget().await;
             }
             batch.push(&text);
             answer = None;
