@@ -1,11 +1,13 @@
 """A driver (drivers/README.md) around socketIO-client and its forks.
 
-Each client has a thread, in which the SDK waits for packets and reconnects. The thread that reads
-the commands emits events, as the SDK sends its heartbeats from another thread.
+Each client has two threads. In one the SDK waits for packets and reconnects. The other emits: the
+SDK blocks there until the server has answered, or for ever where the connection is lost and the
+server is gone. That must not keep the commands to other clients waiting.
 """
 
 import json
 import os
+import queue
 import sys
 import threading
 from importlib import import_module
@@ -34,7 +36,9 @@ class Client:
         self.name = command["id"]
         self.command = command
         self.is_connected = False
+        self.to_emit = queue.SimpleQueue()
         threading.Thread(target=self.run, daemon=True).start()
+        threading.Thread(target=self.emit_all, daemon=True).start()
 
     def run(self):
         command = self.command
@@ -85,6 +89,10 @@ class Client:
             self.is_connected = False
             tell(id=self.name, on="disconnect", reason=None)
 
+    def emit_all(self):
+        while True:
+            self.emit(self.to_emit.get())
+
     def emit(self, command):
         args = list(command["args"])
         ack = command.get("ack")
@@ -105,7 +113,7 @@ for line in sys.stdin:
     if command["do"] == "connect":
         clients[name] = Client(command)
     elif command["do"] == "emit":
-        clients[name].emit(command)
+        clients[name].to_emit.put(command)
     else:
         threading.Thread(target=clients.pop(name).disconnect, daemon=True).start()
 # Threads may still hold connections or try to connect.
