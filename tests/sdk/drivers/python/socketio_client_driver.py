@@ -1,13 +1,11 @@
 """A driver (drivers/README.md) around socketIO-client and its forks.
 
-Each client has two threads. In one the SDK waits for packets and reconnects. The other emits: the
-SDK blocks there until the server has answered, or for ever where the connection is lost and the
-server is gone. That must not keep the commands to other clients waiting.
+Each client has a thread, in which the SDK waits for packets and reconnects. The thread that reads
+the commands emits events, as the SDK sends its heartbeats from another thread.
 """
 
 import json
 import os
-import queue
 import sys
 import threading
 from importlib import import_module
@@ -36,9 +34,10 @@ class Client:
         self.name = command["id"]
         self.command = command
         self.is_connected = False
-        self.to_emit = queue.SimpleQueue()
+        # Held while an event is sent. Its ack can come before the answer to its POST, but is reported
+        # after it: a scenario that cuts the connection earlier makes the SDK send it once more.
+        self.emitting = threading.Lock()
         threading.Thread(target=self.run, daemon=True).start()
-        threading.Thread(target=self.emit_all, daemon=True).start()
 
     def run(self):
         command = self.command
@@ -89,16 +88,17 @@ class Client:
             self.is_connected = False
             tell(id=self.name, on="disconnect", reason=None)
 
-    def emit_all(self):
-        while True:
-            self.emit(self.to_emit.get())
-
     def emit(self, command):
         args = list(command["args"])
         ack = command.get("ack")
         if ack is not None:
-            args.append(lambda *said: tell(id=self.name, on="ack", ack=ack, args=said))
-        self.socket.emit(command["event"], *args, path=self.command["namespace"])
+            args.append(lambda *said: self.acked(ack, said))
+        with self.emitting:
+            self.socket.emit(command["event"], *args, path=self.command["namespace"])
+
+    def acked(self, ack, said):
+        with self.emitting:
+            tell(id=self.name, on="ack", ack=ack, args=said)
 
     def disconnect(self):
         # A client that is refused, or still connecting, has no socket yet: its constructor waits.
@@ -113,7 +113,7 @@ for line in sys.stdin:
     if command["do"] == "connect":
         clients[name] = Client(command)
     elif command["do"] == "emit":
-        clients[name].to_emit.put(command)
+        clients[name].emit(command)
     else:
         threading.Thread(target=clients.pop(name).disconnect, daemon=True).start()
 # Threads may still hold connections or try to connect.
