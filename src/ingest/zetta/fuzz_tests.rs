@@ -85,6 +85,9 @@ fn format(name: &'static str) -> Format {
         .push(wide(&format!("\u{feff}{declared}"), false));
     let mixed = [SONG.as_bytes(), &wide(SONG, false), SONG.as_bytes()].concat();
     format.documents.push(mixed);
+    let multi_byte = format!("{}{SONG}", DECLARED.replace("windows-1252", "shift_jis"));
+    let (multi_byte, ..) = encoding_rs::SHIFT_JIS.encode(&multi_byte);
+    format.documents.push(multi_byte.into_owned());
     format
 }
 
