@@ -1,146 +1,142 @@
-//! Tells a Zetta from what else speaks on its port: scanners, browsers, and
-//! the HTTP POST that some set-ups send. Knows first bytes and HTTP heads.
+//! Which protocol a connection of the Zetta port speaks, by its first bytes.
+//! Knows no document, and no more of HTTP than the request line.
 
-/// The largest HTTP head that is read.
-const HEAD_MOST: usize = 16 * 1024;
+use std::io;
 
-/// The answer to a document that was posted.
-pub(super) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\nOK";
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// What speaks.
+/// The longest method: `BASELINE-CONTROL` (RFC 3253) has 16 characters.
+const METHOD_MOST: usize = 20;
+
+/// The longest target: 8,000 bytes are the least that servers should take (RFC 9110,
+/// section 4.1) for the whole line.
+const TARGET_MOST: usize = 8 * 1024;
+
+/// What a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Post,
+pub(super) enum Protocol {
+    /// Documents without anything around them, or what is to be searched for some.
+    Documents,
     Http,
     Tls,
     Ssh,
 }
 
-impl Kind {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Post | Self::Http => "HTTP",
-            Self::Tls => "TLS",
-            Self::Ssh => "SSH",
+/// Reads a connection until its protocol is known, or until it ends. Returns the bytes as well.
+pub(super) async fn recognise(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> io::Result<(Protocol, BytesMut)> {
+    let mut read = BytesMut::with_capacity(super::READ);
+    loop {
+        let is_over = stream.read_buf(&mut read).await? == 0;
+        match by_first_bytes(&read) {
+            Some(protocol) => return Ok((protocol, read)),
+            None if is_over => return Ok((Protocol::Documents, read)),
+            None => {}
         }
     }
 }
 
-const SIGNS: [(&[u8], Kind); 12] = [
-    (b"POST ", Kind::Post),
-    (b"GET ", Kind::Http),
-    (b"HEAD ", Kind::Http),
-    (b"PUT ", Kind::Http),
-    (b"OPTIONS ", Kind::Http),
-    (b"DELETE ", Kind::Http),
-    (b"PATCH ", Kind::Http),
-    (b"CONNECT ", Kind::Http),
-    (b"TRACE ", Kind::Http),
-    (b"PRI * HTTP/2", Kind::Http),
-    (b"SSH-", Kind::Ssh),
-    (&[0x16, 3], Kind::Tls),
-];
-
-/// Looks at the first bytes of a connection.
-#[derive(Default)]
-pub(super) struct Greeting {
-    seen: Vec<u8>,
-    done: bool,
-}
-
-impl Greeting {
-    /// What speaks, as soon as it is known not to be a Zetta.
-    pub(super) fn look(&mut self, bytes: &[u8]) -> Option<Kind> {
-        if self.done {
-            return None;
-        }
-        self.seen.extend(bytes.iter().take(16));
-        let sign = SIGNS.iter().find(|(sign, _)| self.seen.starts_with(sign));
-        let open = SIGNS.iter().any(|(sign, _)| sign.starts_with(&self.seen));
-        if sign.is_some() || !open {
-            self.done = true;
-            self.seen = Vec::new();
-        }
-        sign.map(|(_, kind)| *kind)
+/// The protocol of a connection that begins with these bytes; nothing as long as they could begin
+/// more than one.
+pub(super) fn by_first_bytes(bytes: &[u8]) -> Option<Protocol> {
+    const SIGNS: [(&[u8], Protocol); 2] = [(b"SSH-", Protocol::Ssh), (&[0x16, 3], Protocol::Tls)];
+    let known = SIGNS.iter().find(|(sign, _)| bytes.starts_with(sign));
+    if let Some((_, protocol)) = known {
+        return Some(*protocol);
     }
+    if SIGNS.iter().any(|(sign, _)| sign.starts_with(bytes)) {
+        return None;
+    }
+    begins_request(bytes).map(|is_http| match is_http {
+        true => Protocol::Http,
+        false => Protocol::Documents,
+    })
 }
 
-/// A posted document: its head is looked at, its body is a stream like any.
-#[derive(Default)]
-pub(super) struct Post {
-    head: Vec<u8>,
-    body: Option<Body>,
+/// Whether bytes begin with `METHOD target HTTP/`; nothing as long as they may. Free text before a
+/// document may begin with a method: `POST MALONE - Circles`.
+fn begins_request(bytes: &[u8]) -> Option<bool> {
+    const VERSION: &[u8] = b"HTTP/";
+    let mut words = bytes.splitn(3, |byte| *byte == b' ');
+    let method = words.next().unwrap_or_default();
+    let is_method = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'-';
+    if method.len() > METHOD_MOST || !method.iter().all(is_method) {
+        return Some(false);
+    }
+    let target = words.next()?;
+    let is_target = |byte: &u8| !byte.is_ascii_control() && *byte != b'<';
+    if method.is_empty() || target.len() > TARGET_MOST || !target.iter().all(is_target) {
+        return Some(false);
+    }
+    let version = words.next()?;
+    if target.is_empty() || version.starts_with(VERSION) {
+        return Some(!target.is_empty());
+    }
+    (!VERSION.starts_with(version)).then_some(false)
 }
 
-struct Body {
-    length: usize,
-    read: usize,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The answer to a request that took too long.
-pub(super) const TOO_SLOW: &str = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n";
-
-/// Why a POST is refused, with the whole answer.
-pub(super) struct Refused {
-    pub(super) status: u16,
-    pub(super) text: &'static str,
-}
-
-impl Post {
-    /// Takes what was read; tells how many of its last bytes are the body's.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<usize, Refused> {
-        if let Some(body) = &mut self.body {
-            body.read += bytes.len();
-            return Ok(bytes.len());
+    #[test]
+    fn a_protocol_is_known_by_the_first_bytes_however_they_are_split() {
+        use Protocol::*;
+        let long_body = format!("POST / HTTP/1.1\r\n\r\n{}", "x".repeat(TARGET_MOST));
+        let long_target = format!("GET /{} HTTP/1.1", "x".repeat(TARGET_MOST));
+        for (sent, expected) in [
+            (&b"POST / HTTP/1.1\r\nHost: x\r\n\r\n"[..], Http),
+            (b"PUT /x?y=z HTTP/1.0\r\n\r\n", Http),
+            (b"GET http://x/ HTTP/1.1\r\n\r\n", Http),
+            (b"OPTIONS * HTTP/1.1\r\n\r\n", Http),
+            (b"CONNECT x:443 HTTP/1.1\r\n\r\n", Http),
+            (b"PROPFIND / HTTP/1.1\r\n\r\n", Http),
+            (b"BASELINE-CONTROL / HTTP/1.1\r\n\r\n", Http),
+            (long_body.as_bytes(), Http),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Http),
+            (&[0x16, 3, 1, 2, 0, 1], Tls),
+            (b"SSH-2.0-OpenSSH_9.6\r\n", Ssh),
+            (b"<ZettaLite />", Documents),
+            (b"<?xml version=\"1.0\"?>", Documents),
+            (b"\xEF\xBB\xBF<ZettaLite />", Documents),
+            (b"<\0Z\0e\0", Documents),
+            (b"\r\n<ZettaLite />", Documents),
+            (b"POST MALONE - Circles <ZettaLite />", Documents),
+            (b"GET <ZettaLite />", Documents),
+            (b"GET  HTTP/1.1\r\n", Documents),
+            (b"GET /\r\n", Documents),
+            (b"GET / HTCPCP/1.0\r\n", Documents),
+            (b" / HTTP/1.1\r\n", Documents),
+            (b"get / HTTP/1.1\r\n", Documents),
+            (b"NOWPLAYINGISTHENEXTSONG", Documents),
+            (b"SSH<", Documents),
+            (&[0x16, 4], Documents),
+            (long_target.as_bytes(), Documents),
+        ] {
+            let known = (1..=sent.len()).filter_map(|end| by_first_bytes(&sent[..end]));
+            let known: Vec<_> = known.collect();
+            assert_eq!(known.first(), Some(&expected), "{}", sent.escape_ascii());
+            assert!(known.iter().all(|known| *known == expected));
         }
-        // The end may have begun with what came before.
-        let from = self.head.len().saturating_sub(3);
-        self.head.extend_from_slice(bytes);
-        let end = self.head[from..]
-            .windows(4)
-            .position(|part| part == b"\r\n\r\n");
-        let Some(end) = end.map(|end| from + end) else {
-            if self.head.len() > HEAD_MOST {
-                return Err(refused(431));
-            }
-            return Ok(0);
-        };
-        let read = self.head.len() - end - 4;
-        let head = String::from_utf8_lossy(&self.head[..end]).to_ascii_lowercase();
-        let mut length = None;
-        for line in head.lines().skip(1) {
-            let (name, value) = line.split_once(':').unwrap_or((line, ""));
-            match name.trim() {
-                // A page that some browser shows wants to speak for the studio.
-                "origin" => return Err(refused(403)),
-                "content-length" => length = value.trim().parse().ok(),
-                _ => {}
-            }
+        for sent in [
+            "",
+            "P",
+            "POST",
+            "POST ",
+            "POST /x",
+            "POST /x HTT",
+            "\u{16}",
+            "SS",
+        ] {
+            assert_eq!(by_first_bytes(sent.as_bytes()), None, "{sent}");
         }
-        let length = length.ok_or_else(|| refused(411))?;
-        self.head = Vec::new();
-        self.body = Some(Body { length, read });
-        Ok(read)
     }
 
-    pub(super) fn is_complete(&self) -> bool {
-        self.body
-            .as_ref()
-            .is_some_and(|body| body.read >= body.length)
+    #[tokio::test]
+    async fn a_connection_that_ends_early_is_searched_for_documents() {
+        let (protocol, read) = recognise(&mut &b"POST "[..]).await.unwrap();
+        assert_eq!((protocol, &read[..]), (Protocol::Documents, &b"POST "[..]));
     }
-}
-
-fn refused(status: u16) -> Refused {
-    let text = match status {
-        403 => {
-            "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
-        }
-        411 => {
-            "HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
-        }
-        _ => {
-            "HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
-        }
-    };
-    Refused { status, text }
 }
