@@ -5,6 +5,7 @@ mod aired;
 mod airing;
 pub mod feed;
 mod item;
+mod text;
 mod time;
 mod track;
 mod went_on;
@@ -16,6 +17,7 @@ use chrono_tz::Tz;
 
 pub use aired::{Aired, CsvRows};
 pub use item::{Item, LENGTH_MOST, TEXT_MOST, can_start, capped};
+pub use text::{clean, printable};
 pub use time::parse_time;
 pub use track::{Track, Validity, nothing_known};
 pub use went_on::WentOn;

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub(crate) use self::characters::is_ignorable;
+
 /// Why a text is not the name it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

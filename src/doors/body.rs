@@ -6,12 +6,14 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use encoding_rs::Encoding;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use tokio::time::timeout;
 use tower::BoxError;
+
+use crate::net::charset;
 
 /// How long the body of a request may take: as long as its head.
 pub(super) const BODY_MOST: Duration = Duration::from_secs(10);
@@ -102,22 +104,10 @@ pub(super) fn decode(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Unread> 
 /// U+FEFF in UTF-8, which some editors and libraries write before a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// The parameter `charset` of `Content-Type` (RFC 9110, section 8.3.1), without quotes.
-fn charset(headers: &HeaderMap) -> Option<&[u8]> {
-    let kind = headers.get(header::CONTENT_TYPE)?.as_bytes();
-    let mut parameters = kind.split(|byte| *byte == b';').skip(1);
-    parameters.find_map(|parameter| {
-        let at = parameter.iter().position(|byte| *byte == b'=')?;
-        let (name, value) = (parameter[..at].trim_ascii(), &parameter[at + 1..]);
-        let is_charset = name.eq_ignore_ascii_case(b"charset");
-        is_charset
-            .then(|| value.trim_ascii().strip_prefix(b"\"").unwrap_or(value))
-            .map(|value| value.strip_suffix(b"\"").unwrap_or(value))
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::http::header;
+
     use super::*;
 
     fn decoded(kind: &str, body: &[u8]) -> Result<String, StatusCode> {

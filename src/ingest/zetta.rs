@@ -1,39 +1,47 @@
-//! The Zetta port: who may connect, how many, and what all connections share.
+//! The Zetta port: which addresses may connect, and what all connections share.
 //! Knows nothing of what a connection says; that is in the files below.
 
+mod connections;
 pub mod current;
 pub mod framing;
 #[cfg(test)]
 mod fuzz_tests;
-mod intruder;
+mod http;
 mod item;
+mod protocol;
 mod sender;
 pub mod xml;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ipnet::IpNet;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use self::connections::Connections;
 use self::current::OnAir;
+use self::protocol::Protocol;
 use self::sender::Sender;
 use super::paced::Paced;
 use crate::nowplaying::feed::Feed;
 use crate::nowplaying::{Publish, WentOn};
 
-/// How many senders may be connected: a hot spare, some reconnects that the
-/// kernel has not noticed to be over, and a colleague who tests.
-const CONNECTIONS_MOST: usize = 64;
-
 /// Most descriptors: the port and its connections.
-pub const DESCRIPTORS: usize = 1 + CONNECTIONS_MOST;
+pub const DESCRIPTORS: usize = 1 + connections::CONNECTIONS_MOST;
+
+/// How long a document, or an HTTP request with one, may take from its first
+/// byte to its last: studios are on the same network, and a burst repeats what
+/// was lost.
+const PARTIAL_MOST: Duration = Duration::from_secs(30);
+
+/// How much is read at once; a usual document has 1 to 4 KiB.
+const READ: usize = 16 * 1024;
 
 /// How many lines of a kind of trouble are written in ten seconds; one says it.
 const TROUBLE_LINES: u32 = 1;
@@ -75,7 +83,7 @@ pub async fn run(
         troubles: Paced::new(TROUBLE_LINES),
         usual: Paced::new(USUAL_LINES),
     });
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MOST));
+    let mut connections = Connections::default();
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -99,28 +107,58 @@ pub async fn run(
             );
             continue;
         }
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            port.trouble(
-                "connections",
-                || warn!(%peer, most = CONNECTIONS_MOST, "too many senders; this one was refused"),
-            );
-            continue;
-        };
-        let (port, shutdown) = (port.clone(), shutdown.clone());
-        tasks.spawn(async move {
-            let _connected = port.feed.connected();
-            metrics::counter!("roomcast_zetta_connections_total").increment(1);
-            port.usual("connected", || info!(%peer, "a sender has connected"));
-            keep_alive(&stream, peer);
+        match connections.make_room(peer.ip()).await {
+            Ok(None) => {}
+            Ok(Some(closed)) => port.trouble(
+                "idle",
+                || warn!(%closed, %peer, "too many connections: one that never sent a document was closed for a new one"),
+            ),
+            Err(full) => {
+                port.trouble(
+                    "connections",
+                    || warn!(%peer, %full, "too many senders: this one was refused"),
+                );
+                continue;
+            }
+        }
+        let has_sent = Arc::new(AtomicBool::new(false));
+        let sender = Sender::new(port.clone(), peer, has_sent.clone());
+        let shutdown = shutdown.clone();
+        let task = tasks.spawn(async move {
             tokio::select! {
-                () = Sender::new(&port, peer).listen(stream) => {}
+                () = serve(sender, stream) => {}
                 () = shutdown.cancelled() => {}
             }
-            drop(place);
         });
+        connections.add(peer.ip(), has_sent, task);
     }
     tasks.close();
     tasks.wait().await;
+}
+
+/// Serves a connection to its end, whoever ends it.
+async fn serve(sender: Sender, mut stream: TcpStream) {
+    let (port, peer) = (sender.port.clone(), sender.peer);
+    let _connected = port.feed.connected();
+    metrics::counter!("roomcast_zetta_connections_total").increment(1);
+    port.usual("connected", || info!(%peer, "a sender has connected"));
+    keep_alive(&stream, peer);
+    let ended = match protocol::recognise(&mut stream).await {
+        Ok((Protocol::Documents, read)) => sender.listen(&read, stream).await,
+        Ok((Protocol::Http, read)) => http::serve(sender, read, stream).await,
+        Ok((protocol, _)) => {
+            port.trouble(
+                "intruder",
+                || warn!(%peer, ?protocol, "not a Zetta: another protocol was spoken on this port"),
+            );
+            Ok(())
+        }
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(()) => port.usual("gone", || info!(%peer, "a sender has gone")),
+        Err(error) => debug!(%peer, %error, "a sender was lost"),
+    }
 }
 
 fn keep_alive(stream: &TcpStream, peer: SocketAddr) {

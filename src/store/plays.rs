@@ -5,7 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::Query;
-use crate::nowplaying::{Item, capped};
+use crate::nowplaying::{Item, capped, printable};
 
 /// How far from its start the other rows of an item are looked for: no item is
 /// longer.
@@ -144,8 +144,11 @@ fn is_airing(item: &Item, row: &Item) -> bool {
 
 fn read_row(row: &Row<'_>) -> rusqlite::Result<Item> {
     let start: i64 = row.get(1)?;
-    // Rows of earlier versions may have longer texts.
-    let text = |column| Ok::<_, rusqlite::Error>(capped(row.get_ref(column)?.as_str()?).to_owned());
+    // Rows of earlier versions may have longer texts, and control characters.
+    let text = |column| {
+        let text = printable(row.get_ref(column)?.as_str()?);
+        Ok::<_, rusqlite::Error>(capped(&text).to_owned())
+    };
     Ok(Item {
         id: text(0)?,
         start: DateTime::from_timestamp_millis(start).unwrap_or_default(),

@@ -2,6 +2,7 @@
 //! line, over TCP. Here: a port, what it published and what it complained of.
 
 mod encoding;
+mod http;
 mod items;
 mod senders;
 mod stream;

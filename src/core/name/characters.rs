@@ -53,7 +53,7 @@ fn is_tag(c: char) -> bool {
 
 /// Whether a character is invisible by itself: `Default_Ignorable_Code_Point` of
 /// Unicode 17 (DerivedCoreProperties.txt), which includes unassigned code points.
-fn is_ignorable(c: char) -> bool {
+pub(crate) fn is_ignorable(c: char) -> bool {
     matches!(c,
         '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
         | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'

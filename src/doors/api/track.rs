@@ -12,7 +12,7 @@ use super::publish::unreadable;
 use crate::core::error::Error;
 use crate::core::name::RoomName;
 use crate::doors::Problem;
-use crate::nowplaying::{Change, Item, LENGTH_MOST, NEXT, NOW_PLAYING, can_start};
+use crate::nowplaying::{Change, Item, LENGTH_MOST, NEXT, NOW_PLAYING, can_start, clean};
 
 /// When what comes next starts, if a backend does not say it: later than what is
 /// on, and starts are told in whole seconds.
@@ -120,10 +120,10 @@ pub(super) fn item(
     }
     Ok(Item {
         id: String::new(),
-        kind: track.r#type,
-        title: track.track,
-        artist: track.artist,
-        album: track.album,
+        kind: clean(&track.r#type),
+        title: clean(&track.track),
+        artist: clean(&track.artist),
+        album: clean(&track.album),
         length: track.length,
         played: track.length,
         start,

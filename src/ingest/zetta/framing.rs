@@ -10,7 +10,9 @@ mod tests;
 use bytes::{Buf, BytesMut};
 use encoding_rs::Encoding;
 
-use self::encoding::{declared, text};
+pub(super) use self::encoding::decode;
+
+use self::encoding::declared;
 use self::markup::{
     DECLARATION, ROOT, Step, Within, advance, could_be_start, find, rfind, start_at_end,
     starts_document,
@@ -247,6 +249,6 @@ impl Framer {
         self.raw.ended(self.held.len());
         self.inside = None;
         self.heard = Heard::Document;
-        text(bytes, self.declared.take())
+        decode(bytes, self.declared.take())
     }
 }

@@ -1,10 +1,13 @@
 //! Property tests of input from senders: the bytes of a connection, and documents.
 
+use ::http::HeaderValue;
+use ::http::header::CONTENT_TYPE;
 use chrono::{TimeDelta, Utc};
 
 use super::current::OnAir;
 use super::framing::{Found, Framer};
-use super::intruder::{Greeting, Post};
+use super::http;
+use super::protocol::{Protocol, by_first_bytes};
 use super::xml::{self, Asset, LogEvent};
 use crate::fuzz::{self, Case, Format};
 use crate::nowplaying::{Change, Item, Station, TEXT_MOST};
@@ -13,8 +16,10 @@ const DECLARED: &str = r#"<?xml version="1.0" encoding="windows-1252"?>"#;
 
 const SONG: &str = r#"<ZettaLite Version="1"><LogEventCollection><LogEvent Type="SONG" StartTime="2026-03-01T01:00:00.5Z" ScheduledTime="2026-03-01 01:00:00" Duration="04:14" Status="CURRENT" LastStarted="true" ZettaId="1001"><Asset Type="SONG" Title="A &amp; B &#233; é" Artist1="C" Album1="D" TotalLength="257,92" TrimIn="0.21" TrimOut="255.2"/></LogEvent><LogEvent Type="SPOT" StartTime="2026-03-01T01:04:00Z" ZettaId="0"><!-- x --><![CDATA[y]]><Asset Title="Z"></Asset></LogEvent></LogEventCollection></ZettaLite>"#;
 
-const POST: &str =
-    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n<ZettaLite ></ZettaLite>";
+const POST: &str = "POST / HTTP/1.1\r\nHost: x\r\n\r\n<ZettaLite ></ZettaLite>";
+
+/// A body behind its content type.
+const BODY: &str = "text/xml; charset=\"shift_jis\"\n<ZettaLite ></ZettaLite>";
 
 const TOKENS: [&str; 48] = [
     "<",
@@ -63,8 +68,8 @@ const TOKENS: [&str; 48] = [
     "<\0Z\0e\0",
     "<\0?\0x\0",
     "POST / HTTP/1.1\r\n",
-    "Content-Length: 9\r\n",
-    "\r\n\r\n",
+    "GET ",
+    "text/xml; charset=gb18030\n",
 ];
 
 fn wide(text: &str, big: bool) -> Vec<u8> {
@@ -78,13 +83,16 @@ fn wide(text: &str, big: bool) -> Vec<u8> {
 fn format(name: &'static str) -> Format {
     let declared = format!("{DECLARED}\n{SONG}");
     let two = format!("{SONG}\r\n{SONG}");
-    let mut format = Format::text(name, &[SONG, &declared, &two, POST], &TOKENS);
+    let mut format = Format::text(name, &[SONG, &declared, &two, POST, BODY], &TOKENS);
     format.documents.push(wide(SONG, true));
     format
         .documents
         .push(wide(&format!("\u{feff}{declared}"), false));
     let mixed = [SONG.as_bytes(), &wide(SONG, false), SONG.as_bytes()].concat();
     format.documents.push(mixed);
+    let multi_byte = format!("{}{SONG}", DECLARED.replace("windows-1252", "shift_jis"));
+    let (multi_byte, ..) = encoding_rs::SHIFT_JIS.encode(&multi_byte);
+    format.documents.push(multi_byte.into_owned());
     format
 }
 
@@ -191,19 +199,38 @@ fn fuzz_documents() {
 }
 
 #[test]
-fn fuzz_posts_to_the_zetta_port() {
+fn fuzz_first_bytes() {
     let read = |case: &Case| {
-        let mut greeting = Greeting::default();
-        let mut post = Post::default();
-        for piece in case.pieces() {
-            greeting.look(piece);
-            match post.take(piece) {
-                Ok(body) => assert!(body <= piece.len()),
-                Err(_) => break,
-            }
-            post.is_complete();
+        let mut read = Vec::new();
+        let known = case.pieces().find_map(|piece| {
+            read.extend_from_slice(piece);
+            by_first_bytes(&read)
+        });
+        if known == Some(Protocol::Http) {
+            assert!(read.windows(6).any(|part| part == b" HTTP/"));
         }
+        // However it is split.
+        assert!(known.is_none() || by_first_bytes(&case.bytes) == known);
         0
     };
-    fuzz::run(&format("POST to the Zetta port"), |_| 0, read);
+    fuzz::run(&format("first bytes on the Zetta port"), |_| 0, read);
+}
+
+#[test]
+fn fuzz_bodies_of_requests() {
+    let read = |case: &Case| {
+        let mut parts = case.bytes.splitn(2, |byte| *byte == b'\n');
+        let kind = HeaderValue::from_bytes(parts.next().unwrap_or_default());
+        let headers = kind.map(|kind| [(CONTENT_TYPE, kind)].into_iter().collect());
+        let body = parts.next().unwrap_or_default().to_vec();
+        let text = http::text(&headers.unwrap_or_default(), body);
+        let (mut framer, mut found) = (Framer::default(), Vec::new());
+        framer.push(&text, &mut found);
+        text.len()
+    };
+    fuzz::run(
+        &format("HTTP bodies on the Zetta port"),
+        |input| 3 * input,
+        read,
+    );
 }

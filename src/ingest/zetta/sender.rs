@@ -1,57 +1,59 @@
-//! One sender: what is read of its connection, how long a document may take,
-//! and what is published of it. Knows no other connection, and not who may
-//! connect.
+//! One sender: reads its connection, limits the time of a document, and publishes what documents
+//! say. Knows no other connection.
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::Utc;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use super::Port;
-use super::framing::{self, Broken, Found, Framer};
-use super::intruder::{self, Greeting, Post};
+use super::framing::{Broken, Found, Framer};
 use super::xml;
+use super::{PARTIAL_MOST, Port, READ};
 use crate::nowplaying::Change;
 
-/// How long a document, or an HTTP request with one, may take from its first
-/// byte to its last: studios are on the same network, and a burst repeats what
-/// was lost.
-const PARTIAL_MOST: Duration = Duration::from_secs(30);
+/// What is wrong with another format, and the setting to change.
+pub(super) const OTHER_FORMAT: &str =
+    "not ZettaLite: set the format of this Live Metadata output to ZettaLite";
 
-/// How much is read at once; a usual document has 1 to 4 KiB.
-const READ: usize = 16 * 1024;
+/// Why a document is refused that begins well.
+const UNREADABLE: &str = "the document is not well-formed XML: the log of the server says where";
 
-/// How long an HTTP client may take to read its answer.
-const ANSWER: Duration = Duration::from_secs(5);
+/// Why a document without an end is refused.
+const UNFINISHED: &str = "the document has no end";
 
 /// A connection of the Zetta port.
-pub(super) struct Sender<'a> {
-    port: &'a Port,
-    peer: SocketAddr,
+pub(super) struct Sender {
+    pub(super) port: Arc<Port>,
+    pub(super) peer: SocketAddr,
+    /// Whether it has sent a document that can be read.
+    has_sent: Arc<AtomicBool>,
     framer: Framer,
     /// Since when a document is being read that has no end yet.
     partial_since: Option<Instant>,
 }
 
-impl<'a> Sender<'a> {
-    pub(super) fn new(port: &'a Port, peer: SocketAddr) -> Self {
+impl Sender {
+    pub(super) fn new(port: Arc<Port>, peer: SocketAddr, has_sent: Arc<AtomicBool>) -> Self {
         Self {
             port,
             peer,
+            has_sent,
             framer: Framer::default(),
             partial_since: None,
         }
     }
 
-    /// Reads until the connection is over, whoever ends it.
-    pub(super) async fn listen(mut self, mut stream: TcpStream) {
-        let (port, peer) = (self.port, self.peer);
-        let ended = self.read(&mut stream).await;
+    /// Takes what was read so far, and reads until the connection is over.
+    pub(super) async fn listen(mut self, read: &[u8], stream: TcpStream) -> io::Result<()> {
+        self.receive(read);
+        let ended = self.read(stream).await;
+        let (port, peer) = (&self.port, self.peer);
         if self.framer.is_inside() {
             port.trouble(
                 "unfinished",
@@ -64,68 +66,49 @@ impl<'a> Sender<'a> {
                 || warn!(%peer, "a sender has gone; nothing that it sent was ZettaLite"),
             );
         }
-        match ended {
-            Ok(()) => port.usual("gone", || info!(%peer, "a sender has gone")),
-            Err(error) => debug!(%peer, %error, "a sender was lost"),
-        }
+        ended
     }
 
-    async fn read(&mut self, stream: &mut TcpStream) -> io::Result<()> {
-        let (port, peer) = (self.port, self.peer);
+    async fn read(&mut self, mut stream: TcpStream) -> io::Result<()> {
         let mut buffer = vec![0; READ];
-        let mut greeting = Greeting::default();
-        let mut post: Option<(Post, Instant)> = None;
         loop {
-            let posted_since = post.as_ref().map(|(_, since)| *since);
             let read = tokio::select! {
                 read = stream.read(&mut buffer) => read?,
-                () = expiry(posted_since.or(self.partial_since)) => {
+                () = expiry(self.partial_since) => {
                     self.give_up();
-                    if posted_since.is_some() {
-                        return answer(stream, intruder::TOO_SLOW).await;
-                    }
                     continue;
                 }
             };
             if read == 0 {
                 return Ok(());
             }
-            let mut bytes = &buffer[..read];
-            if let Some(intruder) = greeting.look(bytes) {
-                if intruder == intruder::Kind::Post {
-                    post = Some((Post::default(), Instant::now()));
-                } else {
-                    port.trouble("intruder", || {
-                        warn!(%peer, spoke = intruder.as_str(), "not a Zetta: something else spoke on this port")
-                    });
-                    return Ok(());
-                }
-            }
-            if let Some((post, _)) = &mut post {
-                match post.take(bytes) {
-                    Ok(body) => bytes = &bytes[bytes.len() - body..],
-                    Err(refused) => {
-                        port.trouble(
-                            "intruder",
-                            || warn!(%peer, status = refused.status, "an HTTP request was refused"),
-                        );
-                        return answer(stream, refused.text).await;
-                    }
-                }
-            }
-            self.hear(bytes);
-            if post.as_ref().is_some_and(|(post, _)| post.is_complete()) {
-                return answer(stream, intruder::OK).await;
-            }
+            self.receive(&buffer[..read]);
         }
     }
 
+    /// Publishes the documents of a whole text, such as a request body.
+    ///
+    /// # Errors
+    /// There is no document that can be read: what is wrong with the first one, if there is any.
+    pub(super) fn take_whole(&self, text: &[u8]) -> Result<(), Option<&'static str>> {
+        let (mut framer, mut found) = (Framer::default(), Vec::new());
+        framer.push(text, &mut found);
+        let taken = self.take(found);
+        if framer.is_inside() {
+            let peer = self.peer;
+            self.port
+                .trouble("unfinished", || warn!(%peer, "{UNFINISHED}"));
+            return taken.map_err(|why| why.or(Some(UNFINISHED)));
+        }
+        taken
+    }
+
     /// Takes what was read, and publishes what is complete with it.
-    fn hear(&mut self, bytes: &[u8]) {
+    fn receive(&mut self, bytes: &[u8]) {
         let mut found = Vec::new();
         self.framer.push(bytes, &mut found);
         let same = found.is_empty();
-        self.take(found);
+        let _ = self.take(found);
         self.partial_since = match self.partial_since {
             Some(since) if self.framer.is_inside() && same => Some(since),
             _ => self.framer.is_inside().then(Instant::now),
@@ -141,45 +124,55 @@ impl<'a> Sender<'a> {
         );
         let mut found = Vec::new();
         self.framer.drop_partial(&mut found);
-        self.take(found);
+        let _ = self.take(found);
         self.partial_since = self.framer.is_inside().then(Instant::now);
     }
 
-    fn take(&self, found: Vec<Found>) {
+    /// Publishes documents, and counts the broken ones; an error as that of [`Self::take_whole`].
+    fn take(&self, found: Vec<Found>) -> Result<(), Option<&'static str>> {
+        let mut taken = Err(None);
         for found in found {
-            match found {
+            let one = match found {
                 Found::Document(text) => self.document(&text),
-                Found::Broken(broken) => self.broken(broken),
-            }
+                Found::Broken(broken) => Err(self.broken(broken)),
+            };
+            taken = match (taken, one) {
+                (Err(None), Err(why)) => Err(Some(why)),
+                (Err(first), Err(_)) => Err(first),
+                _ => Ok(()),
+            };
         }
+        taken
     }
 
-    fn broken(&self, broken: Broken) {
-        let (port, peer) = (self.port, self.peer);
-        match broken {
-            Broken::Cut => port.trouble("cut", || {
-                warn!(%peer, "a document was cut off by the next one")
-            }),
-            Broken::TooLarge => port.trouble("too_large", || {
-                warn!(%peer, most = framing::HELD_MOST, "a document was too large and was dropped")
-            }),
-            Broken::OtherFormat => port.trouble("other_format", || {
-                warn!(%peer, "not ZettaLite: set the format of this Live Metadata output to ZettaLite")
-            }),
-        }
+    /// Counts a broken document; returns the reason.
+    fn broken(&self, broken: Broken) -> &'static str {
+        let (kind, why) = match broken {
+            Broken::Cut => ("cut", "a document was cut off by the next one"),
+            Broken::TooLarge => (
+                "too_large",
+                "a document was larger than 1 MiB and was dropped",
+            ),
+            Broken::OtherFormat => ("other_format", OTHER_FORMAT),
+        };
+        let peer = self.peer;
+        self.port.trouble(kind, || warn!(%peer, "{why}"));
+        why
     }
 
-    fn document(&self, text: &str) {
-        let (port, peer) = (self.port, self.peer);
+    fn document(&self, text: &str) -> Result<(), &'static str> {
+        let (port, peer) = (&self.port, self.peer);
         let events = match xml::read(text) {
             Ok(events) => events,
             Err(error) => {
-                return port.trouble(
+                port.trouble(
                     "unreadable",
                     || warn!(%peer, %error, "a document can't be read"),
                 );
+                return Err(UNREADABLE);
             }
         };
+        self.has_sent.store(true, Ordering::Relaxed);
         metrics::counter!("roomcast_zetta_documents_total").increment(1);
         port.feed.heard();
         let mut on_air = port.on_air.lock().expect("no code panics under this lock");
@@ -187,6 +180,7 @@ impl<'a> Sender<'a> {
             self.tell(&change);
             (port.publish)(change);
         }
+        Ok(())
     }
 
     fn tell(&self, change: &Change) {
@@ -217,12 +211,4 @@ async fn expiry(since: Option<Instant>) {
         Some(since) => sleep_until(since + PARTIAL_MOST).await,
         None => std::future::pending().await,
     }
-}
-
-async fn answer(stream: &mut TcpStream, text: &str) -> io::Result<()> {
-    timeout(ANSWER, async {
-        stream.write_all(text.as_bytes()).await?;
-        stream.shutdown().await
-    })
-    .await?
 }

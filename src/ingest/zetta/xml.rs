@@ -1,20 +1,17 @@
 //! From a document's text to its log events. Pure: no clock, no network, and
 //! no entity but XML's own five.
 
+use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 
-use crate::nowplaying::capped;
+use crate::nowplaying::{capped, clean};
 
 /// Deeper than this nothing is looked at; ZettaLite has four levels.
 const DEPTH_MOST: usize = 64;
 
 /// The most log events that a document may hold; operators set up to some tens.
 const EVENTS_MOST: usize = 1_000;
-
-/// The longest reference that is resolved: `&#x10FFFF;` with two more zeros.
-/// Further than this no `;` is looked for, so that many `&` cost no more each.
-const REFERENCE_MOST: usize = 12;
 
 /// One `LogEvent`: an item of the station's log. Attributes as they came.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -159,7 +156,7 @@ fn asset(tag: &BytesStart<'_>) -> Asset {
     read
 }
 
-/// Gives each attribute, trimmed; one that can't be read is passed over.
+/// Gives each attribute, cleaned; one that can't be read is passed over.
 fn attributes(tag: &BytesStart<'_>, mut take: impl FnMut(&str, String)) {
     for attribute in tag.attributes().with_checks(false).flatten() {
         take(
@@ -169,58 +166,25 @@ fn attributes(tag: &BytesStart<'_>, mut take: impl FnMut(&str, String)) {
     }
 }
 
-/// Resolves XML's five entities and character references; leaves the rest. Cuts
-/// texts that are too long for an item.
+/// Resolves XML's five entities and [`clean`]s the text, which resolves numeric references.
+/// Cuts texts that are too long for an item.
 fn unescape(raw: &str) -> String {
-    let mut text = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some(at) = rest.find('&') {
-        text.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let resolved =
-            reference(rest).and_then(|name| Some((name, quick_xml::escape::unescape(name).ok()?)));
-        match resolved {
-            Some((name, resolved)) => {
-                text.push_str(&resolved);
-                rest = &rest[name.len()..];
-            }
-            None => {
-                text.push('&');
-                rest = &rest[1..];
-            }
-        }
+    let mut parts = raw.split('&');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let entity = part
+            .split_once(';')
+            .and_then(|(name, rest)| Some((resolve_xml_entity(name)?, rest)));
+        let (resolved, rest) = entity.unwrap_or(("&", part));
+        text.push_str(resolved);
+        text.push_str(rest);
     }
-    text.push_str(rest);
-    let shown = text.chars().filter(|c| !c.is_control());
-    capped(shown.collect::<String>().trim()).to_owned()
-}
-
-/// The reference that the text begins with, from its `&` to its `;`.
-fn reference(text: &str) -> Option<&str> {
-    let near = text.bytes().take(REFERENCE_MOST);
-    let end = near.skip(1).position(|byte| byte == b';' || byte == b'&')? + 2;
-    text.get(..end).filter(|name| name.ends_with(';'))
+    capped(&clean(&text)).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_reference_ends_near_or_is_none() {
-        for (text, name) in [
-            ("&amp; b;", Some("&amp;")),
-            ("&#x10FFFF;", Some("&#x10FFFF;")),
-            ("&;", Some("&;")),
-            ("&", None),
-            ("&é;", Some("&é;")),
-            ("& R&amp;", None),
-            ("&12345678901;", None),
-            ("& and much further on a ;", None),
-        ] {
-            assert_eq!(reference(text), name, "{text}");
-        }
-    }
 
     #[test]
     fn text_is_read_as_it_was_meant() {
@@ -230,7 +194,13 @@ mod tests {
             ("&#233;&#xE9;&lt;", "éé<"),
             ("&unknown; &", "&unknown; &"),
             ("&é; &&amp;; &&&", "&é; &&; &&&"),
-            ("  a\u{0}b ", "ab"),
+            (
+                "&amp;amp; &#38;lt; &lt;&gt;&quot;&apos;",
+                "&amp; &lt; <>\"'",
+            ),
+            ("Line one&#xD;&#xA;Line two", "Line one Line two"),
+            ("  a\u{0}b &#55357;&#56911;", "ab \u{1F64F}"),
+            ("&#x110000;N&#47;A&#0;", ""),
         ] {
             assert_eq!(unescape(raw), meant, "{raw}");
         }

@@ -70,6 +70,40 @@ async fn a_backend_plays_tracks() {
     server.stop().await;
 }
 
+/// Posted texts are cleaned like those of the feed, before anything is shown or logged.
+#[tokio::test]
+async fn texts_of_a_posted_track_are_cleaned() {
+    let server = open_to_backends().await;
+    let mut listener = Source::open(server.address, "/events/metadata/now-playing", "").await;
+    assert_eq!(listener.told().await.event, "joined");
+    for (track, artist, shown) in [
+        (
+            "Line one\r\nLine two",
+            "A\u{1b}[2J\u{202e}\tB",
+            ["Line one Line two", "A[2J B", "SONG"],
+        ),
+        ("&#55357;&#56911;", "N/A", ["\u{1F64F}", "", "SONG"]),
+        ("-", "A", ["You are listening to college radio", "", "LINK"]),
+        (
+            "\u{200b}\u{feff}",
+            "A",
+            ["You are listening to college radio", "", "LINK"],
+        ),
+    ] {
+        let body = json!({"track": track, "artist": artist, "album": "unknown"}).to_string();
+        let target = "/api/metadata/now-playing";
+        assert_eq!(post(&server, target, BEARER, &body).await.status, 202);
+        let heard = listener.told().await.data["message"].take();
+        let found = ["track", "artist", "type"].map(|name| heard[name].as_str().unwrap());
+        assert_eq!(found, shown);
+        assert_eq!(heard["album"], "");
+    }
+    let list = json_of(&server, "/api/now-playing/history").await;
+    assert_eq!(titles(&list), ["\u{1F64F}", "Line one Line two"]);
+    drop(listener);
+    server.stop().await;
+}
+
 /// Starts are shown in whole seconds, and some items share one.
 #[tokio::test]
 async fn who_goes_on_from_the_oldest_loses_nothing_and_reads_nothing_twice() {

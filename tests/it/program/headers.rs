@@ -48,7 +48,7 @@ async fn no_answer_is_taken_for_another_kind() {
         (of("push http"), "POST /push HTTP/1.1", 400),
         (of("push ws"), "GET / HTTP/1.1", 426),
         (of("webhook REST"), "GET /x HTTP/1.1", 404),
-        (program.zetta, "POST / HTTP/1.1\r\nContent-Length: 0", 200),
+        (program.zetta, "POST / HTTP/1.1\r\nContent-Length: 0", 422),
     ];
     for (port, request, status) in requests {
         let request = format!("{request}\r\nHost: x\r\nConnection: close\r\n\r\n");

@@ -156,6 +156,28 @@ async fn reports_are_printed_from_the_folder() {
     }
 }
 
+/// A file of an earlier version has texts as publishers sent them.
+#[tokio::test]
+async fn a_report_of_older_rows_has_no_control_characters() {
+    let state = tempfile::tempdir().unwrap();
+    let folder = state.path().join("state");
+    TestServer::start_in(&folder, &[]).await.stop().await;
+    let insert = "INSERT INTO plays (item, started, type, title, artist, album, length)
+                  VALUES ('', 1767225600000, 'SONG', ?1, ?2, '', 0)";
+    let texts = ["\u{1b}]0;x\u{7}One\r\nTwo", "A\u{9b}2J\u{202e}B"];
+    database(&folder).execute(insert, texts).unwrap();
+    for (options, expected) in [
+        (&["history"][..], "  A2JB: ]0;xOne Two"),
+        (&["history", "--csv"], "]0;xOne Two,,A2JB,0.0,"),
+    ] {
+        let ended = run(command(state.path(), options)).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(ended.stdout.contains(expected), "{:?}", ended.stdout);
+        let is_wrong = |c: char| c.is_control() && c != '\n';
+        assert!(!ended.stdout.contains(is_wrong), "{:?}", ended.stdout);
+    }
+}
+
 #[test]
 fn the_play_log_is_kept_for_four_years() {
     let days = config(&[]).history_keep.as_secs() / (24 * 60 * 60);

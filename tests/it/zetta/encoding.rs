@@ -66,12 +66,28 @@ async fn line_06_the_bytes_win_over_the_declaration() {
 }
 
 #[tokio::test]
-async fn line_07_bad_utf_8_is_replaced() {
-    let mut sent = song(1, &at(0), "X\u{1}Y").into_bytes();
-    for byte in &mut sent {
-        if *byte == 1 {
-            *byte = 0xFF;
-        }
+async fn line_07_undeclared_bytes_are_windows_1252() {
+    let sent = song(1, &at(0), "Beyonc\u{1}");
+    for declared in ["", r#" encoding="utf-8""#] {
+        let sent = sent.replace(r#" encoding="utf-8""#, declared);
+        let narrow = |byte| if byte == 1 { 0xE9 } else { byte };
+        let sent: Vec<u8> = sent.bytes().map(narrow).collect();
+        let mut port = Port::open().await;
+        port.hears(sent, &["Beyoncé"]).await;
+        port.did_not_complain();
     }
-    Port::open().await.hears(sent, &["X\u{FFFD}Y"]).await;
+}
+
+#[tokio::test]
+async fn line_06_a_declared_multi_byte_encoding_is_decoded() {
+    for (name, encoding) in [
+        ("shift_jis", encoding_rs::SHIFT_JIS),
+        ("gbk", encoding_rs::GBK),
+    ] {
+        let text = song(1, &at(0), "ソ能表").replace("utf-8", name);
+        let (sent, ..) = encoding.encode(&text);
+        let mut port = Port::open().await;
+        port.hears(&sent, &["ソ能表"]).await;
+        port.did_not_complain();
+    }
 }

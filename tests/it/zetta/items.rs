@@ -27,6 +27,28 @@ async fn line_18_without_a_title_it_is_no_song() {
 }
 
 #[tokio::test]
+async fn texts_are_cleaned_before_they_are_published() {
+    let mut port = Port::open().await;
+    let mut sender = port.connect().await;
+    for (number, (title, artist, shown)) in (0..).zip([
+        ("Line one&#xD;&#xA;Line two", "-", ["Line one Line two", ""]),
+        ("&#55357;&#56911; &amp; B", "N/A", ["\u{1F64F} & B", ""]),
+        ("a&#xD800;&#x110000;&#0;b", "&#x202E;C", ["ab", "C"]),
+        ("a\tb", "&#27;[2J\u{7}", ["a b", "[2J"]),
+        ("Unknown", "A", ["The station", ""]),
+        ("&#8203;\u{200D}", "A", ["The station", ""]),
+    ]) {
+        let text = song(1 + number, &at(number * 30), title)
+            .replace(r#"Artist1="A""#, &format!(r#"Artist1="{artist}""#));
+        sender.write_all(text.as_bytes()).await.unwrap();
+        let (_, track) = port.next().await;
+        let found = ["track", "artist"].map(|name| track[name].as_str().unwrap());
+        assert_eq!(found, shown, "{title}");
+    }
+    port.did_not_complain();
+}
+
+#[tokio::test]
 async fn line_19_lengths() {
     let mut port = Port::open().await;
     let mut sender = port.connect().await;

@@ -1,8 +1,10 @@
-//! Lines 25 to 30: who connects, how often, how slowly.
+//! Lines 27 to 30 and 33: senders, how often they connect, how slow they are.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::{Port, REAL, at, song};
@@ -10,81 +12,6 @@ use crate::client::SOON;
 
 /// Some dozens of lines are no flood, also where the test takes half a minute.
 const LINES_MOST: usize = 100;
-
-/// Writes, and reads all of the answer until the port closes.
-async fn answer(port: &Port, sent: &[u8]) -> String {
-    let mut intruder = port.connect().await;
-    intruder.write_all(sent).await.unwrap();
-    let mut answer = Vec::new();
-    // A reset is a close as well.
-    let _ = timeout(SOON, intruder.read_to_end(&mut answer))
-        .await
-        .expect("not closed");
-    String::from_utf8(answer).unwrap()
-}
-
-#[tokio::test]
-async fn line_25_other_protocols_are_closed() {
-    for sent in [
-        &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
-        &[0x16, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3],
-        b"SSH-2.0-OpenSSH_9.6\r\n",
-        b"DELETE / HTTP/1.1\r\n\r\n",
-        b"PATCH / HTTP/1.1\r\n\r\n",
-        b"CONNECT x:443 HTTP/1.1\r\n\r\n",
-        b"TRACE / HTTP/1.1\r\n\r\n",
-    ] {
-        let mut port = Port::open().await;
-        assert_eq!(answer(&port, sent).await, "");
-        port.hears("", &[]).await;
-        port.complained("intruder", 1);
-    }
-}
-
-#[tokio::test]
-async fn line_26_a_post_is_heard_and_answered() {
-    let post = |title: &str, extra: &str| {
-        let body = song(1, &at(0), title);
-        let length = body.len();
-        format!("POST /x HTTP/1.1\r\nHost: x\r\n{extra}Content-Length: {length}\r\n\r\n{body}")
-    };
-    let mut port = Port::open().await;
-    let answered = answer(&port, post("Posted", "").as_bytes()).await;
-    assert!(answered.starts_with("HTTP/1.1 200 "), "{answered}");
-    assert_eq!(port.track().await, "Posted");
-    port.did_not_complain();
-    let from_a_page = post("Forged", "Origin: https://example.com\r\n");
-    let answered = answer(&port, from_a_page.as_bytes()).await;
-    assert!(answered.starts_with("HTTP/1.1 403 "), "{answered}");
-    port.hears("", &[]).await;
-    port.complained("intruder", 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn line_26_a_post_that_never_ends_is_given_up() {
-    let endless = [
-        "POST / HTTP/1.1\r\nX: ".to_owned(),
-        "POST / HTTP/1.1\r\nContent-Length: 999999\r\n\r\n".to_owned(),
-        format!(
-            "POST / HTTP/1.1\r\nContent-Length: 999999\r\n\r\n{}",
-            &REAL[..200]
-        ),
-    ];
-    for sent in endless {
-        let mut port = Port::open().await;
-        let mut sender = port.connect().await;
-        sender.write_all(sent.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        let minute = Duration::from_secs(60);
-        timeout(minute, sender.read_to_string(&mut answer))
-            .await
-            .expect("not closed")
-            .unwrap();
-        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-        port.hears("", &[]).await;
-        port.complained("slow", 1);
-    }
-}
 
 #[tokio::test]
 async fn line_27_another_format_is_named() {
@@ -161,16 +88,79 @@ async fn line_28_what_a_slow_document_hid_is_taken_once() {
     );
 }
 
+/// Connects from an address of this machine.
+async fn connect_from(port: &Port, address: u8) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    let address = Ipv4Addr::new(127, 0, 0, address);
+    socket.bind((address, 0).into()).unwrap();
+    socket.connect(port.address).await.unwrap()
+}
+
 #[tokio::test]
-async fn line_28_more_senders_than_can_be_are_refused() {
+async fn line_33_silent_connections_do_not_lock_the_studio_out() {
+    // How many silent connections each of so many addresses opens; the studio is the first one.
+    for (addresses, each) in [(1, 70), (5, 14), (5, 16), (70, 1)] {
+        let mut port = Port::open().await;
+        let mut silent = Vec::new();
+        let mut opened = 0;
+        let mut open = async |port: &Port| {
+            for number in 0..addresses * each {
+                silent.push(connect_from(port, 1 + number % addresses).await);
+                opened += 1;
+            }
+        };
+        open(&port).await;
+        let mut studio = connect_from(&port, 1).await;
+        studio
+            .write_all(song(1, &at(0), "A").as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(port.track().await, "A", "{addresses} addresses");
+        // A studio that has sent a document keeps its connection.
+        open(&port).await;
+        let mut spare = connect_from(&port, 2).await;
+        spare
+            .write_all(song(2, &at(60), "B").as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(port.track().await, "B", "{addresses} addresses");
+        studio
+            .write_all(song(3, &at(120), "C").as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(port.track().await, "C", "{addresses} addresses");
+        port.complained("idle", port.rejected()["idle"]);
+        assert!(opened > 64, "{opened} connections");
+    }
+}
+
+#[tokio::test]
+async fn line_28_an_address_has_sixteen_connections() {
     let mut port = Port::open().await;
     let mut senders = Vec::new();
-    while port.rejected().is_empty() {
-        senders.push(port.connect().await);
+    for number in 0..16 {
+        let mut sender = connect_from(&port, 1).await;
+        let title = format!("T{number}");
+        let text = song(number, &at(number), &title);
+        sender.write_all(text.as_bytes()).await.unwrap();
+        assert_eq!(port.track().await, title);
+        senders.push(sender);
+    }
+    let mut refused = connect_from(&port, 1).await;
+    let closed = timeout(SOON, refused.read(&mut [0; 1])).await;
+    assert!(matches!(closed, Ok(Ok(0) | Err(_))), "{closed:?}");
+    port.complained("connections", 1);
+    let mut other = connect_from(&port, 2).await;
+    other
+        .write_all(song(20, &at(20), "Other").as_bytes())
+        .await
+        .unwrap();
+    assert_eq!(port.track().await, "Other");
+    // Connections that have ended leave their places.
+    senders.truncate(14);
+    while port.feed.connections() > 15 {
         tokio::task::yield_now().await;
     }
-    senders.truncate(senders.len() / 2);
-    port.complained("connections", port.rejected()["connections"]);
     port.hears("", &[]).await;
 }
 

@@ -1,6 +1,6 @@
-//! Which encoding a document of bytes has, by its declaration. Pure.
+//! Which encoding a document of bytes has, decided once for the whole document. Pure.
 
-use encoding_rs::Encoding;
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
 use super::markup::find;
 
@@ -13,15 +13,24 @@ pub(super) fn declared(declaration: &[u8]) -> Option<&'static Encoding> {
     Encoding::for_label(value)
 }
 
-/// A document's text: UTF-8, where the bytes can be that, whatever is declared.
-pub(super) fn text(bytes: Vec<u8>, declared: Option<&'static Encoding>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| {
-        let bytes = error.as_bytes();
-        match declared {
-            Some(encoding) if encoding.is_single_byte() => {
-                encoding.decode_without_bom_handling(bytes).0.into_owned()
-            }
-            _ => String::from_utf8_lossy(bytes).into_owned(),
-        }
-    })
+/// Decodes a document or a request body that is not UTF-16.
+///
+/// Text that is valid UTF-8 is UTF-8, whatever is declared. Else it is the first of: the declared
+/// encoding, UTF-8 with some damage, Windows-1252, in which all bytes are characters. The first
+/// two count only if they decode at least as many characters outside of ASCII as they replace by
+/// U+FFFD: the bytes win over the declaration.
+pub(in super::super) fn decode(bytes: Vec<u8>, declared: Option<&'static Encoding>) -> String {
+    let bytes = match String::from_utf8(bytes) {
+        Ok(text) => return text,
+        Err(error) => error.into_bytes(),
+    };
+    // Documents begin and end in ASCII, so their bytes are neither UTF-16 nor ISO-2022-JP.
+    let declared = declared.filter(|encoding| encoding.is_ascii_compatible());
+    let decode = |encoding: &'static Encoding| encoding.decode_without_bom_handling(&bytes).0;
+    let mut candidates = declared.into_iter().chain([UTF_8]).map(decode);
+    let text = candidates.find(|text| {
+        let wrong = text.matches(char::REPLACEMENT_CHARACTER).count();
+        2 * wrong <= text.chars().filter(|c| !c.is_ascii()).count()
+    });
+    text.unwrap_or_else(|| decode(WINDOWS_1252)).into_owned()
 }

@@ -115,20 +115,99 @@ fn the_encoding_may_change_on_a_connection() {
 
 #[test]
 fn a_declaration_is_for_one_document() {
-    let latin1 = |text: &str| text.chars().map(|c| c as u8).collect::<Vec<u8>>();
-    let declared = r#"<?xml version="1.0" encoding="iso-8859-1"?>"#;
-    let (good, bad) = (document("Café"), document("Caf\u{FFFD}"));
+    let cyrillic = |text: &str| encoding_rs::WINDOWS_1251.encode(text).0.into_owned();
+    let declared = r#"<?xml version="1.0" encoding="windows-1251"?>"#;
+    let (good, undeclared) = (document("Рок"), document("Ðîê"));
     let cut = format!("{declared}<ZettaLite>");
     for (sent, expected) in [
-        (format!("{declared}{good}\n{good}"), vec![&good, &bad]),
+        (
+            format!("{declared}{good}\n{good}"),
+            vec![&good, &undeclared],
+        ),
         (
             format!("{declared}{good}{declared}{good}"),
             vec![&good, &good],
         ),
-        (format!("{cut}{good}"), vec![&"Cut".to_owned(), &bad]),
+        (format!("{cut}{good}"), vec![&"Cut".to_owned(), &undeclared]),
     ] {
-        let all: Vec<_> = found(&latin1(&sent), 5);
+        let all: Vec<_> = found(&cyrillic(&sent), 5);
         assert_eq!(all.iter().collect::<Vec<_>>(), expected, "{sent}");
+    }
+}
+
+/// The title of a document of these bytes, with this declaration.
+fn title(declared: &str, title: &[u8]) -> String {
+    let declaration = match declared {
+        "" => String::new(),
+        _ => format!(r#"<?xml version="1.0" encoding="{declared}"?>"#),
+    };
+    let begin = format!("{declaration}<ZettaLite><a T=\"");
+    let sent = [begin.as_bytes(), title, b"\"/></ZettaLite>"].concat();
+    let all = found(&sent, 3);
+    assert_eq!(found(&sent, sent.len()), all, "{declared}");
+    let [text] = &all[..] else { panic!("{all:?}") };
+    let text = text.strip_prefix("<ZettaLite><a T=\"").unwrap();
+    text.strip_suffix("\"/></ZettaLite>").unwrap().to_owned()
+}
+
+#[test]
+fn line_06_and_07_the_encoding_of_a_document() {
+    for (declared, sent, expected) in [
+        // Not UTF-8, and not declared otherwise: Windows-1252.
+        ("", &b"Beyonc\xe9"[..], "Beyoncé"),
+        ("utf-8", b"Beyonc\xe9 \x93Live\x94", "Beyoncé “Live”"),
+        ("utf-16", b"Beyonc\xe9", "Beyoncé"),
+        ("klingon", b"Beyonc\xe9", "Beyoncé"),
+        ("utf-8", b"\xc5\x93uvre d\xe9j\xe0", "Å“uvre déjà"),
+        // Declared.
+        ("iso-8859-1", b"Beyonc\xe9", "Beyoncé"),
+        ("windows-1251", b"\xcc\xf3\xe7\xe8\xea\xe0", "Музика"),
+        ("iso-8859-2", b"\xa3\xf3d\xbc", "Łódź"),
+        ("Shift_JIS", b"\x83\x5c\x83\x93\x83\x4f", "ソング"),
+        ("gbk", b"\xd6\xdc\xbd\xdc\xc2\xd7", "周杰伦"),
+        ("GB18030", b"\xd6\xdc\x81\x30\x9b\x37", "周Ƨ"),
+        ("big5", b"\xa9\x50\xb3\x5c\xa5\x5c", "周許功"),
+        ("euc-kr", b"\xbb\xe7\xb6\xfb", "사랑"),
+        ("euc-jp", b"\xa5\xbd\xa5\xf3\xa5\xb0", "ソング"),
+        // The bytes win.
+        ("iso-8859-1", "Beyoncé".as_bytes(), "Beyoncé"),
+        ("Shift_JIS", "ソング".as_bytes(), "ソング"),
+        ("utf-16", "Beyoncé".as_bytes(), "Beyoncé"),
+        ("Shift_JIS", b"Caf\xe9", "Café"),
+        ("euc-kr", b"D\xe9j\xe0 vu", "Déjà vu"),
+        ("iso-8859-1", b"ASCII", "ASCII"),
+        // Cut between the bytes of a character.
+        ("utf-8", b"Caf\xc3\xa9 del M\xc3", "Café del M\u{FFFD}"),
+        ("Shift_JIS", b"\x83\x5c\x83\x93\x83", "ソン\u{FFFD}"),
+    ] {
+        assert_eq!(title(declared, sent), expected, "{declared} {sent:?}");
+    }
+}
+
+/// Documents are framed before they are decoded.
+#[test]
+fn no_character_of_a_multi_byte_encoding_holds_markup() {
+    for encoding in [
+        encoding_rs::SHIFT_JIS,
+        encoding_rs::GBK,
+        encoding_rs::GB18030,
+        encoding_rs::BIG5,
+        encoding_rs::EUC_KR,
+        encoding_rs::EUC_JP,
+    ] {
+        for (lead, markup) in (0x80..=0xFF).flat_map(|lead| b"<>\"'/?!-".map(|m| (lead, m))) {
+            for begun in [
+                &[lead][..],
+                &[0x8F, lead],
+                &[lead, b'0'],
+                &[lead, b'0', lead],
+            ] {
+                let bytes = [begun, &[markup]].concat();
+                let (text, ..) = encoding.decode(&bytes);
+                let last = text.chars().last();
+                assert_eq!(last, Some(markup.into()), "{} {bytes:x?}", encoding.name());
+            }
+        }
     }
 }
 
