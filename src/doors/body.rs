@@ -13,6 +13,8 @@ use hyper::body::Body;
 use tokio::time::timeout;
 use tower::BoxError;
 
+use super::problem::INVALID_REQUEST;
+
 /// How long the body of a request may take: as long as its head.
 pub(super) const BODY_MOST: Duration = Duration::from_secs(10);
 
@@ -37,6 +39,15 @@ pub(super) enum Unread {
 }
 
 impl Unread {
+    /// The stable code of the reason, for programs.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::TooBig => "too_big",
+            Self::Late => "too_slow",
+            Self::Broken | Self::UnknownCharset | Self::NotInCharset(_) => INVALID_REQUEST,
+        }
+    }
+
     /// What HTTP says of it.
     pub(super) fn status(&self) -> StatusCode {
         match self {
