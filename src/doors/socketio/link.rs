@@ -92,7 +92,7 @@ struct State {
     connecting: Vec<(String, oneshot::Sender<()>)>,
     /// How many attachments of the last packet are still missing.
     attachments: usize,
-    /// Of a client of Engine.IO v3.
+    /// Of a client of Engine.IO v3; of v4 only refusals.
     legacy: Option<Box<Pending>>,
     /// It was closed, with this as its last word: its requests are not answered
     /// any more.
@@ -327,12 +327,13 @@ impl Link {
         if self.opener.version == Version::V3 {
             return legacy::admits(self, connect);
         }
-        // A client that polls gets the engine's refusal, explained (`polling`).
-        let is_refused = self.is_on_websocket() && !self.place.knows(connect.namespace);
-        if is_refused {
-            self.say(&self.refused_connect(connect.namespace));
+        if self.place.knows(connect.namespace) {
+            return true;
         }
-        !is_refused
+        self.say(&self.refused_connect(connect.namespace));
+        // While the client polls, the engine answers as well, and `explained` replaces its answer,
+        // unless the session has moved to a WebSocket meanwhile: then ours comes first.
+        !self.is_on_websocket()
     }
 
     /// Charges a CONNECT, or an event in `/`, where a CONNECT is missing.
@@ -347,7 +348,11 @@ impl Link {
     pub(super) fn explained(&self, packet: &str) -> Option<String> {
         let refused = packet.strip_prefix("44")?;
         let namespace = refused.strip_suffix(r#",{"message":"Invalid namespace"}"#)?;
-        Some(self.refused_connect(namespace))
+        let explained = self.refused_connect(namespace);
+        if let Some(pending) = &mut self.lock().legacy {
+            pending.unsay(&explained);
+        }
+        Some(explained)
     }
 
     fn refused_connect(&self, namespace: &str) -> String {

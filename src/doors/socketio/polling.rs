@@ -89,7 +89,9 @@ where
             head.headers.remove(header::CONTENT_LENGTH);
             text = explained;
         }
-        let words = match head.status.is_success() {
+        // In v4 the engine's own refusals stand for ours.
+        let is_v3 = self.link.opener.version == Version::V3;
+        let words = match is_v3 && head.status.is_success() {
             true => self.link.words(),
             false => Vec::new(),
         };

@@ -80,7 +80,7 @@ async fn each_message_is_answered_to_the_byte() {
 const NONSENSE: &[(&[u8], &str)] = &[
     (b"", "there is no JSON: the text is empty"),
     (b"hello", "this is not JSON: line 1, column 1 is wrong"),
-    (br#"["CLIENT_ACTION","SUBSCRIBE",null,{"channel":"a"}]"#, r#"a message must be an object, not [\"CLIENT_ACTION\",\"SUBSCRIBE\",null,{\"cha…"#),
+    (br#"["CLIENT_ACTION","SUBSCRIBE",null,{"channel":"a"}]"#, r#"a message must be an object, not [\"CLIENT_ACTION\",\"SUBSCRIBE\",null,{\"chan…"#),
     (b"\xff", "this is not JSON: line 1, column 1 is wrong"),
     (br#"{"messageType":"CLIENT_ACTION","action":"SUBSCRIBE"}"#, "`data` is missing: it must be an object"),
     (br#"{"messageType":"CLIENT_ACTION","action":"SUBSCRIBE","data":{}}"#, "`data`: `channel` is missing: it must be a string"),
