@@ -7,7 +7,8 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use crate::problem::{Fault, Hint, Origin, Problem};
+use crate::hint::Hint;
+use crate::problem::{Fault, Origin, Problem};
 
 /// A table of a TOML file, and what is wrong with it so far.
 pub struct Table<'i> {

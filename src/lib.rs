@@ -14,6 +14,7 @@ pub mod doors;
 #[cfg(test)]
 mod fuzz;
 pub mod healthcheck;
+mod hint;
 pub mod ingest;
 pub mod logging;
 pub mod metrics;

@@ -5,7 +5,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::layers::Layers;
 use super::value;
-use crate::problem::Hint;
+use crate::hint::Hint;
 
 /// How to log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

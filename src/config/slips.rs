@@ -5,11 +5,8 @@
 use super::layers::{Layers, declared, default_of};
 use super::opt::PREFIX;
 use super::{options, tokens};
+use crate::hint::slip;
 use crate::problem::{Fault, Origin, Problem};
-
-/// The most that a variable's name may be wrong by (letters left out, added,
-/// changed or swapped) to be taken for a slip; others may be somebody else's.
-const SLIP_MOST: usize = 2;
 
 impl Layers {
     /// Warns of variables whose names are almost those of options.
@@ -22,13 +19,7 @@ impl Layers {
             .environment()
             .filter(|(name, _)| !is_right(name))
             .filter_map(|(name, _)| {
-                let length = name.chars().count();
-                let near = right
-                    .iter()
-                    .filter(|right| right.len().abs_diff(length) <= SLIP_MOST)
-                    .map(|right| (strsim::osa_distance(right, name), right))
-                    .min();
-                let (_, right) = near.filter(|(distance, _)| *distance <= SLIP_MOST)?;
+                let right = slip(name, right.iter().map(String::as_str))?;
                 Some(format!("{name} means nothing here; did you mean {right}?"))
             })
             .collect();

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use chrono_tz::{TZ_VARIANTS, Tz};
 use ipnet::IpNet;
 
+use crate::hint::Hint;
 use crate::net::origin::WebOrigins;
-use crate::problem::Hint;
 
 /// Where to listen: a port, and the address if one was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,12 +15,14 @@ mod turn;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::routing::{any, get, post};
 use tokio::sync::Semaphore;
 
 use crate::core::hub::Hub;
-use crate::doors::Problem;
+use crate::doors::{Problem, method_not_allowed, unknown};
 use crate::net::access::PrivateAccess;
 use crate::nowplaying::{Publish, Station};
 use crate::store::Store;
@@ -65,17 +67,38 @@ pub fn router(api: Api) -> Router {
         .route("/api/{namespace}/{room}", post(publish::to_room))
         .route("/bus-message/{room}", post(publish::to_bus))
         .route("/bus-message/{room}/", post(publish::to_bus))
-        .method_not_allowed_fallback(other_method);
-    let add = |router: Router<Api>, path| router.route(path, any(unknown));
+        .method_not_allowed_fallback(method_not_allowed);
+    let add = |router: Router<Api>, path| router.route(path, any(not_found));
     UNKNOWN.into_iter().fold(router, add).with_state(api)
 }
 
-async fn unknown() -> Problem {
-    let why = "there is nothing here; /api/openapi.json says what there is";
-    Problem::new(StatusCode::NOT_FOUND, "not_found", why)
+/// The code of a query that can't be answered.
+const INVALID_QUERY: &str = "invalid_query";
+
+/// The parameter by which pages keep caches away (jQuery's `cache: false`).
+const CACHE_BUSTER: &str = "_";
+
+/// The query of a request that takes no parameters.
+struct NoParameters;
+
+impl<S: Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+        match names.find(|name| name != CACHE_BUSTER) {
+            Some(name) => Err(unknown_parameter(&name, &[])),
+            None => Ok(Self),
+        }
+    }
 }
 
-async fn other_method() -> Problem {
-    let why = "this takes other methods, which `Allow` names";
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", why)
+fn unknown_parameter(name: &str, known: &[&str]) -> Problem {
+    Problem::bad_request(INVALID_QUERY, unknown("parameter", name, known))
+}
+
+async fn not_found() -> Problem {
+    let why = "there is nothing here; /api/openapi.json says what there is";
+    Problem::new(StatusCode::NOT_FOUND, "not_found", why)
 }

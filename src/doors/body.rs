@@ -13,6 +13,7 @@ use hyper::body::Body;
 use tokio::time::timeout;
 use tower::BoxError;
 
+use super::problem::INVALID_REQUEST;
 use crate::net::charset;
 
 /// How long the body of a request may take: as long as its head.
@@ -39,6 +40,15 @@ pub(super) enum Unread {
 }
 
 impl Unread {
+    /// The stable code of the reason, for programs.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::TooBig => "too_big",
+            Self::Late => "too_slow",
+            Self::Broken | Self::UnknownCharset | Self::NotInCharset(_) => INVALID_REQUEST,
+        }
+    }
+
     /// What HTTP says of it.
     pub(super) fn status(&self) -> StatusCode {
         match self {

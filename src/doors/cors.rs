@@ -13,11 +13,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
+use axum::response::IntoResponse;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use tower::Service;
 use tracing::debug;
 
+use super::host;
 use crate::net::asks_for_websocket;
 use crate::net::origin::{Page, WebOrigins};
 
@@ -69,6 +71,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Answering<S::Future> {
+        if let Err(problem) = host::check(request.version(), request.headers()) {
+            return Answering(State::Ready(Some(problem.into_response())));
+        }
         let page = self.rules.origins.page(request.headers());
         let websocket = asks_for_websocket(request.headers());
         let path = request.uri().path();

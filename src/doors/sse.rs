@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
@@ -20,7 +21,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Problem, source_of};
+use super::{Problem, method_not_allowed, source_of};
 use crate::core::client::Client;
 use crate::core::error::Error;
 use crate::core::event::Offset;
@@ -47,16 +48,18 @@ const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 pub fn router(hub: Arc<Hub>) -> Router {
     Router::new()
         .route("/events/{namespace}/{room}", get(listen))
+        .method_not_allowed_fallback(method_not_allowed)
         .with_state(hub)
 }
 
 async fn listen(
     State(hub): State<Arc<Hub>>,
-    Path((namespace, room)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     extensions: Extensions,
 ) -> Result<Response, Problem> {
+    let Path((namespace, room)) = path?;
     let since = last_event_id(&headers, query.as_deref().unwrap_or_default());
     let origin = source_of(&extensions).into();
     let listener = open(&hub, origin, &namespace, &room, since).await?;

@@ -16,6 +16,8 @@ use rustls::sign::CertifiedKey;
 use tracing::{info, warn};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::pem_file::PemFile;
+
 /// The file of the self-signed certificate in its folder.
 pub const CERT_FILE: &str = "cert.pem";
 
@@ -77,6 +79,7 @@ pub enum TlsError {
 #[derive(Clone, Debug)]
 pub(super) struct Certificate {
     pub(super) key: Arc<CertifiedKey>,
+    not_before: DateTime<Utc>,
     pub(super) not_after: DateTime<Utc>,
     /// Made by this server, so that it may also replace it.
     ours: bool,
@@ -87,6 +90,15 @@ impl Certificate {
     pub(super) fn is_due(&self, now: DateTime<Utc>) -> bool {
         self.ours && self.not_after - now < TimeDelta::days(RENEW_DAYS)
     }
+
+    /// Why clients refuse the certificate now, if its time is over or has not begun.
+    pub(super) fn untimely(&self, now: DateTime<Utc>) -> Option<String> {
+        if now > self.not_after {
+            return Some(format!("the certificate has expired on {}", self.not_after));
+        }
+        let is_early = now < self.not_before;
+        is_early.then(|| format!("the certificate is not valid before {}", self.not_before))
+    }
 }
 
 /// Loads a pair of PEM files.
@@ -95,22 +107,38 @@ pub(super) fn load(cert: &Path, key: &Path) -> Result<Certificate, TlsError> {
         path: path.to_owned(),
         reason,
     };
-    let chain = CertificateDer::pem_slice_iter(&read(cert)?)
+    let texts = [(cert, PemFile::Certificates), (key, PemFile::Key)].map(|(path, kind)| {
+        let text = read(path)?;
+        match kind.fault(&text) {
+            Some(reason) => Err(content(path, reason)),
+            None => Ok(text),
+        }
+    });
+    let [cert_text, key_text] = texts;
+    let chain = CertificateDer::pem_slice_iter(&cert_text?)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| content(cert, format!("not a PEM file: {}", no_bytes(&error))))?;
-    let Some(leaf) = chain.first() else {
+    let certificates = chain
+        .iter()
+        .map(|der| X509Certificate::from_der(der).map(|(_, certificate)| certificate))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| content(cert, "a certificate cannot be read".to_owned()))?;
+    let Some(leaf) = certificates.first() else {
         return Err(content(cert, "holds no certificate".to_owned()));
     };
-    let (_, leaf) = X509Certificate::from_der(leaf)
-        .map_err(|_| content(cert, "the certificate cannot be read".to_owned()))?;
-    let not_after = DateTime::from_timestamp(leaf.validity().not_after.timestamp(), 0)
-        .unwrap_or(DateTime::<Utc>::MAX_UTC);
+    if let Some(reason) = disorder(&certificates) {
+        return Err(content(cert, reason));
+    }
+    let [not_before, not_after] = [leaf.validity().not_before, leaf.validity().not_after]
+        .map(|time| DateTime::from_timestamp(time.timestamp(), 0));
+    let not_before = not_before.unwrap_or(DateTime::<Utc>::MIN_UTC);
+    let not_after = not_after.unwrap_or(DateTime::<Utc>::MAX_UTC);
     let ours = leaf.subject() == leaf.issuer()
         && leaf
             .subject()
             .iter_common_name()
             .any(|name| name.as_str() == Ok(COMMON_NAME));
-    let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| match error {
+    let private = PrivateKeyDer::from_pem_slice(&key_text?).map_err(|error| match error {
         pem::Error::NoItemsFound => content(key, "holds no private key".to_owned()),
         error => content(key, format!("not a PEM file: {}", no_bytes(&error))),
     })?;
@@ -125,6 +153,7 @@ pub(super) fn load(cert: &Path, key: &Path) -> Result<Certificate, TlsError> {
     })?;
     Ok(Certificate {
         key: Arc::new(certified),
+        not_before,
         not_after,
         ours,
     })
@@ -243,6 +272,25 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), TlsError> {
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&draft, path))
         .map_err(failed)
+}
+
+/// Why a chain cannot be sent as it is: the certificate that issued one of its certificates is in
+/// the file, but not directly after it (RFC 5246, section 7.4.2). Further certificates do no harm.
+fn disorder(chain: &[X509Certificate<'_>]) -> Option<String> {
+    chain.iter().enumerate().find_map(|(at, certificate)| {
+        let issuer = certificate.issuer();
+        let has_issued = |other: &X509Certificate<'_>| other.subject() == issuer;
+        let is_followed = chain.get(at + 1).is_some_and(has_issued);
+        let is_elsewhere = chain.iter().any(has_issued);
+        let is_wrong = !has_issued(certificate) && !is_followed && is_elsewhere;
+        is_wrong.then(|| {
+            format!(
+                "the certificates are in the wrong order: the server's comes first, and each one is \
+                 followed by the one that issued it, but number {} is not followed by \"{issuer}\"",
+                at + 1
+            )
+        })
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::certificate::{self, Certificate};
 pub use super::certificate::{CERT_FILE, KEY_FILE, TlsError};
@@ -212,17 +212,21 @@ type Stamps = [Option<(SystemTime, u64)>; 2];
 
 fn read(source: &Source) -> Result<(Certificate, Stamps), TlsError> {
     let (cert, key) = source.paths();
-    match source {
+    let loaded = match source {
         Source::Files { .. } => {
             let stamps = stamps(source);
-            Ok((certificate::load(&cert, &key)?, stamps))
+            (certificate::load(&cert, &key)?, stamps)
         }
         Source::SelfSigned(dir) => {
             let certificate = certificate::load_or_make(dir, Utc::now())?;
             // After: they may have been made just now.
-            Ok((certificate, stamps(source)))
+            (certificate, stamps(source))
         }
+    };
+    if let Some(why) = loaded.0.untimely(Utc::now()) {
+        warn!(file = %cert.display(), "{why}: clients refuse it");
     }
+    Ok(loaded)
 }
 
 fn stamps(source: &Source) -> Stamps {

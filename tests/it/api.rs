@@ -5,6 +5,7 @@ mod bodies;
 mod described;
 mod long;
 mod played;
+mod requests;
 mod tracks;
 
 use roomcast::config::Config;
@@ -44,6 +45,11 @@ fn is_problem(answer: &Answer, status: u16, code: &str) {
     let problem: Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(problem["code"], code, "{problem}");
     assert_eq!(problem["status"], status, "{problem}");
+    let row = format!("| `{code}` |");
+    assert!(
+        include_str!("../../docs/errors.md").contains(&row),
+        "{code} is not documented"
+    );
 }
 
 #[tokio::test]

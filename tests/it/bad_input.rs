@@ -146,6 +146,23 @@ fn cases() -> [Case; 5] {
     ]
 }
 
+/// Whether an error is for people who do not know how the server is built, and its code documented.
+fn is_in_words(answer: &Value) {
+    let message = answer["message"].as_str().unwrap();
+    let of_serde = [
+        "invalid type",
+        "missing field",
+        "expected ",
+        "EOF",
+        "at line",
+    ];
+    let is_raw = of_serde.iter().any(|words| message.contains(words));
+    assert!(message.len() > 9 && !is_raw, "{message}");
+    let row = format!("| `{}` |", answer["code"].as_str().unwrap());
+    let docs = include_str!("../../docs/errors.md");
+    assert!(docs.contains(&row), "{row} is not documented");
+}
+
 /// A client in the room `r`.
 async fn joined(server: &TestServer, case: &Case) -> Client {
     let query = "EIO=4&lobbyId=r";
@@ -176,7 +193,7 @@ async fn whatever_is_wrong_is_told_to_its_sender_and_to_nobody_else() {
                 let about = format!("{} {verb} {arguments:.200?}", case.namespace);
                 let answer = client.ask_all(verb, arguments).await;
                 assert_eq!(answer["status"], "error", "{about}: {answer}");
-                assert!(answer["message"].as_str().unwrap().len() > 9, "{about}");
+                is_in_words(&answer);
                 client.emit_all(verb, arguments).await;
                 let error = client.the("ERROR").await;
                 assert_eq!(error["code"], answer["code"], "{about}");
@@ -198,6 +215,108 @@ async fn whatever_is_wrong_is_told_to_its_sender_and_to_nobody_else() {
         }
     }
     assert!(told > 300, "{told}");
+    server.stop().await;
+}
+
+/// The namespace, the event, its arguments, and what is said of them.
+const WORDS: &[(&str, &str, &str, &str)] = &[
+    (
+        "/bus",
+        "JOIN",
+        r#"{"room": 5}"#,
+        "`room` must be a string, not 5; this event takes {room, name?, since?}",
+    ),
+    (
+        "/bus",
+        "JOIN",
+        r#"{"name": "anna"}"#,
+        "`room` is missing: it must be a string; this event takes {room, name?, since?}",
+    ),
+    (
+        "/bus",
+        "JOIN",
+        r#"{"room": "r", "name": ["a"]}"#,
+        "`name` must be a string, not [\"a\"]; this event takes {room, name?, since?}",
+    ),
+    (
+        "/bus",
+        "JOIN",
+        r#"{"room": "r", "since": 12}"#,
+        "`since` must be the `offset` of an event, not 12; this event takes {room, name?, since?}",
+    ),
+    (
+        "/bus",
+        "JOIN",
+        "7",
+        "the argument must be an object, not 7; this event takes {room, name?, since?}",
+    ),
+    (
+        "/bus",
+        "JOIN",
+        r#""{\"room\": false}""#,
+        "`room` must be a string, not false; this event takes {room, name?, since?}",
+    ),
+    (
+        "/bus",
+        "JOIN",
+        r#""r""#,
+        "this is not JSON: line 1, column 1 is wrong; this event takes {room, name?, since?}",
+    ),
+    (
+        "/bus",
+        "NOTIFY",
+        r#"{"room": "r"}"#,
+        "`message` is missing: it must be any JSON; this event takes {room, message}",
+    ),
+    (
+        "/bus",
+        "CLIENTS",
+        r#"{"room": "r", "limit": "3:20"}"#,
+        "`limit` must be a number of names, not \"3:20\"; this event takes {room, limit?, after?}",
+    ),
+    (
+        "/bus",
+        "CLIENTS",
+        r#"{"room": "r", "after": "x"}"#,
+        "`after` must be the `next` of the previous page, not \"x\"; this event takes {room, limit?, after?}",
+    ),
+    (
+        "/lobby",
+        "JOIN",
+        "7",
+        "the first argument must be a string, not 7; this event takes the lobby's id",
+    ),
+    (
+        "/lobby",
+        "RTCSIGNAL",
+        r#"{"to": 7}"#,
+        "`to` must be a string, not 7; this event takes {to, ...}",
+    ),
+    (
+        "/lobby",
+        "BROADCAST",
+        r#"{"text": 7}"#,
+        "`message` is missing: it must be any JSON; this event takes {message}",
+    ),
+    (
+        "/trigger",
+        "BROADCAST_EVENTS",
+        r#""r""#,
+        "the second argument is missing: it must be any JSON; this event takes the room's id, data",
+    ),
+];
+
+#[tokio::test]
+async fn errors_name_the_field_and_what_is_wanted() {
+    let server = TestServer::start().await;
+    for case in cases() {
+        let mut client = joined(&server, &case).await;
+        for (_, event, argument, said) in WORDS.iter().filter(|row| row.0 == case.namespace) {
+            let argument: Value = serde_json::from_str(argument).unwrap();
+            let answer = client.ask(event, argument).await;
+            assert_eq!(answer["message"], *said, "{event}");
+        }
+    }
     server.stop().await;
 }
 

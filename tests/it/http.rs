@@ -26,8 +26,17 @@ pub fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 }
 
 pub async fn get(server: SocketAddr, target: &str, headers: &str) -> Answer {
-    let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n");
+    let host = host_unless_in(headers);
+    let request = format!("GET {target} HTTP/1.1\r\n{host}{headers}Connection: close\r\n\r\n");
     ask(TcpStream::connect(server).await.unwrap(), &request).await
+}
+
+/// The header `Host`, unless these headers have their own.
+pub fn host_unless_in(headers: &str) -> &'static str {
+    match headers.contains("Host: ") {
+        true => "",
+        false => "Host: x\r\n",
+    }
 }
 
 pub async fn post(server: SocketAddr, target: &str, body: impl AsRef<[u8]>) -> Answer {
@@ -48,9 +57,9 @@ pub async fn post_with(
 /// A request that posts this, to be the only one of its connection.
 pub fn posted(target: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
-    let length = body.len();
+    let (length, host) = (body.len(), host_unless_in(headers));
     let head = format!(
-        "POST {target} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n"
+        "POST {target} HTTP/1.1\r\n{host}{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n"
     );
     [head.as_bytes(), body].concat()
 }

@@ -13,10 +13,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("nowplaying", &["core"]),
     ("store", &["nowplaying", "core"]),
     ("metrics", &["net", "nowplaying", "store", "core"]),
-    ("problem", &[]),
+    ("hint", &[]),
+    ("problem", &["hint"]),
     ("signals", &[]),
     ("watchdog", &[]),
-    ("document", &["problem"]),
+    ("document", &["problem", "hint"]),
     ("namespaces", &["namespaces", "core", "document", "problem"]),
     ("simulate", &["simulate"]),
     ("fuzz", &[]),
@@ -29,6 +30,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "core",
             "document",
             "problem",
+            "hint",
             "net",
             // Its part of the command line.
             "simulate",
@@ -53,7 +55,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("opening", &["config", "namespaces", "store", "net", "core"]),
     ("ingest", &["ingest", "nowplaying", "store", "net", "core"]),
-    ("doors", &["doors", "nowplaying", "store", "net", "core"]),
+    (
+        "doors",
+        &["doors", "nowplaying", "store", "net", "core", "hint"],
+    ),
     ("redis", &["redis", "config", "core"]),
 ];
 

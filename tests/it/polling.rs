@@ -151,7 +151,7 @@ async fn an_answer_of_v3_has_the_framing_that_its_client_reads() {
         assert_eq!(post(server.address, &target, &body).await.status, 200);
         let mut all: Vec<String> = Vec::new();
         // The server's own refusal is in the engine's answer.
-        while !["40", "40/metadata", r#"44/nowhere,"Invalid namespace""#]
+        while !["40", "40/metadata", r#"44/nowhere,"Invalid namespace"#]
             .iter()
             .all(|start| all.iter().any(|packet| packet.starts_with(start)))
         {

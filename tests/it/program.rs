@@ -23,7 +23,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
 use crate::client::SOON;
-use crate::http::{self, Answer};
+use crate::http::{self, Answer, host_unless_in};
 use crate::net::tls;
 use crate::server::feed;
 
@@ -233,8 +233,9 @@ impl Program {
 
     /// Sends a request without a body; `headers` end with a line's end each.
     async fn ask(&self, method: &str, target: &str, headers: &str) -> Answer {
+        let host = host_unless_in(headers);
         let request =
-            format!("{method} {target} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n");
+            format!("{method} {target} HTTP/1.1\r\n{host}{headers}Connection: close\r\n\r\n");
         http::ask(self.connect().await, &request).await
     }
 

@@ -124,14 +124,6 @@ async fn namespaces_open_as_their_files_say() {
             (error, _) => panic!("{namespace}: {error:?}"),
         }
     }
-    let mut lost = Client::connect(server.address, "/").await.unwrap();
-    let answer = lost.ask("JOIN", json!({"room": "now-playing"})).await;
-    assert_eq!(answer["code"], "unknown_namespace");
-    let advice = answer["message"].as_str().unwrap();
-    assert!(
-        advice.ends_with("/bus, /layout, /lobby, /metadata, /trigger"),
-        "{advice}"
-    );
     let mut client = Client::connect(server.address, "/metadata").await.unwrap();
     let asked = json!({"room": "now-playing", "message": 1});
     assert_eq!(client.ask("NOTIFY", asked).await["code"], "not_allowed");
@@ -247,4 +239,81 @@ async fn shutdown_does_not_wait_for_who_reads_nothing() {
     for reader in readers {
         reader.await.unwrap();
     }
+}
+
+/// A client without a namespace learns at its first event that there are some.
+#[tokio::test]
+async fn an_event_without_a_namespace_is_answered_with_the_namespaces() {
+    let server = TestServer::start().await;
+    for version in [3, 4] {
+        let mut client = Client::open_eio(server.address, version).await;
+        if version == 4 {
+            client.send("40".to_owned()).await;
+        }
+        assert!(client.packet().await.unwrap().starts_with("40"));
+        for (packet, event) in [
+            (r#"42["JOIN",{"room":"now-playing"}]"#, "JOIN"),
+            (r#"427["subscribe","x",1]"#, "subscribe"),
+            (r#"42[""]"#, ""),
+        ] {
+            client.send(packet.to_owned()).await;
+            if packet.starts_with("427") {
+                let ack = client.packet().await.unwrap();
+                let start = r#"437[{"status":"error","code":"no_namespace","message":"#;
+                assert!(ack.starts_with(start), "{ack}");
+            }
+            let error = client.packet().await.unwrap();
+            let start = format!(r#"42["ERROR",{{"event":"{event}","code":"no_namespace","#);
+            assert!(error.starts_with(&start), "{error}");
+            let names = "/bus, /layout, /lobby, /metadata, /trigger";
+            assert!(error.contains(names), "{error}");
+            assert!(!error.contains("schedule"), "{error}");
+        }
+    }
+    server.stop().await;
+}
+
+/// Answers to events in `/` are paced like CONNECTs: the burst, then five per second.
+#[tokio::test]
+async fn events_without_a_namespace_are_read_at_the_rate_of_connects() {
+    let server = TestServer::start().await;
+    let mut client = Client::open_eio(server.address, 4).await;
+    client.send("40".to_owned()).await;
+    client.packet().await.unwrap();
+    let began = std::time::Instant::now();
+    for _ in 0..40 {
+        client.send(r#"42["JOIN"]"#.to_owned()).await;
+    }
+    for _ in 0..40 {
+        assert!(client.packet().await.unwrap().starts_with(r#"42["ERROR""#));
+    }
+    // The CONNECT was one of 32; 9 more than those take at least a second and a half.
+    assert!(began.elapsed().as_millis() > 1_400, "{:?}", began.elapsed());
+    server.stop().await;
+}
+
+/// `connect_error` names the namespace that was most likely meant, on every transport.
+#[tokio::test]
+async fn a_misspelt_namespace_is_refused_with_the_nearest_one() {
+    let server = TestServer::start().await;
+    for (namespace, hint) in [
+        ("/metdata", "did you mean `/metadata`?"),
+        ("/Metadata", "did you mean `/metadata`?"),
+        ("/lobbby", "did you mean `/lobby`?"),
+        ("/metadata/now-playing", "did you mean `/metadata`?"),
+        (
+            "/schedul",
+            "there are: /bus, /layout, /lobby, /metadata, /trigger",
+        ),
+        (
+            "/xyz",
+            "there are: /bus, /layout, /lobby, /metadata, /trigger",
+        ),
+    ] {
+        let expected = format!("Invalid namespace `{namespace}`; {hint}");
+        let refused = Client::connect(server.address, namespace).await;
+        let refused = refused.err().expect(namespace);
+        assert!(refused.contains(&expected), "{refused}");
+    }
+    server.stop().await;
 }

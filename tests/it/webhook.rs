@@ -26,7 +26,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use self::backend::Backend;
 use crate::client::SOON;
-use crate::http::{Answer, ask};
+use crate::http::{Answer, ask, host_unless_in};
 use crate::server::TestServer;
 
 /// Both styles of the door.
@@ -84,9 +84,9 @@ impl Pair {
 
 /// A request to a REST side; `headers` end with a line's end each.
 pub async fn rest(to: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Answer {
-    let length = body.len();
+    let (length, host) = (body.len(), host_unless_in(headers));
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\n{host}{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
     ask(TcpStream::connect(to).await.unwrap(), &request).await
 }

@@ -23,6 +23,25 @@ everyMode('an unknown namespace is refused', async (stage) => {
   assert.equal(client.socket.connected, false);
 });
 
+everyMode('the refusal of a misspelt namespace names the nearest one', async (stage) => {
+  const client = stage.client('/metdata');
+  const error = await client.next('connect_error');
+  assert.match(error.message, /did you mean `\/metadata`\?/);
+  assert.equal(error.data?.code, 'unknown_namespace');
+});
+
+everyMode('an event without a namespace is answered with the namespaces', async (stage) => {
+  const client = stage.client('/');
+  await client.connected();
+  const told = client.next('ERROR');
+  client.socket.emit('JOIN', { room: ROOM });
+  const error = await told;
+  assert.equal(error.event, 'JOIN');
+  assert.equal(error.code, 'no_namespace');
+  assert.match(error.message, /\/metadata/);
+  refusal(await client.ask('JOIN', { room: ROOM }), 'no_namespace');
+});
+
 everyMode('a refused namespace does not end its neighbours', async (stage) => {
   const { client } = await stage.joined('/metadata', { room: ROOM }, { multiplex: true });
   for (const namespace of ['/schedule', '/nonesuch']) {

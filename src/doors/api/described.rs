@@ -13,16 +13,19 @@ use utoipa::openapi::{self, Content, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
 
 use super::track::PostedTrack;
-use super::{history, now, publish};
+use super::{NoParameters, history, now, publish};
 use crate::doors::{PROBLEM_JSON, ProblemDetails};
 
 /// This description.
 #[utoipa::path(
     get,
     path = "/api/openapi.json",
-    responses((status = 200, description = "OpenAPI 3.1", body = Object)),
+    responses(
+        (status = 200, description = "OpenAPI 3.1", body = Object),
+        (status = 400, description = "A parameter that there is not"),
+    ),
 )]
-pub(super) async fn description() -> impl IntoResponse {
+pub(super) async fn description(_: NoParameters) -> impl IntoResponse {
     static JSON: LazyLock<String> = LazyLock::new(|| {
         let json = Description::openapi().to_json();
         json.expect("a description made of strings always serializes")
@@ -56,7 +59,10 @@ pub(super) struct Unpublished;
 impl IntoResponses for Unpublished {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let refusals = [
-            (400, "The body or a name can't be read"),
+            (
+                400,
+                "The body or a name can't be read, or a parameter that there is not",
+            ),
             (401, "No token"),
             (403, "Not the token, or nobody publishes there over HTTP"),
             (404, "No such namespace or room"),

@@ -111,7 +111,7 @@ fn fuzz_queries_of_the_history() {
         }
         match history::read(&case.text(), &headers, &station) {
             Ok(_) => history::next_page(&case.text(), Utc::now()).map_or(0, |link| link.len()),
-            Err(why) => why.len(),
+            Err(problem) => problem.detail.len(),
         }
     };
     // A byte that is not UTF-8 becomes three bytes, each written as `%EF`.

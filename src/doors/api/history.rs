@@ -10,10 +10,10 @@ use chrono::{DateTime, Duration, SecondsFormat, SubsecRound, Utc};
 use tracing::debug;
 use utoipa::ToSchema;
 
-use super::Api;
 use super::accept::prefers_csv;
 use super::cached::{Pieces, cached};
 use super::turn::in_turn;
+use super::{Api, CACHE_BUSTER, INVALID_QUERY, unknown_parameter};
 use crate::doors::Problem;
 use crate::nowplaying::{Aired, CsvRows, Item, Station, parse_time};
 use crate::store::{Query, Store, StoreError};
@@ -32,6 +32,12 @@ const TEXT_BYTES_MOST: usize = 256 * 1024;
 
 /// How long an answer may be kept, in seconds: a list of what was may be that late.
 const MAX_AGE: u32 = 5;
+
+/// How much of a wrong value an error repeats, in characters.
+const VALUE_SHOWN: usize = 40;
+
+/// What a time must be.
+const TIME: &str = "a date as 2026-11-21 or a time as 2026-11-21T18:00:00Z";
 
 /// The code of a play log that can't be read.
 const UNREADABLE: &str = "unreadable";
@@ -78,7 +84,7 @@ pub(super) async fn history(
 ) -> Result<Response, Problem> {
     let asked = query.unwrap_or_default();
     let read = read(&asked, &headers, &api.station);
-    let Asked { query, form } = read.map_err(|why| Problem::bad_request("invalid_query", why))?;
+    let Asked { query, form } = read?;
     let all = query.all;
     let page = match api.store.clone() {
         Some(store) => {
@@ -203,7 +209,10 @@ fn page(store: &Store, query: Query) -> Result<Page, StoreError> {
     Ok(Page { items, next })
 }
 
-pub(super) fn read(query: &str, headers: &HeaderMap, station: &Station) -> Result<Asked, String> {
+/// The parameters of a query.
+const PARAMETERS: [&str; 6] = ["limit", "q", "from", "to", "all", "format"];
+
+pub(super) fn read(query: &str, headers: &HeaderMap, station: &Station) -> Result<Asked, Problem> {
     let mut form = match prefers_csv(headers) {
         true => Form::Csv,
         false => Form::Json,
@@ -212,37 +221,39 @@ pub(super) fn read(query: &str, headers: &HeaderMap, station: &Station) -> Resul
         limit: Some(LIMIT),
         ..Query::default()
     };
-    let time = |value: &str| parse_time(value, station.timezone);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let named = |why| format!("{name}: {why}");
+        let wrong = |wanted: &str| {
+            let shown: String = value.chars().take(VALUE_SHOWN).collect();
+            let why = format!("`{name}` must be {wanted}, not \"{shown}\"");
+            Problem::bad_request(INVALID_QUERY, why)
+        };
+        let time = || parse_time(&value, station.timezone).map_err(|_| wrong(TIME));
         match &*name {
-            "limit" | "q" => asked.limit = Some(limit(&value)?),
-            "from" => asked.from = Some(time(&value).map_err(named)?),
-            "to" => asked.to = Some(time(&value).map_err(named)?),
+            "limit" | "q" => {
+                let number = value.parse().ok();
+                let number = number.filter(|number| (1..=LIMIT_MOST).contains(number));
+                let wanted = || wrong(&format!("a number from 1 to {LIMIT_MOST}"));
+                asked.limit = Some(number.ok_or_else(wanted)?);
+            }
+            "from" => asked.from = Some(time()?),
+            "to" => asked.to = Some(time()?),
             "all" => {
                 asked.all = match &*value {
                     "1" | "true" | "" => true,
                     "0" | "false" => false,
-                    _ => return Err("`all` is 1 or 0".to_owned()),
+                    _ => return Err(wrong("1 or 0")),
                 }
             }
             "format" => {
                 form = match &*value {
                     "csv" => Form::Csv,
                     "json" => Form::Json,
-                    _ => return Err("`format` is csv or json".to_owned()),
+                    _ => return Err(wrong("csv or json")),
                 }
             }
-            // What caches and trackers add is no error.
-            _ => {}
+            CACHE_BUSTER => {}
+            unknown => return Err(unknown_parameter(unknown, &PARAMETERS)),
         }
     }
     Ok(Asked { query: asked, form })
-}
-
-fn limit(value: &str) -> Result<usize, String> {
-    let number = value.parse().ok();
-    number
-        .filter(|number| (1..=LIMIT_MOST).contains(number))
-        .ok_or_else(|| format!("`limit` is a number from 1 to {LIMIT_MOST}"))
 }

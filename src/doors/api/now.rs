@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::Api;
 use super::cached::{Pieces, cached};
+use super::{Api, NoParameters};
 use crate::core::event::Event;
 use crate::core::name::{NamespaceName, RoomName};
 use crate::nowplaying::{CURRENT_KEY, NAMESPACE, NEXT, NOW_PLAYING, SONG_KEY, Track, Validity};
@@ -43,9 +43,14 @@ pub(super) struct NowPlaying<'a> {
     responses(
         (status = 200, description = "What is on, the last song, and what is next", body = NowPlaying),
         (status = 304, description = "As before"),
+        (status = 400, description = "A parameter that there is not"),
     ),
 )]
-pub(super) async fn now_playing(State(api): State<Api>, headers: HeaderMap) -> Response {
+pub(super) async fn now_playing(
+    State(api): State<Api>,
+    _: NoParameters,
+    headers: HeaderMap,
+) -> Response {
     let current = retained(&api, NOW_PLAYING, CURRENT_KEY);
     let song = retained(&api, NOW_PLAYING, SONG_KEY);
     let next = retained(&api, NEXT, CURRENT_KEY);

@@ -8,29 +8,22 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tracing::debug;
 use utoipa::ToSchema;
 
-use super::Api;
 use super::described::{Posted, Unpublished};
 use super::track;
+use super::{Api, NoParameters};
 use crate::core::error::Error;
 use crate::core::event::{Offset, To};
 use crate::core::hub::{Granted, Outside};
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Publisher;
-use crate::doors::{Problem, Unread, bearer, read_text};
+use crate::doors::{Problem, Unread, bearer, parse_json, read_text};
 use crate::net::PeerAddr;
 use crate::net::access::AccessDenied;
 use crate::nowplaying::NAMESPACE;
-
-/// The code of a body that is not what it should be.
-const UNREADABLE: &str = "invalid_request";
-
-/// The code of a body that did not come in time.
-const TOO_SLOW: &str = "too_slow";
 
 /// What a body may have beyond the biggest message, in bytes: the blanks around it,
 /// and what a track's names take when they are written with escapes.
@@ -85,10 +78,11 @@ enum Done {
 pub(super) async fn to_room(
     State(api): State<Api>,
     path: Result<Path<(String, String)>, PathRejection>,
+    _: NoParameters,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let Path((namespace, room)) = path.map_err(unreadable)?;
+    let Path((namespace, room)) = path?;
     let namespace = namespace_of(&namespace)?;
     let room = RoomName::parse(&room).map_err(Error::from)?;
     let granted = authorise(&api, &namespace, &room, &headers).await?;
@@ -128,7 +122,7 @@ pub(super) async fn to_bus(
     headers: HeaderMap,
     body: Body,
 ) -> Result<&'static str, Problem> {
-    let Path(room) = path.map_err(unreadable)?;
+    let Path(room) = path?;
     let namespace = namespace_of("bus")?;
     let room = RoomName::parse(&room).map_err(Error::from)?;
     let page = headers.contains_key(header::ORIGIN);
@@ -161,8 +155,10 @@ async fn body_of(
     let read = read_text(headers, body, most + BODY_SLACK).await;
     read.map_err(|unread| match unread {
         Unread::TooBig => Error::TooBig(most).into(),
-        Unread::Late => Problem::new(unread.status(), TOO_SLOW, unread),
-        _ => Problem::new(unread.status(), UNREADABLE, unread),
+        unread @ (Unread::Late
+        | Unread::Broken
+        | Unread::UnknownCharset
+        | Unread::NotInCharset(_)) => Problem::new(unread.status(), unread.code(), unread),
     })
 }
 
@@ -172,11 +168,6 @@ fn message_most(api: &Api, namespace: &NamespaceName) -> Result<usize, Error> {
     let found = namespaces.find(|found| found.name == *namespace);
     let unknown = || Error::UnknownNamespace(namespace.to_string());
     Ok(found.ok_or_else(unknown)?.limits.message_bytes)
-}
-
-/// What was sent is not what it should be.
-pub(super) fn unreadable(why: impl ToString) -> Problem {
-    Problem::bad_request(UNREADABLE, why)
 }
 
 /// Whether the request has the token that it takes; counted where it has not.
@@ -203,7 +194,7 @@ async fn publish(
     body: &[u8],
     granted: Granted,
 ) -> Result<Offset, Problem> {
-    let message: Box<RawValue> = serde_json::from_slice(body).map_err(unreadable)?;
+    let message = parse_json(body)?.to_owned();
     let (tell, told) = oneshot::channel();
     let from = Outside {
         publisher: Publisher::Http,

@@ -2,16 +2,13 @@
 //! Knows no room's rules but how big a message may be.
 
 use chrono::{DateTime, Duration, Utc};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use tracing::info;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::publish::unreadable;
 use crate::core::error::Error;
 use crate::core::name::RoomName;
-use crate::doors::Problem;
+use crate::doors::{FieldError, Fields, Problem, parse_json};
 use crate::nowplaying::{Change, Item, LENGTH_MOST, NEXT, NOW_PLAYING, can_start, clean};
 
 /// When what comes next starts, if a backend does not say it: later than what is
@@ -20,7 +17,7 @@ const SOON: Duration = Duration::seconds(1);
 
 /// A track of a backend, in the rooms of `/metadata`. One that was heard here can
 /// be posted as it is.
-#[derive(Deserialize, ToSchema)]
+#[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PostedTrack {
     /// The title.
@@ -35,7 +32,7 @@ pub(super) struct PostedTrack {
     #[schema(minimum = 0, maximum = 86_400_000, example = 347_893.3)]
     length: f64,
     /// `SONG` if it is missing; everything else is shown as `LINK`.
-    #[serde(default = "song")]
+    #[serde(default)]
     #[schema(default = "SONG")]
     r#type: String,
     /// When it started, or starts; now or soon if it is missing. At most a day ahead.
@@ -46,17 +43,47 @@ pub(super) struct PostedTrack {
     #[serde(default, rename = "startedAt")]
     #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<DateTime<Utc>>,
-    /// What follows from the others is not looked at.
-    #[serde(default, rename = "timestampCST")]
-    #[schema(ignore)]
-    _timestamp_cst: Option<IgnoredAny>,
-    #[serde(default, rename = "endsAt")]
-    #[schema(ignore)]
-    _ends_at: Option<IgnoredAny>,
 }
 
-fn song() -> String {
-    Item::SONG.to_owned()
+/// The fields of a track. The last two follow from the others and are ignored: they are there in a
+/// track that a listener has received.
+const FIELDS: [&str; 9] = [
+    "track",
+    "artist",
+    "album",
+    "length",
+    "type",
+    START,
+    "startedAt",
+    "timestampCST",
+    "endsAt",
+];
+
+const START: &str = "timestampUTC";
+const TEXT: &str = "a string";
+const LENGTH: &str = "a number of milliseconds";
+const TIME: &str = "a time as 2026-11-21T18:00:00Z";
+
+impl PostedTrack {
+    fn parse(body: &[u8]) -> Result<Self, FieldError> {
+        let mut fields = Fields::of("a track", parse_json(body)?)?;
+        let track = Self {
+            track: fields.required("track", TEXT)?,
+            artist: fields.optional("artist", TEXT)?.unwrap_or_default(),
+            album: fields.optional("album", TEXT)?.unwrap_or_default(),
+            length: fields.optional("length", LENGTH)?.unwrap_or_default(),
+            r#type: fields
+                .optional("type", TEXT)?
+                .unwrap_or_else(|| Item::SONG.to_owned()),
+            start: fields.optional(START, TIME)?,
+            started_at: fields.optional("startedAt", TIME)?,
+        };
+        for ignored in ["timestampCST", "endsAt"] {
+            fields.take(ignored)?;
+        }
+        fields.finish(&FIELDS)?;
+        Ok(track)
+    }
 }
 
 /// A track goes the way of the feed's: masked, logged, and taken back in time.
@@ -108,15 +135,15 @@ pub(super) fn item(
     now: DateTime<Utc>,
     unsaid: DateTime<Utc>,
 ) -> Result<Item, Problem> {
-    let track: PostedTrack = serde_json::from_slice(body).map_err(unreadable)?;
+    let track = PostedTrack::parse(body)?;
     if !(0.0..=LENGTH_MOST).contains(&track.length) {
-        let why = format!("`length` is a number of milliseconds from 0 to {LENGTH_MOST}");
-        return Err(unreadable(why));
+        let wanted = format!("{LENGTH} from 0 to {LENGTH_MOST}");
+        return Err(FieldError::wrong("`length`", &wanted, &track.length).into());
     }
     let start = track.start.or(track.started_at).unwrap_or(unsaid);
     if !can_start(start, now) {
-        let why = "`timestampUTC` is when it started: after 1970, and at most a day ahead";
-        return Err(unreadable(why));
+        let wanted = "a time after 1970 and at most a day ahead";
+        return Err(FieldError::wrong("the start", wanted, &start).into());
     }
     Ok(Item {
         id: String::new(),

@@ -1,111 +1,134 @@
 //! What publishers and subscribers ask for, read: each message strictly, since what is
 //! misread can't be asked back. Pure: knows no connection, and no channels.
 
-use std::collections::BTreeMap;
-
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::{RawValue, Value};
-use strsim::osa_distance;
+use serde_json::value::RawValue;
 
 use super::refusal::Refusal;
 use crate::core::client::ClientId;
 use crate::core::terms::Wanted;
+use crate::doors::{FieldError, Fields, parse_json};
+use crate::hint::slip;
 
 /// What a publisher asks for: `data` of a request's body.
-pub(super) trait Action: DeserializeOwned {
+pub(super) trait Action: Sized {
     /// The word for it.
     const NAME: &'static str;
+
+    /// Parses `data`.
+    fn parse(data: Fields) -> Result<Self, FieldError>;
 }
 
+const CHANNEL: &str = "channel";
+const CHANNEL_TOKEN: &str = "channelToken";
+const TEXT: &str = "a string";
+
 /// `POST /channel/create`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct CreateChannel {
     pub(super) channel: String,
     retain: Option<bool>,
-    history: Option<Value>,
-    /// Clients of the original may send what means nothing.
-    #[serde(flatten)]
-    others: BTreeMap<String, IgnoredAny>,
+    history: Option<usize>,
+    /// The other fields: clients of the original may send what means nothing.
+    others: Fields,
 }
 
 impl CreateChannel {
     /// What the channel is to keep.
     ///
     /// # Errors
-    /// It is no number, or something is almost called so: it would not be kept, and
-    /// can't be changed later.
+    /// A field is almost called `retain` or `history`: it would not be kept, and can't be changed
+    /// later.
     pub(super) fn wanted(&self) -> Result<Wanted, Refusal> {
-        const SLIP_MOST: usize = 2;
-        for name in self.others.keys() {
-            let length = name.chars().count();
-            let is_near = |right: &&str| {
-                right.len().abs_diff(length) <= SLIP_MOST && osa_distance(right, name) <= SLIP_MOST
-            };
-            if let Some(right) = ["retain", "history"].into_iter().find(is_near) {
-                let why = format!("`data`: `{name}` means nothing; did you mean `{right}`?");
+        for name in self.others.names() {
+            if let Some(right) = slip(name, ["retain", "history"]) {
+                let why = format!("`data`: there is no field `{name}`; did you mean `{right}`?");
                 return Err(Refusal::bad(why));
             }
         }
-        let number = |given: &Value| given.as_u64().and_then(|n| usize::try_from(n).ok());
-        let history = self.history.as_ref().map(number);
-        if history == Some(None) {
-            return Err(Refusal::bad("`data`: `history` has to be a whole number"));
-        }
         Ok(Wanted {
             retain: self.retain,
-            history: history.flatten(),
+            history: self.history,
         })
     }
 }
 
 /// `POST /channel/ping`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 pub(super) struct PingChannel {
     pub(super) channel: String,
-    #[serde(deserialize_with = "there_or_null")]
     pub(super) channel_token: Option<String>,
 }
 
 /// `POST /channel/delete`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 pub(super) struct DeleteChannel {
     pub(super) channel: String,
-    #[serde(deserialize_with = "there_or_null")]
     pub(super) channel_token: Option<String>,
 }
 
 /// `POST /push`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 pub(super) struct PushMessage {
     pub(super) channel: String,
-    #[serde(deserialize_with = "there_or_null")]
     pub(super) channel_token: Option<String>,
     /// Nobody named: everybody.
     pub(super) recipients: Vec<ClientId>,
-    #[serde(default, deserialize_with = "as_it_came")]
     message: Option<Box<RawValue>>,
-    #[serde(default, deserialize_with = "as_it_came")]
     message_json: Option<Box<RawValue>>,
 }
 
 impl Action for CreateChannel {
     const NAME: &'static str = "CREATE_CHANNEL";
+
+    fn parse(mut data: Fields) -> Result<Self, FieldError> {
+        Ok(Self {
+            channel: data.required(CHANNEL, TEXT)?,
+            retain: data.optional("retain", "true or false")?,
+            history: data.optional("history", "a whole number")?,
+            others: data,
+        })
+    }
 }
 
 impl Action for PingChannel {
     const NAME: &'static str = "PING_CHANNEL";
+
+    fn parse(mut data: Fields) -> Result<Self, FieldError> {
+        Ok(Self {
+            channel: data.required(CHANNEL, TEXT)?,
+            channel_token: token(&mut data)?,
+        })
+    }
 }
 
 impl Action for DeleteChannel {
     const NAME: &'static str = "DELETE_CHANNEL";
+
+    fn parse(mut data: Fields) -> Result<Self, FieldError> {
+        Ok(Self {
+            channel: data.required(CHANNEL, TEXT)?,
+            channel_token: token(&mut data)?,
+        })
+    }
 }
 
 impl Action for PushMessage {
     const NAME: &'static str = "PUSH_MESSAGE";
+
+    fn parse(mut data: Fields) -> Result<Self, FieldError> {
+        Ok(Self {
+            channel: data.required(CHANNEL, TEXT)?,
+            channel_token: token(&mut data)?,
+            recipients: data.required("recipients", "a list of UUIDs")?,
+            message: data.take("message")?,
+            message_json: data.take("messageJson")?,
+        })
+    }
+}
+
+/// The token, which must be there and may be null.
+fn token(data: &mut Fields) -> Result<Option<String>, FieldError> {
+    data.required(CHANNEL_TOKEN, "a string or null")
 }
 
 impl PushMessage {
@@ -135,21 +158,13 @@ impl PushMessage {
 
 const NULL: &str = "null";
 
-fn there_or_null<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
-    Option::deserialize(value)
-}
-
-/// Also where it is `null`.
-fn as_it_came<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    Box::deserialize(value).map(Some)
-}
-
 /// Reads the body of a publisher's request.
 ///
 /// # Errors
 /// It is not JSON, or not this route's message.
 pub(super) fn action<A: Action>(body: &[u8]) -> Result<A, Refusal> {
-    data(&envelope(body, "SERVER_ACTION", &[A::NAME])?)
+    let envelope = envelope(body, "SERVER_ACTION", &[A::NAME])?;
+    A::parse(envelope.data).map_err(in_data)
 }
 
 /// What a subscriber asks for.
@@ -173,61 +188,42 @@ pub(super) enum Verb {
 /// # Errors
 /// It is not JSON, or no message of a subscriber.
 pub(super) fn ask(text: &[u8]) -> Result<Ask, Refusal> {
-    #[derive(Deserialize)]
-    struct Data {
-        channel: String,
-    }
     const SUBSCRIBE: &str = "SUBSCRIBE";
-    let envelope = envelope(text, "CLIENT_ACTION", &[SUBSCRIBE, "UNSUBSCRIBE"])?;
-    let data: Data = data(&envelope)?;
+    let mut envelope = envelope(text, "CLIENT_ACTION", &[SUBSCRIBE, "UNSUBSCRIBE"])?;
     Ok(Ask {
         verb: match envelope.action.as_str() {
             SUBSCRIBE => Verb::Subscribe,
             _ => Verb::Unsubscribe,
         },
-        channel: data.channel,
+        channel: envelope.data.required(CHANNEL, TEXT).map_err(in_data)?,
         uuid: envelope.uuid,
     })
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Envelope<'a> {
-    message_type: String,
+struct Envelope {
     action: String,
     uuid: Option<String>,
-    #[serde(borrow)]
-    data: &'a RawValue,
+    data: Fields,
 }
 
-fn envelope<'a>(
-    text: &'a [u8],
-    message_type: &str,
-    actions: &[&str],
-) -> Result<Envelope<'a>, Refusal> {
-    let text = serde_json::from_slice(text).map_err(Refusal::bad)?;
-    let envelope: Envelope<'a> = members(text).map_err(Refusal::bad)?;
-    if envelope.message_type != message_type {
-        return Err(Refusal::bad(format!(
-            "`messageType` has to be {message_type} here"
-        )));
+fn envelope(text: &[u8], message_type: &str, actions: &[&str]) -> Result<Envelope, Refusal> {
+    let mut envelope = Fields::of("a message", parse_json(text)?)?;
+    let sent: String = envelope.required("messageType", message_type)?;
+    if sent != message_type {
+        return Err(FieldError::wrong("`messageType`", message_type, &sent).into());
     }
-    if !actions.contains(&envelope.action.as_str()) {
-        let actions = actions.join(" or ");
-        return Err(Refusal::bad(format!("`action` has to be {actions} here")));
+    let wanted = actions.join(" or ");
+    let action: String = envelope.required("action", &wanted)?;
+    if !actions.contains(&action.as_str()) {
+        return Err(FieldError::wrong("`action`", &wanted, &action).into());
     }
-    Ok(envelope)
+    Ok(Envelope {
+        action,
+        uuid: envelope.optional("uuid", TEXT)?,
+        data: envelope.object("data")?,
+    })
 }
 
-fn data<'a, T: Deserialize<'a>>(envelope: &Envelope<'a>) -> Result<T, Refusal> {
-    members(envelope.data).map_err(|why| Refusal::bad(format!("`data`: {why}")))
-}
-
-/// Reads an object. Serde would take a list for one as well, by the order in which
-/// we happen to have its members.
-fn members<'a, T: Deserialize<'a>>(text: &'a RawValue) -> Result<T, String> {
-    if !text.get().starts_with('{') {
-        return Err("this has to be an object".to_owned());
-    }
-    serde_json::from_str(text.get()).map_err(|error| error.to_string())
+fn in_data(why: FieldError) -> Refusal {
+    Refusal::bad(format!("`data`: {why}"))
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::protocol;
 use crate::core::error::Error;
 use crate::core::name::NameError;
+use crate::doors::{FieldError, status_of};
 
 /// Why something was not done: ERROR.
 #[derive(Debug)]
@@ -60,21 +61,25 @@ impl Refusal {
     }
 }
 
+impl From<FieldError> for Refusal {
+    fn from(error: FieldError) -> Self {
+        Self::bad(error)
+    }
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        let status = match &error {
-            Error::NotCreated(_) => StatusCode::NOT_FOUND,
-            Error::TokenNeeded(_) => StatusCode::UNAUTHORIZED,
-            Error::WrongToken(_) => StatusCode::FORBIDDEN,
-            Error::RoomExists(_) => StatusCode::CONFLICT,
-            Error::Name(NameError::TooLong { .. })
-            | Error::NameTooLong { .. }
-            | Error::TooBig(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Error::Full(_) | Error::TooManyRooms(_) | Error::TooManyOfAddress(_) => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
-            Error::Busy | Error::Alone | Error::Closing => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::BAD_REQUEST,
+        let is_long_name = matches!(
+            error,
+            Error::Name(NameError::TooLong { .. }) | Error::NameTooLong { .. }
+        );
+        // These two have a status of their own in this protocol.
+        let status = if is_long_name {
+            StatusCode::PAYLOAD_TOO_LARGE
+        } else if matches!(error, Error::Full(_)) {
+            StatusCode::TOO_MANY_REQUESTS
+        } else {
+            status_of(&error)
         };
         let reason = error.code();
         // In this protocol's words.
@@ -97,7 +102,20 @@ impl From<Error> for Refusal {
                 "a message can have {} bytes at most, as it is written in JSON",
                 most - 2
             ),
-            other => other.to_string(),
+            other @ (Error::NoToken(_)
+            | Error::UnknownNamespace(_)
+            | Error::Reserved { .. }
+            | Error::UnknownRoom { .. }
+            | Error::NotAllowed { .. }
+            | Error::NameRequired(_)
+            | Error::Crowded(_)
+            | Error::NoPeer(_)
+            | Error::NotInRoom(_)
+            | Error::TooDeep(_)
+            | Error::TooManyOfAddress(_)
+            | Error::Busy
+            | Error::Alone
+            | Error::Closing) => other.to_string(),
         };
         Self::new(status, details).because(reason)
     }

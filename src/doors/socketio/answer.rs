@@ -1,7 +1,6 @@
 //! Where the answer to one event goes, and why there is none but an error.
 //! Knows acks and ERROR, not what was asked for.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -13,10 +12,11 @@ use crate::core::event::OffsetError;
 use crate::core::hub::Hub;
 use crate::core::name::NameError;
 use crate::core::outlet::CloseReason;
+use crate::doors::FieldError;
 
 /// How much of an event's name ERROR repeats, in characters: longer ones are
 /// no event of ours.
-const EVENT_SHOWN: usize = 64;
+pub(super) const EVENT_SHOWN: usize = 64;
 
 /// Where the answer to one event goes: its ack, or ERROR where none was asked for.
 #[derive(Clone)]
@@ -76,7 +76,13 @@ impl Answer {
         let charged = match invalid {
             // The hub has charged it.
             Invalid::Refused(_) => Ok(()),
-            _ => self.hub.charge(&self.client),
+            Invalid::Event(_)
+            | Invalid::Binary
+            | Invalid::NoEvent
+            | Invalid::Argument { .. }
+            | Invalid::Offset(_)
+            | Invalid::Name(_)
+            | Invalid::NoLobby => self.hub.charge(&self.client),
         };
         match charged {
             Ok(()) => self.refuse(&invalid),
@@ -116,14 +122,11 @@ pub(super) enum Invalid {
     Event(&'static str),
     #[error("binary attachments are not understood here")]
     Binary,
-    #[error("an event is [name, argument]: {0}")]
-    Json(#[from] serde_json::Error),
-    #[error("expected {form}: {why}")]
-    Argument {
-        form: &'static str,
-        why: Cow<'static, str>,
-    },
-    #[error("{0}")]
+    #[error("an event is [name, argument], and its name is a string")]
+    NoEvent,
+    #[error("{why}; this event takes {form}")]
+    Argument { form: &'static str, why: FieldError },
+    #[error("`since`: {0}")]
     Offset(#[from] OffsetError),
     #[error("{0}")]
     Name(#[from] NameError),
@@ -137,7 +140,7 @@ impl Invalid {
     fn code(&self) -> &'static str {
         match self {
             Self::Event(_) => "unknown_event",
-            Self::Binary | Self::Json(_) | Self::Argument { .. } => "invalid_request",
+            Self::Binary | Self::NoEvent | Self::Argument { .. } => "invalid_request",
             Self::Offset(_) => "invalid_offset",
             Self::Name(_) => "invalid_name",
             Self::NoLobby => "not_in_room",

@@ -198,9 +198,11 @@ const UNSUPPORTED_VERSION: &str = r#"{"code":"5","message":"Unsupported protocol
 const OVERLAPS: &str =
     r#"{"code":"3","message":"Bad request: another POST of the session is not answered yet"}"#;
 
-const FULL: &str = r#"{"message":"This server has no room for more sessions right now"}"#;
+const FULL: &str =
+    r#"{"code":"full_sessions","message":"This server has no room for more sessions right now"}"#;
 
-const ADDRESS_FULL: &str = r#"{"message":"Your address has too many sessions right now"}"#;
+const ADDRESS_FULL: &str =
+    r#"{"code":"address_sessions","message":"Your address has too many sessions right now"}"#;
 
 fn refuse(status: StatusCode, why: &'static str) -> Answering {
     Box::pin(std::future::ready(Ok(refusal(status, why))))

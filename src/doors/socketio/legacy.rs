@@ -44,6 +44,11 @@ impl Pending {
         }
     }
 
+    /// Forgets a packet that was sent in another way.
+    pub(super) fn unsay(&mut self, packet: &str) {
+        self.words.retain(|word| word != packet);
+    }
+
     pub(super) fn words(&mut self) -> Vec<String> {
         std::mem::take(&mut self.words)
     }

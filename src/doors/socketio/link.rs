@@ -1,6 +1,7 @@
 //! One Engine.IO session as the door sees it: what its requests and its clients
 //! share. Knows which namespaces are open and what is still on its way out.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::json;
 use socketioxide::socket::Sid;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
@@ -29,7 +31,7 @@ use crate::net::{self, FRAME_BYTES_MOST, Wire};
 /// The same as a WebSocket's frames are held back, for the same reason.
 const CONNECT_MOST: Duration = Duration::from_secs(10);
 
-/// How often a session may connect to namespaces. An SDK connects once to each namespace
+/// How often a session may connect to namespaces, or send events in none. An SDK connects once to each namespace
 /// that its page uses, some ten at most; each CONNECT costs the server a task and a client.
 const CONNECTS: Pace = Pace {
     per_second: 5,
@@ -90,7 +92,7 @@ struct State {
     connecting: Vec<(String, oneshot::Sender<()>)>,
     /// How many attachments of the last packet are still missing.
     attachments: usize,
-    /// Of a client of Engine.IO v3.
+    /// Of a client of Engine.IO v3; of v4 only refusals.
     legacy: Option<Box<Pending>>,
     /// It was closed, with this as its last word: its requests are not answered
     /// any more.
@@ -321,11 +323,42 @@ impl Link {
 
     /// Charges a CONNECT. Returns whether the engine answers it; otherwise it is answered here.
     pub(super) fn admits(&self, connect: &SocketPacket<'_>) -> bool {
+        self.charge_connect();
+        if self.opener.version == Version::V3 {
+            return legacy::admits(self, connect);
+        }
+        if self.place.knows(connect.namespace) {
+            return true;
+        }
+        self.say(&self.refused_connect(connect.namespace));
+        // While the client polls, the engine answers as well, and `explained` replaces its answer,
+        // unless the session has moved to a WebSocket meanwhile: then ours comes first.
+        !self.is_on_websocket()
+    }
+
+    /// Charges a CONNECT, or an event in `/`, where a CONNECT is missing.
+    pub(super) fn charge_connect(&self) {
         let full = || Bucket::full(CONNECTS);
         let mut state = self.lock();
         state.connects.get_or_insert_with(full).charge(CONNECTS, 1);
-        drop(state);
-        self.opener.version == Version::V4 || legacy::admits(self, connect)
+    }
+
+    /// The refusal of a CONNECT to an unknown namespace that replaces the engine's, which does not
+    /// say what is wrong.
+    pub(super) fn explained(&self, packet: &str) -> Option<String> {
+        let refused = packet.strip_prefix("44")?;
+        let namespace = refused.strip_suffix(r#",{"message":"Invalid namespace"}"#)?;
+        let explained = self.refused_connect(namespace);
+        if let Some(pending) = &mut self.lock().legacy {
+            pending.unsay(&explained);
+        }
+        Some(explained)
+    }
+
+    fn refused_connect(&self, namespace: &str) -> String {
+        let why = self.refusal(namespace).unwrap_or_default();
+        let why = json!({"message": why, "data": {"code": "unknown_namespace"}});
+        format!("44{namespace},{why}")
     }
 
     /// Whether the engine is about to answer a CONNECT to this namespace in a task of its
@@ -335,7 +368,7 @@ impl Link {
     }
 
     /// Why nobody can be in this namespace, if that is so.
-    pub(super) fn refusal(&self, namespace: &str) -> Option<&str> {
+    pub(super) fn refusal(&self, namespace: &str) -> Option<Cow<'_, str>> {
         self.place.refusal(namespace)
     }
 

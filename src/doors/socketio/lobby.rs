@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::answer::{Answer, Invalid};
 use super::outlet::Problem;
-use super::request::{Arguments, object};
+use super::request::{Arguments, ObjectArgument};
 use crate::core::error::Error;
 use crate::core::event::{Kind, Offset};
 use crate::core::hub::Notice;
@@ -52,17 +52,12 @@ pub(super) fn handle(arguments: &Arguments<'_>, answer: &Answer) -> Result<(), I
         "JOIN" => enter(&arguments.room("the lobby's id")?, answer),
         "LEAVE" => leave(arguments.room("the lobby's id")?, answer),
         "BROADCAST" => {
-            let Broadcast { message } = object(arguments.first(), "{message}")?;
-            send(message.into(), answer)
+            let mut argument = ObjectArgument::parse(arguments.first(), "{message}")?;
+            send(argument.any("message")?.into(), answer)
         }
         "RTCSIGNAL" => signal(arguments.first(), answer),
         _ => Err(Invalid::Event("JOIN, LEAVE, BROADCAST and RTCSIGNAL")),
     }
-}
-
-#[derive(Deserialize)]
-struct Broadcast {
-    message: Box<RawValue>,
 }
 
 #[derive(Serialize)]
@@ -111,23 +106,14 @@ fn leave(lobby: RoomName, answer: &Answer) -> Result<(), Invalid> {
 }
 
 fn signal(argument: &RawValue, answer: &Answer) -> Result<(), Invalid> {
-    #[derive(Deserialize)]
-    struct Addressed {
-        to: String,
-    }
-    const FORM: &str = "{to, ...}";
-    let Addressed { to } = object(argument, FORM)?;
-    // The whole body, which may have come as a string that holds it.
-    let message: Box<RawValue> = match serde_json::from_str::<String>(argument.get()) {
-        Ok(text) => serde_json::from_str(&text)?,
-        Err(_) => argument.to_owned(),
-    };
+    let mut argument = ObjectArgument::parse(argument, "{to, ...}")?;
+    let to = argument.text("to")?;
     let prefix = format!("{}#", answer.outlet.namespace());
     let to = to.strip_prefix(&prefix).unwrap_or(&to);
     let notice = Notice {
         kind: Kind::Signal,
         to: Some(Nickname::parse(to)?),
-        message,
+        message: argument.into_object(),
     };
     send(notice, answer)
 }

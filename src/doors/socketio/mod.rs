@@ -138,9 +138,8 @@ pub fn service(
         .build_with_inner_svc(inner);
     let served = hub.namespaces().filter(|namespace| is_served(namespace));
     let names: Vec<_> = served.map(|namespace| namespace.name.as_str()).collect();
-    let advice = format!("/ has no rooms; connect to one of {}", names.join(", "));
     let root = Root {
-        advice: advice.into(),
+        namespaces: names.join(", ").into(),
     };
     // An EIO 3 client is connected to `/` before it can ask for anything else.
     io.ns("/", root);

@@ -13,6 +13,7 @@ use hyper::body::Body as HttpBody;
 use tokio::runtime::Handle;
 
 use super::link::Link;
+use super::packet::Version;
 use super::payload::{self, Framing};
 
 /// The answer to the request that opens a session, whose id stands in it.
@@ -82,9 +83,15 @@ where
         A: Future<Output = Result<Response<B>, Infallible>>,
         B: HttpBody<Data = Bytes>,
     {
-        let (mut head, text) = read(answer.await?).await;
+        let (mut head, mut text) = read(answer.await?).await;
         self.end = None;
-        let words = match head.status.is_success() {
+        if let Some(explained) = self.explained(&text) {
+            head.headers.remove(header::CONTENT_LENGTH);
+            text = explained;
+        }
+        // In v4 the engine's own refusals stand for ours.
+        let is_v3 = self.link.opener.version == Version::V3;
+        let words = match is_v3 && head.status.is_success() {
             true => self.link.words(),
             false => Vec::new(),
         };
@@ -95,6 +102,19 @@ where
         }
         let body = framed(&mut head, &packets, self.framing).unwrap_or_else(|| text.clone());
         Ok(Response::from_parts(head, Body::from(body)))
+    }
+
+    /// The engine's answer with its refusals of unknown namespaces explained, if it has any.
+    fn explained(&self, answer: &Bytes) -> Option<Bytes> {
+        let version = self.link.opener.version;
+        let packets = payload::answered(answer, version).filter(|_| version == Version::V4);
+        let refusals = packets.filter_map(|packet| Some((packet, self.link.explained(packet)?)));
+        let mut explained: Option<String> = None;
+        for (packet, refusal) in refusals {
+            let text = explained.as_deref().or(std::str::from_utf8(answer).ok())?;
+            explained = Some(text.replacen(packet, &refusal, 1));
+        }
+        explained.map(Bytes::from)
     }
 }
 

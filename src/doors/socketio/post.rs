@@ -43,7 +43,7 @@ const SMALL_BODY: usize = 16 << 10;
 /// one.
 const AT_ONCE: usize = 16;
 
-const NO_MEMORY: &str = r#"{"message":"This server holds too many large POST bodies right now; send this again later"}"#;
+const NO_MEMORY: &str = r#"{"code":"busy","message":"This server holds too many large POST bodies right now; send this again later"}"#;
 
 /// A POST of a polling session.
 pub(super) struct Post {

@@ -1,61 +1,38 @@
 //! The room protocol: JOIN, LEAVE, NOTIFY, CLIENTS, and their answers.
 //! Translates only: what is allowed is the hub's matter.
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
 
+use super::answer::{Answer, Invalid};
+use super::request::{Arguments, ObjectArgument};
 use crate::core::error::Error;
 use crate::core::event::Offset;
 use crate::core::name::{Nickname, RoomName};
 use crate::core::presence::{Clients, Page};
 use crate::core::room::Joined;
+use crate::doors::FieldError;
 
-use super::answer::{Answer, Invalid};
-use super::request::{Arguments, object};
+/// What `after` of CLIENTS must be.
+const NEXT: &str = "the `next` of the previous page";
 
 /// Handles one event that a client sent.
 pub(super) fn handle(arguments: &Arguments<'_>, answer: &Answer) -> Result<(), Invalid> {
-    let argument = arguments.first();
+    let parse = |form| ObjectArgument::parse(arguments.first(), form);
     match answer.event.as_str() {
-        "JOIN" => join(object(argument, "{room, name?, since?}")?, answer),
-        "LEAVE" => leave(object(argument, "{room}")?, answer),
-        "NOTIFY" => notify(object(argument, "{room, message}")?, answer),
-        "CLIENTS" => clients(object(argument, CLIENTS_REQUEST)?, answer),
+        "JOIN" => join(parse("{room, name?, since?}")?, answer),
+        "LEAVE" => leave(parse("{room}")?, answer),
+        "NOTIFY" => notify(parse("{room, message}")?, answer),
+        "CLIENTS" => clients(parse("{room, limit?, after?}")?, answer),
         _ => Err(Invalid::Event("JOIN, LEAVE, NOTIFY and CLIENTS")),
     }
 }
 
-#[derive(Deserialize)]
-struct Join {
-    room: String,
-    name: Option<String>,
-    since: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    room: String,
-}
-
-const CLIENTS_REQUEST: &str = "{room, limit?, after?}";
-
-#[derive(Deserialize)]
-struct ClientsRequest {
-    room: String,
-    limit: Option<usize>,
-    after: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Notify {
-    room: String,
-    message: Box<RawValue>,
-}
-
-fn join(asked: Join, answer: &Answer) -> Result<(), Invalid> {
-    let room = RoomName::parse(&asked.room)?;
-    let name = asked.name.as_deref().map(Nickname::parse).transpose()?;
-    let since: Option<Offset> = asked.since.as_deref().map(str::parse).transpose()?;
+fn join(mut argument: ObjectArgument<'_>, answer: &Answer) -> Result<(), Invalid> {
+    let room = RoomName::parse(&argument.text("room")?)?;
+    let name: Option<String> = argument.optional("name", "a string")?;
+    let since: Option<String> = argument.optional("since", "the `offset` of an event")?;
+    let name = name.as_deref().map(Nickname::parse).transpose()?;
+    let since: Option<Offset> = since.as_deref().map(str::parse).transpose()?;
     let welcome = {
         let answer = answer.clone();
         move |joined: Result<Joined, Error>| {
@@ -83,8 +60,8 @@ fn join(asked: Join, answer: &Answer) -> Result<(), Invalid> {
         .join(&answer.client, &room, name, since, welcome)?)
 }
 
-fn leave(asked: Named, answer: &Answer) -> Result<(), Invalid> {
-    let room = RoomName::parse(&asked.room)?;
+fn leave(mut argument: ObjectArgument<'_>, answer: &Answer) -> Result<(), Invalid> {
+    let room = RoomName::parse(&argument.text("room")?)?;
     let farewell = {
         let (answer, room) = (answer.clone(), room.clone());
         move || {
@@ -102,8 +79,10 @@ fn leave(asked: Named, answer: &Answer) -> Result<(), Invalid> {
     Ok(answer.hub.leave(&answer.client, &room, farewell)?)
 }
 
-fn notify(asked: Notify, answer: &Answer) -> Result<(), Invalid> {
-    let room = RoomName::parse(&asked.room)?;
+fn notify(mut argument: ObjectArgument<'_>, answer: &Answer) -> Result<(), Invalid> {
+    let room = argument.text("room")?;
+    let message = argument.any("message")?;
+    let room = RoomName::parse(&room)?;
     let done = {
         let (answer, room) = (answer.clone(), room.clone());
         Box::new(move |published: Result<Offset, Error>| {
@@ -124,11 +103,11 @@ fn notify(asked: Notify, answer: &Answer) -> Result<(), Invalid> {
     };
     answer
         .hub
-        .notify(&answer.client, room, asked.message.into(), done);
+        .notify(&answer.client, room, message.into(), done);
     Ok(())
 }
 
-fn clients(asked: ClientsRequest, answer: &Answer) -> Result<(), Invalid> {
+fn clients(mut argument: ObjectArgument<'_>, answer: &Answer) -> Result<(), Invalid> {
     #[derive(Serialize)]
     struct Shown<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,13 +118,17 @@ fn clients(asked: ClientsRequest, answer: &Answer) -> Result<(), Invalid> {
         #[serde(skip_serializing_if = "Option::is_none")]
         next: Option<String>,
     }
-    let room = RoomName::parse(&asked.room)?;
-    let after = asked.after.as_deref().map(str::parse).transpose();
-    let after = after.map_err(|_| Invalid::Argument {
-        form: CLIENTS_REQUEST,
-        why: "`after` must be the `next` of the previous page".into(),
-    })?;
-    let page = Page::new(asked.limit, after);
+    let room = RoomName::parse(&argument.text("room")?)?;
+    let limit = argument.optional("limit", "a number of names")?;
+    let after: Option<String> = argument.optional("after", NEXT)?;
+    let after = match after.map(|after| after.parse().map_err(|_| after)) {
+        Some(Err(after)) => {
+            return Err(argument.invalid(FieldError::wrong("`after`", NEXT, &after)));
+        }
+        Some(Ok(after)) => Some(after),
+        None => None,
+    };
+    let page = Page::new(limit, after);
     let told = {
         let (answer, room) = (answer.clone(), room.clone());
         move |found: Result<Clients, Error>| {

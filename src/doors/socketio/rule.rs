@@ -193,9 +193,10 @@ impl MessageRule for PacketRule {
     }
 
     fn violated(&mut self, error: &ProtocolError) {
-        match error {
-            ProtocolError::TooBig { start, .. } => self.link.sent_too_much(text(start)),
-            _ => self.refuse(error.close_code(), error),
+        if let ProtocolError::TooBig { start, .. } = error {
+            self.link.sent_too_much(text(start));
+        } else {
+            self.refuse(error.close_code(), error);
         }
     }
 

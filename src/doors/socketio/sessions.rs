@@ -1,6 +1,7 @@
 //! All Engine.IO sessions: counted, bounded, and found by their id.
 //! Knows no packet and no client.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,11 +11,15 @@ use socketioxide::socket::Sid;
 
 use super::link::{Link, Opener};
 use crate::core::source::SourceKey;
+use crate::hint::Hint;
 use crate::net::{self, Addresses, Reason};
 
 /// The share of sessions that is reserved for private addresses, from which backends
 /// publish by Socket.IO: one in this many.
 const SHARE_RESERVED: usize = 64;
+
+/// How much of an unknown namespace its refusal repeats, in characters.
+const NAMESPACE_SHOWN: usize = 64;
 
 /// The sessions of the engine; clones are the same set.
 #[derive(Clone)]
@@ -126,12 +131,16 @@ impl Place {
     }
 
     /// Why nobody can be in this namespace, if that is so.
-    pub(super) fn refusal(&self, namespace: &str) -> Option<&str> {
-        match self.find(namespace) {
-            Some((_, why)) => why.as_deref(),
-            // In the engine's words.
-            None => Some("Invalid namespace"),
+    pub(super) fn refusal(&self, namespace: &str) -> Option<Cow<'_, str>> {
+        if let Some((_, why)) = self.find(namespace) {
+            return why.as_deref().map(Cow::Borrowed);
         }
+        let known = self.all.0.namespaces.iter();
+        let open = known.filter(|(name, why)| name != "/" && why.is_none());
+        let hint = Hint::new(namespace, open.map(|(name, _)| name.as_str()));
+        let shown: String = namespace.chars().take(NAMESPACE_SHOWN).collect();
+        // Socket.IO's own server says the first two words.
+        Some(format!("Invalid namespace `{shown}`; {hint}").into())
     }
 
     fn find(&self, namespace: &str) -> Option<&(String, Option<String>)> {

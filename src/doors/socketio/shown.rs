@@ -2,17 +2,16 @@
 //! Knows nothing of how they are sent.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::core::encoded::Format;
 use crate::core::event::{Event, Kind};
 use crate::core::name::{NamespaceName, Nickname};
 use crate::core::namespace::Protocol;
+use crate::doors::Fields;
 
 /// An event as a finished frame: the same for Engine.IO v3 and v4.
 const FRAME: Format = Format("socket.io frame");
@@ -83,45 +82,17 @@ fn raw(value: &impl Serialize) -> Cow<'static, RawValue> {
     Cow::Owned(to_raw_value(value).expect("strings and raw JSON always serialize"))
 }
 
-/// The members of an object, as they came and in their order.
-#[derive(Debug, Default)]
-struct Members(Vec<(String, Box<RawValue>)>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Each;
-        impl<'de> Visitor<'de> for Each {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Each)
-    }
-}
-
 /// A signal's body with who it is from, whatever its sender claims.
 struct Signal<'a> {
-    body: Members,
+    body: Fields,
     from: &'a str,
 }
 
 impl Serialize for Signal<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (name, value) in &self.body.0 {
-            if name != "from" {
-                map.serialize_entry(name, value)?;
-            }
+        for (name, value) in self.body.iter().filter(|(name, _)| *name != "from") {
+            map.serialize_entry(name, value)?;
         }
         map.serialize_entry("from", self.from)?;
         map.end()

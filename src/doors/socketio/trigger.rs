@@ -10,6 +10,7 @@ use crate::core::event::{Kind, Offset};
 use crate::core::hub::Notice;
 use crate::core::name::RoomName;
 use crate::core::room::Joined;
+use crate::doors::FieldError;
 
 /// Handles one event that a client sent.
 pub(super) fn handle(arguments: &Arguments<'_>, answer: &Answer) -> Result<(), Invalid> {
@@ -66,7 +67,7 @@ fn broadcast(kind: Kind, arguments: &Arguments<'_>, answer: &Answer) -> Result<(
     let room = arguments.room(FORM)?;
     let data = arguments.get(1).ok_or_else(|| Invalid::Argument {
         form: FORM,
-        why: "there is no data".into(),
+        why: FieldError::missing("the second argument", "any JSON"),
     })?;
     let notice = Notice {
         kind,

@@ -20,6 +20,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::backend::IDLE_MOST;
 use super::settings::Settings;
+use crate::net::PemFile;
 
 /// How long an idle connection to the backend is kept: less than most servers keep
 /// theirs, so that a call does not meet its end.
@@ -86,13 +87,13 @@ fn read_roots(file: &Path) -> Result<RootCertStore, CaError> {
         why,
     };
     let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|e| wrong(e.to_string()))?;
-    for certificate in certificates {
+    let text = std::fs::read(file).map_err(|e| wrong(e.to_string()))?;
+    if let Some(why) = PemFile::Certificates.fault(&text) {
+        return Err(wrong(why));
+    }
+    for certificate in CertificateDer::pem_slice_iter(&text) {
         let added = certificate.map_err(|e| wrong(e.to_string()))?;
         roots.add(added).map_err(|e| wrong(e.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(wrong("there is no certificate in it".to_owned()));
     }
     Ok(roots)
 }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::payload::Payload;
 use crate::core::error::Error;
 use crate::core::name::{NameError, NamespaceName, RoomName};
+use crate::doors::status_of;
 
 /// What the backend is told of a connection.
 #[derive(Serialize)]
@@ -213,24 +214,12 @@ impl Answer {
 
 impl From<Error> for Answer {
     fn from(error: Error) -> Self {
-        match error {
-            Error::NotCreated(_)
-            | Error::NotInRoom(_)
-            | Error::UnknownNamespace(_)
-            | Error::UnknownRoom { .. } => {
-                Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", Some(error.to_string()))
+        match status_of(&error) {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_long(),
+            status @ StatusCode::NOT_FOUND => {
+                Self::new(status, "NOT_FOUND", Some(error.to_string()))
             }
-            Error::TooBig(_) => Self::too_long(),
-            Error::TooManyRooms(_) | Error::TooManyOfAddress(_) => {
-                Self::bad(StatusCode::TOO_MANY_REQUESTS, error)
-            }
-            Error::Busy | Error::Alone | Error::Full(_) | Error::Closing => {
-                Self::bad(StatusCode::SERVICE_UNAVAILABLE, error)
-            }
-            Error::NotAllowed { .. } | Error::Reserved { .. } => {
-                Self::bad(StatusCode::FORBIDDEN, error)
-            }
-            error => Self::bad(StatusCode::BAD_REQUEST, error),
+            status => Self::bad(status, error),
         }
     }
 }

@@ -104,7 +104,10 @@ async fn write(
     };
     let body = body.map_err(|unread| match unread {
         Unread::TooBig => Answer::too_long(),
-        other => Answer::bad(other.status(), other),
+        other @ (Unread::Late
+        | Unread::Broken
+        | Unread::UnknownCharset
+        | Unread::NotInCharset(_)) => Answer::bad(other.status(), other),
     })?;
     push(&door, &id, &Payload::of_body(&body, is_binary)).await?;
     Ok(Answer::ok())
@@ -161,7 +164,8 @@ async fn fulfil(door: &Webhook, id: &str, wish: &Wish) -> Result<Response, Answe
 
 /// What the path names.
 fn named<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Answer> {
-    let Path(named) = path.map_err(|wrong| Answer::bad(StatusCode::BAD_REQUEST, wrong))?;
+    let why = "the path is not UTF-8";
+    let Path(named) = path.map_err(|_| Answer::bad(StatusCode::BAD_REQUEST, why))?;
     Ok(named)
 }
 

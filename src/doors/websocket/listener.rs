@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use tracing::debug;
 
 use super::outlet::RawOutlet;
@@ -11,7 +12,7 @@ use crate::core::error::Error;
 use crate::core::hub::Hub;
 use crate::core::outlet::CloseReason;
 use crate::core::source::ClientOrigin;
-use crate::doors::{Reader, Silence};
+use crate::doors::{Reader, Silence, status_of};
 use crate::net::frame::close_frame;
 use crate::net::{ProtocolError, ReadError, Upgraded, Wire};
 
@@ -72,10 +73,8 @@ pub(super) async fn serve(
 /// Why a listener can't join: there is no such room, or it takes nobody right now
 /// (RFC 6455's registry: 1013, "try again later").
 fn code_of(refused: &Error) -> u16 {
-    match refused {
-        Error::NotCreated(_) | Error::UnknownRoom { .. } => {
-            CloseReason::RoomDeleted.websocket_code()
-        }
+    match status_of(refused) {
+        StatusCode::NOT_FOUND => CloseReason::RoomDeleted.websocket_code(),
         _ => 1013,
     }
 }
