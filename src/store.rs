@@ -103,6 +103,9 @@ struct Shared {
     /// Guards what is to be written; held to add and to take only.
     pending: Mutex<Pending>,
     wake: Condvar,
+    /// Guards the note of what was given out; held to write it, while no room and nothing else
+    /// of the store is locked.
+    given: Mutex<Given>,
     /// How far the writer is, for those who wait for it.
     tried: Tried,
     /// Whether the disk took what it was last given.
@@ -133,7 +136,8 @@ impl Store {
         };
         let store = Self(Arc::new(Shared {
             folder: folder.to_owned(),
-            pending: Mutex::new(Pending::new(Given::begin(folder, file.life()))),
+            pending: Mutex::default(),
+            given: Mutex::new(Given::begin(folder, file.life())),
             wake: Condvar::new(),
             tried: Tried::default(),
             ok: AtomicBool::new(true),
@@ -213,8 +217,14 @@ fn unreadable(folder: &Path, error: &rusqlite::Error) -> StoreError {
 }
 
 impl Keeper for Shared {
-    fn publishes(&self, namespace: &NamespaceName, room: &RoomName) {
-        self.lock().publishes(namespace, room);
+    fn begins(&self) {
+        let note = self.lock().begins();
+        let mut given = self.given.lock().expect("no code panics under this lock");
+        given.note(note);
+    }
+
+    fn published(&self, namespace: &NamespaceName, room: &RoomName) {
+        self.lock().published(namespace, room);
         self.wake.notify_one();
     }
 

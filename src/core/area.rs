@@ -220,7 +220,6 @@ impl Area {
             &self.spec,
             self.shards,
             self.budget.clone(),
-            self.keeping.clone(),
             terms,
             self.shared,
         ));
@@ -324,7 +323,12 @@ impl Area {
                     None => return Ok(Published::at(offset)),
                 },
             };
-            match room.publish(publication, order, &self.spec, tasks) {
+            let published = {
+                let keeping = self.keeping.as_ref();
+                let _publishing = keeping.map(|keeping| keeping.publishing(&room.name));
+                room.publish(publication, order, &self.spec, tasks)
+            };
+            match published {
                 Ok(published) => {
                     self.published_in(&room);
                     return Ok(published);
