@@ -72,7 +72,7 @@ impl Area {
 
     /// Takes a room that a store had, unless the namespace has no such room any
     /// more, or is full.
-    pub(super) fn restore(&self, snapshot: Snapshot) {
+    pub(super) fn restore(&self, snapshot: Snapshot, tasks: &TaskTracker) {
         let opened = match (&self.spec.rooms, &snapshot.terms) {
             // One that was created meanwhile is another one.
             (Rooms::Created, Some(terms)) => self.create(&snapshot.room, Some(terms.clone())),
@@ -81,7 +81,7 @@ impl Area {
         let Ok(room) = opened else {
             return;
         };
-        room.restore(snapshot, &self.spec);
+        room.restore(snapshot, &self.spec, tasks);
         if room.is_empty() {
             self.emptied(&room);
         }

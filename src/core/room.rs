@@ -185,13 +185,19 @@ impl Room {
         }
     }
 
-    /// Takes what a store had of it, unless something was published meanwhile.
-    pub(super) fn restore(&self, snapshot: Snapshot, spec: &Namespace) {
+    /// Takes what a store had of it, unless something was published meanwhile. Whoever is in the
+    /// room already, since the store was slow, is sent what it retains.
+    pub(super) fn restore(&self, snapshot: Snapshot, spec: &Namespace, tasks: &TaskTracker) {
         let mut state = self.lock();
         if state.offsets.last().number == 0 {
             state.offsets = Offsets::of(snapshot.epoch, snapshot.head, snapshot.limit);
             let keeps = Keeps::of(self.terms.get(), spec);
             state.kept.restore(snapshot.contents, keeps);
+            if !state.members.is_empty() {
+                for event in state.kept.current() {
+                    self.queue(event, 0, tasks);
+                }
+            }
         }
     }
 

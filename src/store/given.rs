@@ -30,19 +30,21 @@ pub(super) type Noted = (Life, u64);
 /// The note of this life.
 pub(super) struct Given {
     life: Life,
-    /// The last number that was noted.
-    number: u64,
+    /// The last number that was noted; none: the note is still that of the life before.
+    number: Option<u64>,
     note: Option<File>,
 }
 
 impl Given {
-    /// Nothing was given in this life yet.
+    /// Nothing is noted in this life yet. Nobody else notes anything while this is there.
     pub(super) fn begin(folder: &Path, life: Life) -> Self {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
         let note = place(folder).and_then(|place| {
             make(&place)?;
-            open(&place.note, options)
+            let note = open(&place.note, options)?;
+            note.try_lock()?;
+            Ok(note)
         });
         if let Err(error) = &note {
             warn!(
@@ -50,26 +52,29 @@ impl Given {
                 "no note for recovery after a kill -9: clients will be told recovered:false then"
             );
         }
-        let mut given = Self {
+        Self {
             life,
-            number: 0,
+            number: None,
             note: note.ok(),
-        };
-        given.write();
-        given
+        }
     }
 
     /// Notes a number, unless it is noted already.
     pub(super) fn note(&mut self, number: u64) {
-        if self.number < number {
-            self.number = number;
-            self.write();
+        if self.number < Some(number) {
+            self.number = Some(number);
+            self.write(number);
         }
     }
 
+    /// Leaves the note to the next life.
+    pub(super) fn end(&mut self) {
+        self.note = None;
+    }
+
     /// A note that can't be written is no note: a wrong one would be a lie.
-    fn write(&mut self) {
-        let [life, number] = [self.life, self.number].map(u64::to_le_bytes);
+    fn write(&mut self, number: u64) {
+        let [life, number] = [self.life, number].map(u64::to_le_bytes);
         let written = match &self.note {
             Some(note) => note.write_all_at(&[life, number].concat(), 0),
             None => return,
@@ -108,7 +113,8 @@ struct Place {
 }
 
 fn place(folder: &Path) -> io::Result<Place> {
-    let folder = folder.canonicalize()?;
+    // Without a look at the disk, which may hang.
+    let folder = std::path::absolute(folder)?;
     let mut hasher = DefaultHasher::new();
     folder.hash(&mut hasher);
     let name = format!("roomcast-{:016x}", hasher.finish());
@@ -189,14 +195,23 @@ mod tests {
         let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         assert_eq!(last(folder.path()), None);
         let mut given = Given::begin(folder.path(), 7);
-        assert_eq!(last(folder.path()), Some((7, 0)));
-        for number in [1, 2, 2, 1] {
+        assert_eq!(last(folder.path()), None);
+        Given::begin(folder.path(), 9).note(3);
+        assert_eq!(last(folder.path()), None, "the note is another's");
+        for (number, noted) in [(0, 0), (1, 1), (2, 2), (1, 2)] {
             given.note(number);
+            assert_eq!(last(folder.path()), Some((7, noted)));
         }
         drop(given);
         assert_eq!(last(folder.path()), Some((7, 2)));
         assert_eq!(last(other.path()), None);
-        drop(Given::begin(folder.path(), 8));
+        let mut given = Given::begin(folder.path(), 8);
+        assert_eq!(
+            last(folder.path()),
+            Some((7, 2)),
+            "until something is noted"
+        );
+        given.note(0);
         assert_eq!(last(folder.path()), Some((8, 0)));
         std::fs::remove_file(place(folder.path()).unwrap().note).unwrap();
     }

@@ -50,6 +50,11 @@ impl Lock {
         self.found
     }
 
+    /// Whether a server has written a database in this folder, this one or one before.
+    pub(super) fn had_database(&self) -> bool {
+        self.noted || self.found.is_some()
+    }
+
     /// Whether it is still the folder's lock, and not one that was removed.
     pub(super) fn is_there(&self, folder: &Path) -> bool {
         let held = self.file.metadata().map(|about| (about.dev(), about.ino()));

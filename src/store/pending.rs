@@ -14,6 +14,9 @@ const PLAYS_MOST: usize = 1_000;
 /// is looked at in vain. Beyond it all there are are compared with the file.
 const ROOMS_MOST: usize = 20_000;
 
+/// How many damaged rows of the play log wait at once: what is beyond is found again.
+const DAMAGED_MOST: usize = 1_000;
+
 /// How the writer is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
@@ -36,6 +39,10 @@ pub(super) enum Changed {
 pub(super) struct Work {
     pub(super) changed: Changed,
     pub(super) plays: Vec<Item>,
+    /// Rows of the play log that can't be read.
+    pub(super) damaged: Vec<i64>,
+    /// Why a reader says that the file is damaged, if one does.
+    pub(super) damaged_file: Option<String>,
     pub(super) stop: Option<Stop>,
     /// The last note whose events are all in it, or were written before.
     pub(super) given: u64,
@@ -56,6 +63,10 @@ pub(super) struct Pending {
     changes: u64,
     /// At most [`PLAYS_MOST`]; the oldest are lost where there are more.
     plays: VecDeque<Item>,
+    /// What readers have found damaged: rows of the play log, at most [`DAMAGED_MOST`], and
+    /// the file itself.
+    damaged: Vec<i64>,
+    damaged_file: Option<String>,
     /// What the writer has and has not written yet.
     writing: Vec<Item>,
     stop: Option<Stop>,
@@ -76,7 +87,22 @@ impl Default for Changed {
 impl Pending {
     /// Whether there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
-        self.plays.is_empty() && self.changed == Changed::default()
+        let is_damaged = !self.damaged.is_empty() || self.damaged_file.is_some();
+        self.plays.is_empty() && self.changed == Changed::default() && !is_damaged
+    }
+
+    /// A reader can't read these rows of the play log.
+    pub(super) fn damaged(&mut self, rows: Vec<i64>) {
+        for row in rows {
+            if self.damaged.len() < DAMAGED_MOST && !self.damaged.contains(&row) {
+                self.damaged.push(row);
+            }
+        }
+    }
+
+    /// A reader finds the file itself damaged.
+    pub(super) fn damaged_file(&mut self, why: String) {
+        self.damaged_file.get_or_insert(why);
     }
 
     pub(super) fn stop(&mut self, stop: Stop) {
@@ -143,6 +169,8 @@ impl Pending {
         Work {
             changed: std::mem::take(&mut self.changed),
             plays,
+            damaged: std::mem::take(&mut self.damaged),
+            damaged_file: self.damaged_file.take(),
             stop: self.stop,
             given: self.taken,
             last: self.changes,
