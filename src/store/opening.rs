@@ -22,8 +22,8 @@ use crate::core::durable::Snapshot;
 use crate::core::hub::Hub;
 
 /// How long the start waits for the disk: usual ones need a few milliseconds for the four syncs
-/// of a start, and a slow card less than a second.
-const WAIT_MOST: Duration = Duration::from_secs(1);
+/// of a start, and a slow card a second.
+const WAIT_MOST: Duration = Duration::from_secs(2);
 
 /// Begins to write, once there is a hub. Dropped before, the store's thread ends.
 pub struct Begin {
@@ -39,7 +39,7 @@ pub struct Begin {
 impl Store {
     /// Opens what is in the folder, and makes it where it is not there.
     ///
-    /// A disk that refuses, or takes longer than a second, makes no error but a store in memory,
+    /// A disk that refuses, or takes longer than two seconds, makes no error but a store in memory,
     /// which goes on trying.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::http::get;
 use crate::server::{TestServer, config, play, song};
 
 /// Waits until health says this of the store.
-async fn health(server: &TestServer, ok: bool) {
+pub async fn health(server: &TestServer, ok: bool) {
     let mut look = interval(Duration::from_millis(20));
     let said = async {
         loop {
