@@ -13,7 +13,7 @@ use super::{StoreError, private};
 /// The file that is locked as long as a server uses the folder.
 const NAME: &str = "lock";
 
-/// The folder is ours as long as this is there: closing the file ends the lock.
+/// The folder is ours as long as this is there.
 pub(super) struct Lock {
     file: File,
     /// The life that wrote last, when the lock was taken.
@@ -71,6 +71,13 @@ impl Lock {
             self.noted = true;
         }
         Ok(())
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file would not do while a child that was just forked has it as well.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
     }
 }
 
