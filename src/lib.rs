@@ -62,7 +62,7 @@ use crate::ports::{Ports, address};
 use crate::redis::RedisBroker;
 use crate::stopping::stop;
 pub use crate::stopping::{STOP_LIMIT, Stopped};
-use crate::store::{Opened, Store, Writing};
+use crate::store::{Store, Writing};
 
 /// A server that has everything it needs open, and serves nothing yet.
 pub struct Server {
@@ -146,24 +146,26 @@ impl Server {
             None => None,
         };
         // Last, so that a start that fails leaves the state as it was.
-        let opened = opening::store(&config, &namespaces)?;
-        let (hub, store, node) = match (&config.redis, opened) {
+        let opened = opening::store(&config, &namespaces).await?;
+        let (store, rooms, begin) = match opened {
+            Some(opened) => (Some(opened.store), opened.rooms, Some(opened.begin)),
+            None => (None, Vec::new(), None),
+        };
+        let (hub, node) = match (&config.redis, &store) {
             // What the rooms have is then there, and not here; the play log is.
-            (Some(settings), opened) => {
+            (Some(settings), _) => {
                 let (broker, node) = RedisBroker::new(settings.clone());
-                let store = opened.map(|opened| opened.store);
-                (Hub::new(namespaces, broker), store, Some(node))
+                (Hub::new(namespaces, broker), Some(node))
             }
-            (None, Some(Opened { store, rooms })) => {
-                let keeper = store.keeper();
-                let hub = Hub::durable(namespaces, Memory, keeper, rooms);
-                (hub, Some(store), None)
+            (None, Some(store)) => {
+                let hub = Hub::durable(namespaces, Memory, store.keeper(), rooms);
+                (hub, None)
             }
-            (None, None) => (Hub::new(namespaces, Memory), None, None),
+            (None, None) => (Hub::new(namespaces, Memory), None),
         };
         let webhook = more_doors::webhook(&config, &ports, &hub)?;
-        let writing = match &store {
-            Some(store) => Some(store.start(hub.clone())?),
+        let writing = match begin {
+            Some(begin) => Some(begin.write(hub.clone()).await),
             None => None,
         };
         Ok(Self {

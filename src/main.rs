@@ -2,10 +2,12 @@
 //! Knows no room and no protocol: the library does what there is to do.
 
 use std::env;
-use std::io::{ErrorKind, Write, stderr, stdout};
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use roomcast::config::{Action, Config, ConfigError, Report, Tls};
 use roomcast::net::tls;
 use roomcast::report::ReportError;
@@ -17,6 +19,7 @@ use tokio::runtime::Handle;
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::channel;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Level, enabled, error, info, warn};
@@ -31,7 +34,7 @@ const FAILED: u8 = 1;
 fn main() -> ExitCode {
     let config = match Config::load(env::args_os(), env::vars_os()) {
         Ok(config) => config,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(error),
     };
     let done = match config.action {
         Action::Check => check(&config),
@@ -55,35 +58,53 @@ fn complain(error: &anyhow::Error) {
     if enabled!(Level::ERROR) {
         error!("{error:#}");
     } else {
-        eprintln!("server: {error:#}");
+        tell(format_args!("{error:#}"));
     }
 }
 
-fn refuse(error: &ConfigError) -> ExitCode {
+/// Writes a line to stderr. If that fails, there is nobody left to be told.
+fn tell(line: impl Display) {
+    let _ = writeln!(stderr(), "server: {line}");
+}
+
+/// Writes to stdout.
+fn print(text: impl Display) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    printed(write!(out, "{text}").and_then(|()| out.flush()))
+}
+
+/// What came of writing to stdout. Whoever closes the pipe has read enough.
+fn printed(written: io::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("stdout can't be written"),
+    }
+}
+
+fn refuse(error: ConfigError) -> ExitCode {
+    let code = error.exit_code();
     match error {
         // The help and the version go to stdout, in colour where that is right.
-        ConfigError::CommandLine(error) => drop(error.print()),
-        ConfigError::Settings(problems) => {
-            for problem in &problems.0 {
-                eprintln!("server: {problem}");
+        ConfigError::CommandLine(error) => match printed(error.print()) {
+            Err(unwritten) if code == 0 => {
+                complain(&unwritten);
+                return ExitCode::from(FAILED);
             }
-        }
+            Ok(()) | Err(_) => {}
+        },
+        ConfigError::Settings(problems) => problems.0.iter().for_each(tell),
     }
-    ExitCode::from(error.exit_code())
+    ExitCode::from(code)
 }
 
 fn check(config: &Config) -> anyhow::Result<()> {
-    for warning in &config.warnings {
-        eprintln!("server: {warning}");
-    }
-    print!("{}", roomcast::check(config)?);
-    Ok(())
+    config.warnings.iter().for_each(tell);
+    print(roomcast::check(config)?)
 }
 
 fn history(config: &Config, report: &Report) -> anyhow::Result<()> {
     match roomcast::report::history(config, report, &mut stdout().lock()) {
-        // Who reads the first lines only has read enough.
-        Err(ReportError::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(ReportError::Write(error)) => printed(Err(error)),
         done => Ok(done?),
     }
 }
@@ -91,8 +112,8 @@ fn history(config: &Config, report: &Report) -> anyhow::Result<()> {
 #[tokio::main(flavor = "current_thread")]
 async fn healthcheck(config: &Config) -> anyhow::Result<()> {
     let https = config.tls != Tls::Off;
-    println!("{}", healthcheck::ask(config.listen, https).await?);
-    Ok(())
+    let answer = healthcheck::ask(config.listen, https).await?;
+    print(format_args!("{answer}\n"))
 }
 
 /// Runs the server, and leaves behind what still hangs when it has stopped: a
@@ -148,26 +169,28 @@ async fn reload_certificate(reload: Arc<Notify>, tls: Option<tls::Acceptor>) {
     }
 }
 
-/// Plays until it is over, somebody ends it, or nobody reads it any more.
+/// Plays until it is over, somebody ends it, or what is on can't be printed any more.
 #[tokio::main(flavor = "current_thread")]
 async fn simulate(options: &simulate::Options) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let seed = options.seed;
-    eprintln!("server: --seed {seed} plays the same again; Ctrl-C ends it");
-    let unread = CancellationToken::new();
-    let reader = unread.clone();
-    let tell = move |news: News| {
-        let told = match &news {
-            News::OnAir(..) => writeln!(stdout(), "{news}"),
-            _ => writeln!(stderr(), "server: {news}"),
-        };
-        if told.is_err() {
-            reader.cancel();
+    tell(format_args!(
+        "--seed {seed} plays the same again; Ctrl-C ends it"
+    ));
+    let (refused, mut unwritten) = channel(1);
+    let told = move |news: News| match &news {
+        News::OnAir(..) => {
+            if let Err(error) = writeln!(stdout(), "{news}") {
+                // The first error ends the programme.
+                let _ = refused.try_send(error);
+            }
         }
+        _ => tell(news),
     };
     tokio::select! {
-        () = simulate::run(options, Arc::new(tell)) => {}
-        () = unread.cancelled() => {}
+        biased;
+        Some(error) = unwritten.recv() => printed(Err(error))?,
+        () = simulate::run(options, Arc::new(told)) => {}
         interrupted = ctrl_c() => interrupted?,
         _ = terminate.recv() => {}
     }

@@ -203,6 +203,16 @@ const COUNTERS: &[Described] = &[
         "Signals from other nodes that were dropped because too many of the same sender were waiting",
     ),
     (
+        "roomcast_store_damaged_files_total",
+        Unit::Count,
+        "Damaged databases that were moved away",
+    ),
+    (
+        "roomcast_store_damaged_rows_total",
+        Unit::Count,
+        "Damaged rows of the database that were set aside",
+    ),
+    (
         "roomcast_store_failures_total",
         Unit::Count,
         "Times that the disk took nothing of what is to outlive a restart",

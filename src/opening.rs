@@ -87,12 +87,13 @@ pub(crate) fn source(tls: &Tls) -> Option<tls::Source> {
 }
 
 /// The store, where there is something to be kept.
-pub(crate) fn store(
+pub(crate) async fn store(
     config: &Config,
     namespaces: &[Namespace],
 ) -> Result<Option<Opened>, StoreError> {
     if !namespaces.iter().any(|namespace| namespace.durable) {
         return Ok(None);
     }
-    Store::open(&config.state, config.history_keep).map(Some)
+    let opened = Store::open(&config.state, config.history_keep).await;
+    opened.map(Some)
 }

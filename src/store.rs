@@ -5,12 +5,17 @@
 //! Where the disk refuses, everything goes on in memory, and is written down
 //! once the disk takes it again; health, log and metrics say so.
 
+mod away;
+mod damaged;
 mod file;
 mod given;
+mod load;
 mod lock;
+mod opening;
 mod pending;
 mod plays;
 mod private;
+mod reader;
 mod rooms;
 mod schema;
 mod writer;
@@ -27,9 +32,12 @@ use tracing::{error, info};
 use crate::core::durable::{Keeper, Snapshot};
 use crate::core::name::{NamespaceName, RoomName};
 use crate::nowplaying::Item;
-use file::{File, Reader};
+use damaged::Found;
+
 use given::Given;
+pub use opening::Begin;
 use pending::Pending;
+use reader::Reader;
 pub use writer::Writing;
 use written::Tried;
 
@@ -44,6 +52,9 @@ pub const DESCRIPTORS: usize = 2 + 3 * 3;
 /// Why a folder can't be the store's. A disk that refuses is no reason.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// There is no thread to be had.
+    #[error("the thread of the store can't be started: {0}")]
+    Thread(#[from] std::io::Error),
     /// Two processes would give the same offsets.
     #[error("{0} is in use by another process: give each server a --state of its own")]
     Taken(PathBuf),
@@ -92,10 +103,13 @@ pub struct Store(Arc<Shared>);
 
 /// A store, and what it had.
 pub struct Opened {
-    /// The store; nothing is written before [`Store::start`].
+    /// The store; nothing is written before [`Begin::write`].
     pub store: Store,
-    /// The durable rooms, as they were.
+    /// The durable rooms, as they were; none while the disk hangs, and then the hub gets them
+    /// later.
     pub rooms: Vec<Snapshot>,
+    /// Begins to write.
+    pub begin: Begin,
 }
 
 struct Shared {
@@ -103,6 +117,9 @@ struct Shared {
     /// Guards what is to be written; held to add and to take only.
     pending: Mutex<Pending>,
     wake: Condvar,
+    /// Guards the note of what was given out; held to write it, while no room and nothing else
+    /// of the store is locked.
+    given: Mutex<Given>,
     /// How far the writer is, for those who wait for it.
     tried: Tried,
     /// Whether the disk took what it was last given.
@@ -113,45 +130,25 @@ struct Shared {
     keep: Duration,
     /// Guards the connection of those who read; held while one of them does.
     reader: Mutex<Option<Reader>>,
-    /// Guards what the writer begins with; taken once.
-    file: Mutex<Option<File>>,
+    /// What was found damaged.
+    found: Arc<Found>,
 }
 
 impl Store {
-    /// Opens what is in the folder, and makes it where it is not there.
-    ///
-    /// A disk that refuses makes no error but a store in memory.
-    ///
-    /// # Errors
-    /// The folder is another's.
-    pub fn open(folder: &Path, keep: Duration) -> Result<Opened, StoreError> {
-        let mut file = File::new(folder);
-        let (rooms, failed) = match file.load() {
-            Ok(rooms) => (rooms, None),
-            Err(file::OpenError::Refused(error)) => return Err(error),
-            Err(error) => (file.load_as_it_is(), Some(error)),
-        };
-        let store = Self(Arc::new(Shared {
-            folder: folder.to_owned(),
-            pending: Mutex::new(Pending::new(Given::begin(folder, file.life()))),
-            wake: Condvar::new(),
-            tried: Tried::default(),
-            ok: AtomicBool::new(true),
-            writing_since: Mutex::default(),
-            keep,
-            reader: Mutex::default(),
-            file: Mutex::new(Some(file)),
-        }));
-        if let Some(error) = failed {
-            store.0.failed(&error);
-        }
-        Ok(Opened { store, rooms })
-    }
-
     /// Whether the disk took all that it was given, and hangs at nothing.
     pub fn is_ok(&self) -> bool {
         let since = *self.0.writing_since();
         self.0.ok.load(Ordering::Relaxed) && since.is_none_or(|at| at.elapsed() < HANGS_AFTER)
+    }
+
+    /// What the damaged database was renamed to, if there was one since the start.
+    pub fn damaged_file(&self) -> Option<&str> {
+        self.0.found.file.get().map(String::as_str)
+    }
+
+    /// How many damaged rows were set aside since the start.
+    pub fn damaged_rows(&self) -> usize {
+        self.0.found.rows()
     }
 
     /// Who is to be told of the changes of durable rooms.
@@ -179,12 +176,27 @@ impl Store {
             .reader
             .lock()
             .expect("no code panics under this lock");
-        let read = file::read_only(&self.0.folder, &mut reader, |db| plays::read(db, query));
+        let mut damaged = Vec::new();
+        let read = reader::read_only(&self.0.folder, &mut reader, |db| {
+            plays::read(db, query, &mut damaged)
+        });
         drop(reader);
+        if !damaged.is_empty() {
+            self.0.lock().damaged(damaged);
+            self.0.wake.notify_one();
+        }
         let mut rows = match read {
             Ok(rows) => rows,
-            Err(_) if !self.is_ok() => Vec::new(),
-            Err(error) => return Err(unreadable(&self.0.folder, &error)),
+            Err(error) => {
+                if damaged::is_of_the_file(&error) {
+                    self.0.lock().damaged_file(error.to_string());
+                    self.0.wake.notify_one();
+                }
+                match self.is_ok() {
+                    true => return Err(unreadable(&self.0.folder, &error)),
+                    false => Vec::new(),
+                }
+            }
         };
         plays::merge(&mut rows, waiting, query);
         Ok(rows)
@@ -201,7 +213,9 @@ pub fn history<E>(
     query: &Query,
     take: impl FnMut(Item) -> Result<(), E>,
 ) -> Result<Result<(), E>, StoreError> {
-    let read = file::read_only(folder, &mut None, |db| plays::each(db, query, take));
+    let read = reader::read_only(folder, &mut None, |db| {
+        plays::each(db, query, take, &mut Vec::new())
+    });
     read.map_err(|error| unreadable(folder, &error))
 }
 
@@ -213,8 +227,13 @@ fn unreadable(folder: &Path, error: &rusqlite::Error) -> StoreError {
 }
 
 impl Keeper for Shared {
-    fn publishes(&self, namespace: &NamespaceName, room: &RoomName) {
-        self.lock().publishes(namespace, room);
+    fn begins(&self) {
+        let note = self.lock().begins();
+        self.given().note(note);
+    }
+
+    fn published(&self, namespace: &NamespaceName, room: &RoomName) {
+        self.lock().published(namespace, room);
         self.wake.notify_one();
     }
 
@@ -227,6 +246,10 @@ impl Keeper for Shared {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().expect("no code panics under this lock")
+    }
+
+    fn given(&self) -> MutexGuard<'_, Given> {
+        self.given.lock().expect("no code panics under this lock")
     }
 
     fn writing_since(&self) -> MutexGuard<'_, Option<Instant>> {

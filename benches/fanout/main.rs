@@ -2,6 +2,8 @@
 //! it is built for release, beside the floor (a loop of `send(2)`) and beside
 //! Socket.IO on Node, in turn, in one run. `cargo bench -- --help`.
 
+#![allow(clippy::print_stderr, clippy::print_stdout)]
+
 mod channel;
 mod client;
 mod events;

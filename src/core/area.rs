@@ -72,7 +72,7 @@ impl Area {
 
     /// Takes a room that a store had, unless the namespace has no such room any
     /// more, or is full.
-    pub(super) fn restore(&self, snapshot: Snapshot) {
+    pub(super) fn restore(&self, snapshot: Snapshot, tasks: &TaskTracker) {
         let opened = match (&self.spec.rooms, &snapshot.terms) {
             // One that was created meanwhile is another one.
             (Rooms::Created, Some(terms)) => self.create(&snapshot.room, Some(terms.clone())),
@@ -81,7 +81,7 @@ impl Area {
         let Ok(room) = opened else {
             return;
         };
-        room.restore(snapshot, &self.spec);
+        room.restore(snapshot, &self.spec, tasks);
         if room.is_empty() {
             self.emptied(&room);
         }
@@ -220,7 +220,6 @@ impl Area {
             &self.spec,
             self.shards,
             self.budget.clone(),
-            self.keeping.clone(),
             terms,
             self.shared,
         ));
@@ -324,7 +323,12 @@ impl Area {
                     None => return Ok(Published::at(offset)),
                 },
             };
-            match room.publish(publication, order, &self.spec, tasks) {
+            let published = {
+                let keeping = self.keeping.as_ref();
+                let _publishing = keeping.map(|keeping| keeping.publishing(&room.name));
+                room.publish(publication, order, &self.spec, tasks)
+            };
+            match published {
                 Ok(published) => {
                     self.published_in(&room);
                     return Ok(published);

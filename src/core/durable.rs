@@ -13,11 +13,14 @@ use super::terms::Terms;
 /// is still time. What is not used of it is left out after an unclean end.
 pub const BLOCK: u64 = 10_000;
 
-/// Who is told that a durable room is another than before, and asks the hub for
-/// what there is now when it gets to it. Never blocks, and never calls the hub.
+/// Is told that a durable room has changed, and later asks the hub for its contents. Never
+/// calls the hub itself, and is never called under the lock of a room.
 pub trait Keeper: Send + Sync + 'static {
-    /// An event is about to be given out; nobody has heard of it yet.
-    fn publishes(&self, namespace: &NamespaceName, room: &RoomName);
+    /// A publication begins: an event may be given out once this returns, and not before.
+    fn begins(&self);
+
+    /// A publication that began in this room is over: the event was given out, or refused.
+    fn published(&self, namespace: &NamespaceName, room: &RoomName);
 
     /// The room was created, or there is none of that name any more.
     fn changed(&self, namespace: &NamespaceName, room: &RoomName);
@@ -34,12 +37,30 @@ impl Keeping {
         Self { namespace, keeper }
     }
 
-    pub(super) fn publishes(&self, room: &RoomName) {
-        self.keeper.publishes(&self.namespace, room);
+    /// Announces a publication in the room, until the value is dropped.
+    pub(super) fn publishing<'a>(&'a self, room: &'a RoomName) -> Publishing<'a> {
+        self.keeper.begins();
+        Publishing {
+            keeping: self,
+            room,
+        }
     }
 
     pub(super) fn changed(&self, room: &RoomName) {
         self.keeper.changed(&self.namespace, room);
+    }
+}
+
+/// A publication that has begun.
+pub(super) struct Publishing<'a> {
+    keeping: &'a Keeping,
+    room: &'a RoomName,
+}
+
+impl Drop for Publishing<'_> {
+    fn drop(&mut self) {
+        let Keeping { namespace, keeper } = self.keeping;
+        keeper.published(namespace, self.room);
     }
 }
 
@@ -48,7 +69,9 @@ impl Keeping {
 pub struct Forgetful;
 
 impl Keeper for Forgetful {
-    fn publishes(&self, _: &NamespaceName, _: &RoomName) {}
+    fn begins(&self) {}
+
+    fn published(&self, _: &NamespaceName, _: &RoomName) {}
 
     fn changed(&self, _: &NamespaceName, _: &RoomName) {}
 }

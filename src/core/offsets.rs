@@ -12,7 +12,7 @@ pub(super) struct Offsets {
     /// The number that may not be reached in this epoch, since a store that was
     /// ended uncleanly would give it again; none while no store knows the epoch.
     limit: Option<u64>,
-    /// The last offset that was given from outside, while the room gives its own.
+    /// The last offset of the epoch before, while everything since is known as well.
     followed: Option<Offset>,
 }
 
@@ -44,10 +44,12 @@ impl Offsets {
 
     /// Begins another epoch where the store has reserved no more, so that no offset
     /// is given twice, whatever the store still gets to know; the offset that
-    /// [`Offsets::give`] then gives.
+    /// [`Offsets::give`] then gives. It counts on, so the epoch before stays good to
+    /// go on from, as long as this process lives.
     pub(super) fn prepare(&mut self) -> Offset {
         let number = self.head + 1;
         if self.limit.is_some_and(|limit| number >= limit) {
+            self.followed = Some(self.last());
             self.epoch = Epoch::random();
             self.limit = None;
         }

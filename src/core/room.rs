@@ -15,7 +15,7 @@ use chrono::Utc;
 use tokio_util::task::TaskTracker;
 
 use super::client::ClientKey;
-use super::durable::{Keeping, Snapshot};
+use super::durable::Snapshot;
 use super::error::Error;
 use super::event::{Epoch, Event, Kind, Offset, Order, Publication, To};
 use super::kept::{Budget, Kept};
@@ -121,8 +121,6 @@ pub(super) struct Room {
     shared: bool,
     /// Whether those who know the other nodes were told that it is here.
     followed: AtomicBool,
-    /// Of a durable namespace: who is told before an event is given out.
-    keeping: Option<Arc<Keeping>>,
     shards: Box<[Arc<Shard>]>,
     /// Guards offsets, history and membership, so that each event is either in
     /// a joining client's backlog or in its shard's queue, never in both.
@@ -161,7 +159,6 @@ impl Room {
         spec: &Namespace,
         shards: usize,
         budget: Arc<Budget>,
-        keeping: Option<Arc<Keeping>>,
         terms: Option<Terms>,
         shared: bool,
     ) -> Self {
@@ -172,7 +169,6 @@ impl Room {
             terms: terms.map_or_else(OnceLock::new, OnceLock::from),
             shared,
             followed: AtomicBool::new(false),
-            keeping,
             shards: (0..shards).map(|_| Arc::default()).collect(),
             state: Mutex::new(State {
                 offsets: Offsets::new(),
@@ -189,13 +185,19 @@ impl Room {
         }
     }
 
-    /// Takes what a store had of it, unless something was published meanwhile.
-    pub(super) fn restore(&self, snapshot: Snapshot, spec: &Namespace) {
+    /// Takes what a store had of it, unless something was published meanwhile. Whoever is in the
+    /// room already, since the store was slow, is sent what it retains.
+    pub(super) fn restore(&self, snapshot: Snapshot, spec: &Namespace, tasks: &TaskTracker) {
         let mut state = self.lock();
         if state.offsets.last().number == 0 {
             state.offsets = Offsets::of(snapshot.epoch, snapshot.head, snapshot.limit);
             let keeps = Keeps::of(self.terms.get(), spec);
             state.kept.restore(snapshot.contents, keeps);
+            if !state.members.is_empty() {
+                for event in state.kept.current() {
+                    self.queue(event, 0, tasks);
+                }
+            }
         }
     }
 
@@ -314,9 +316,6 @@ impl Room {
         let keeps = Keeps::of(self.terms.get(), spec);
         if is_here && !state.kept.may_retain(&event, keeps) {
             return Err((Refused::Full, event.publication.into()));
-        }
-        if let Some(keeping) = &self.keeping {
-            keeping.publishes(&self.name);
         }
         let event = Arc::new(event);
         match order {

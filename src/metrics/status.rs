@@ -70,8 +70,19 @@ struct FeedHealth {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct StoreHealth {
     ok: bool,
+    /// What the damaged database was renamed to, if there was one since the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damaged_file: Option<String>,
+    /// How many damaged rows were set aside since the start.
+    #[serde(skip_serializing_if = "is_zero")]
+    damaged_rows: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// 200 also when degraded, so that a probe does not restart what still works;
@@ -80,8 +91,11 @@ async fn health(State(sources): State<Sources>) -> Response {
     let broker = sources.hub.broker_status();
     let stopping = sources.hub.is_stopping();
     let stored = stored(&sources);
+    let store = sources.store.as_ref();
+    let damaged_file = store.and_then(|store| store.damaged_file().map(str::to_owned));
+    let is_whole = stored && damaged_file.is_none();
     let health = Health {
-        status: if broker.connected && stored && !stopping {
+        status: if broker.connected && is_whole && !stopping {
             "ok"
         } else {
             "degraded"
@@ -92,7 +106,11 @@ async fn health(State(sources): State<Sources>) -> Response {
         },
         clients: sources.hub.client_count(),
         broker,
-        store: StoreHealth { ok: stored },
+        store: StoreHealth {
+            ok: stored,
+            damaged_file,
+            damaged_rows: store.map_or(0, Store::damaged_rows),
+        },
     };
     (code_of(stopping), Json(health)).into_response()
 }

@@ -1,29 +1,35 @@
-//! The file of the store: whose it is, how it is opened, and what is known of the
-//! life before. Knows SQLite and the folder; not what the tables are for.
+//! The file of the store: whose it is, how it is opened, what is known of the life before, and
+//! what becomes of it if it is damaged. Knows SQLite and the folder; not what the tables are for.
 
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
-use tracing::warn;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tracing::{error, warn};
 use uuid::Uuid;
 
+use super::damaged::{self, Damaged, Found};
 use super::given::{self, Life};
+use super::load::{self, Before, Loaded};
 use super::lock::Lock;
-use super::rooms::Before;
-use super::{StoreError, private, rooms, schema};
+use super::reader::{read_only, read_untouched};
+use super::{StoreError, away, plays, private, rooms, schema};
 use crate::core::durable::Snapshot;
 use crate::core::event::Epoch;
 
 /// The file in the folder.
-const NAME: &str = "roomcast.db";
+pub(super) const NAME: &str = "roomcast.db";
+
+/// The files of a database by the ends of their names; SQLite gives all the mode of the first.
+pub(super) const ENDS: [&str; 3] = ["", "-wal", "-shm"];
 
 /// For how long one waits for another who has the file, as a person with a shell
 /// may; then it counts as refused, and is tried again.
-const BUSY: Duration = Duration::from_secs(1);
+pub(super) const BUSY: Duration = Duration::from_secs(1);
 
 /// What keeps the file from being opened, or written.
 #[derive(Debug, thiserror::Error)]
@@ -36,16 +42,36 @@ pub(super) enum OpenError {
     Refused(#[from] StoreError),
 }
 
+impl OpenError {
+    /// Whether the file is damaged. Then it was moved away, and the next attempt finds none.
+    pub(super) fn is_damage(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if damaged::is_of_the_file(error))
+    }
+}
+
 /// The file, opened when needed, and anew after a failure.
 pub(super) struct File {
     folder: PathBuf,
     /// Which run of the server this is.
     life: Life,
+    /// The note that the run before has left.
+    left: Option<given::Noted>,
     lock: Option<Lock>,
-    /// The connection, and which file it is.
-    db: Option<(Connection, Identity)>,
+    open: Option<Open>,
     /// Whether what the file had is still to be read, since the disk refused.
     unread: bool,
+    /// The rooms that were read; numbers are reserved for them when the file is written next.
+    rooms: Vec<Snapshot>,
+    /// The rows that could not be read; they are set aside then.
+    damaged: Vec<Damaged>,
+    found: Arc<Found>,
+}
+
+struct Open {
+    db: Connection,
+    identity: Identity,
+    /// Whether it has the tables of this version, and can be written.
+    is_prepared: bool,
 }
 
 /// Which file a path leads to: another one may be put in its place.
@@ -53,21 +79,26 @@ pub(super) struct File {
 pub(super) struct Identity(u64, u64);
 
 impl Identity {
-    fn of(path: &Path) -> io::Result<Self> {
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
         let about = fs::metadata(path)?;
         Ok(Self(about.dev(), about.ino()))
     }
 }
 
 impl File {
-    pub(super) fn new(folder: &Path) -> Self {
+    /// What is found damaged in it is added to `found`.
+    pub(super) fn new(folder: &Path, found: Arc<Found>) -> Self {
         Self {
             folder: folder.to_owned(),
             // Half of the numbers: SQLite's are signed.
             life: Uuid::new_v4().as_u128() as u64 >> 1,
+            left: given::last(folder),
             lock: None,
-            db: None,
-            unread: false,
+            open: None,
+            unread: true,
+            rooms: Vec::new(),
+            damaged: Vec::new(),
+            found,
         }
     }
 
@@ -76,137 +107,202 @@ impl File {
         self.life
     }
 
-    /// Opens the file where it is not open, or was exchanged; whether that was so.
+    /// These rows of the play log can't be read; they are set aside with the next writing.
+    pub(super) fn damaged_plays(&mut self, rows: &[i64]) {
+        let why = "a reader could not read it";
+        let damaged = |row: &i64| Damaged::numbered(&plays::TABLE, *row, why);
+        self.damaged.extend(rows.iter().map(damaged));
+    }
+
+    /// Reads the rooms. Nothing is reserved for them: that needs the disk to write.
+    pub(super) fn load(&mut self) -> Result<Vec<Snapshot>, OpenError> {
+        let loaded = self.connect_and_read();
+        match self.watch(loaded) {
+            // There is no file any more.
+            Err(error) if error.is_damage() => self.connect_and_read(),
+            loaded => loaded,
+        }
+    }
+
+    /// Opens the file for writing where it is not open, or was exchanged; whether that was so.
     ///
     /// `restore` is given what was not read at the start.
     pub(super) fn open(&mut self, restore: impl FnOnce(Vec<Snapshot>)) -> Result<bool, OpenError> {
-        if self.is_open() {
-            return Ok(false);
+        let is_new = !self.is_open();
+        if is_new {
+            restore(self.load()?);
         }
-        self.connect()?;
-        if self.unread {
-            restore(self.read()?);
-        }
-        Ok(true)
+        let prepared = self.prepare();
+        self.watch(prepared)?;
+        Ok(is_new)
     }
 
-    /// Does something with the open file; after a failure it is opened anew.
-    pub(super) fn with<T>(
+    /// Writes to the open file, in one transaction with what is still to be reserved and set
+    /// aside; after a failure it is opened anew. Also gives the rooms that have their numbers now.
+    pub(super) fn write<T>(
         &mut self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, OpenError> {
-        let (mut db, identity) = match self.db.take() {
-            Some(open) => open,
-            None => return Err(io::Error::other("the file is not open").into()),
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<(T, Vec<Snapshot>), OpenError> {
+        let Some(mut open) = self.open.take() else {
+            return Err(io::Error::other("the file is not open").into());
         };
-        let done = work(&mut db)?;
-        self.db = Some((db, identity));
+        let write = || -> rusqlite::Result<T> {
+            // At once for writing: a read that becomes one is refused where another
+            // program has written meanwhile, without waiting (SQLite, "Transactions").
+            let behavior = TransactionBehavior::Immediate;
+            let transaction = open.db.transaction_with_behavior(behavior)?;
+            for row in &self.damaged {
+                row.set_aside(&transaction)?;
+            }
+            rooms::reserve(&transaction, &mut self.rooms)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        let written = write();
+        self.open = written.is_ok().then_some(open);
+        let done = self.watch(written)?;
         if let Some(lock) = &mut self.lock {
             lock.note(self.life)?;
         }
-        Ok(done)
-    }
-
-    /// The rooms, with numbers reserved for each of them.
-    pub(super) fn load(&mut self) -> Result<Vec<Snapshot>, OpenError> {
-        self.unread = true;
-        self.connect()?;
-        self.read()
+        self.found.set_aside(&std::mem::take(&mut self.damaged));
+        Ok((done, std::mem::take(&mut self.rooms)))
     }
 
     /// The rooms of a disk that takes nothing, with nothing reserved; none where
     /// they can't be read either, and then they are read once that is possible.
     pub(super) fn load_as_it_is(&mut self) -> Vec<Snapshot> {
-        let load = |db: &Connection| Ok((rooms::load(db)?, rooms::before(db)?));
-        let untouched = |_| {
-            // SQLite's own log holds what came last; without one this is all.
-            let log = self.folder.join(format!("{NAME}-wal"));
-            if fs::metadata(log).is_ok_and(|log| log.len() > 0) {
-                return Err(rusqlite::Error::QueryReturnedNoRows);
-            }
-            let path = percent_encoded(&path(&self.folder));
-            let uri = format!("file:{path}?immutable=1");
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-            load(&Connection::open_with_flags(uri, flags)?)
-        };
-        match read_only(&self.folder, &mut None, load).or_else(untouched) {
-            Ok((mut all, before)) => {
-                self.unread = false;
-                let noted = Lock::noted(&self.folder);
-                judge(&self.folder, &mut all, before, noted);
-                all
-            }
+        let read = read_only(&self.folder, &mut None, load::load);
+        match read.or_else(|_| read_untouched(&self.folder, load::load)) {
+            Ok(loaded) => self.take(loaded, Lock::noted(&self.folder)),
             Err(_) => Vec::new(),
         }
     }
 
     /// What was read is not there any more: all is another than in the file.
     fn is_open(&mut self) -> bool {
-        let path = path(&self.folder);
-        let now = Identity::of(&path).ok();
-        let same = matches!(&self.db, Some((_, identity)) if Some(*identity) == now);
-        if !same {
-            self.db = None;
-        }
-        same
+        let now = Identity::of(&path(&self.folder)).ok();
+        self.open.take_if(|open| Some(open.identity) != now);
+        self.open.is_some()
     }
 
-    fn connect(&mut self) -> Result<(), OpenError> {
+    /// Opens the file, and reads the rooms unless they are read. Nothing here waits for a disk
+    /// that writes slowly.
+    fn connect_and_read(&mut self) -> Result<Vec<Snapshot>, OpenError> {
         make(&self.folder)?;
-        if !self
-            .lock
-            .as_ref()
-            .is_some_and(|lock| lock.is_there(&self.folder))
-        {
-            self.lock = Some(Lock::take(&self.folder)?);
+        let folder = &self.folder;
+        let lock = match self.lock.take().filter(|lock| lock.is_there(folder)) {
+            Some(lock) => lock,
+            None => Lock::take(folder)?,
+        };
+        let lock = self.lock.insert(lock);
+        let path = path(folder);
+        let is_empty = fs::metadata(&path).map_or(true, |about| about.len() == 0);
+        if is_empty && lock.had_database() && self.found.file.get().is_none() {
+            warn!(
+                file = %path.display(),
+                "the database is missing or empty, and there was one: a new one begins"
+            );
         }
-        let path = path(&self.folder);
         private::create(&path)?;
-        // SQLite gives the other two the mode of the first.
-        for end in ["", "-wal", "-shm"] {
-            private::close(&self.folder.join(format!("{NAME}{end}")));
+        for end in ENDS {
+            private::close(&folder.join(format!("{NAME}{end}")));
         }
-        let mut db = Connection::open(&path)?;
+        let db = Connection::open(&path)?;
         db.busy_timeout(BUSY)?;
         schema::check(&db, &path)?;
-        db.pragma_update(None, "journal_mode", "WAL")?;
-        // What is reserved has to outlive also a power cut, else it is given twice.
-        db.pragma_update(None, "synchronous", "FULL")?;
-        db.pragma_update(None, "foreign_keys", true)?;
-        schema::migrate(&mut db)?;
-        self.db = Some((db, Identity::of(&path)?));
+        let rooms = match self.unread {
+            true => {
+                let noted = lock.found();
+                let loaded = load::load(&db)?;
+                self.take(loaded, noted)
+            }
+            false => Vec::new(),
+        };
+        self.open = Some(Open {
+            db,
+            identity: Identity::of(&path)?,
+            is_prepared: false,
+        });
+        Ok(rooms)
+    }
+
+    fn prepare(&mut self) -> Result<(), OpenError> {
+        if let Some(open) = self.open.as_mut().filter(|open| !open.is_prepared) {
+            let db = &mut open.db;
+            db.pragma_update(None, "journal_mode", "WAL")?;
+            // What is reserved has to outlive also a power cut, else it is given twice.
+            db.pragma_update(None, "synchronous", "FULL")?;
+            db.pragma_update(None, "foreign_keys", true)?;
+            schema::migrate(db)?;
+            open.is_prepared = true;
+        }
         Ok(())
     }
 
-    fn read(&mut self) -> Result<Vec<Snapshot>, OpenError> {
-        let (folder, life) = (self.folder.clone(), self.life);
-        let noted = self.lock.as_ref().and_then(Lock::found);
-        let all = self.with(|db| {
-            let transaction = db.transaction()?;
-            let mut all = rooms::load(&transaction)?;
-            let before = rooms::before(&transaction)?;
-            judge(&folder, &mut all, before, noted);
-            rooms::reserve(&transaction, &mut all)?;
-            rooms::lives(&transaction, life, 0, false)?;
-            transaction.commit()?;
-            Ok(all)
-        })?;
+    /// Takes what was read; what the hub is to have of it.
+    fn take(&mut self, loaded: Loaded, noted: Option<Life>) -> Vec<Snapshot> {
+        let Loaded {
+            mut rooms,
+            before,
+            damaged,
+        } = loaded;
+        if let Some(before) = before {
+            judge(&mut rooms, before, noted, self.left);
+        }
         self.unread = false;
-        Ok(all)
+        self.damaged = damaged;
+        self.rooms.clone_from(&rooms);
+        rooms
+    }
+
+    /// Passes a result on; if it says that the file is damaged, the file is moved away first.
+    fn watch<T, E: Into<OpenError>>(&mut self, done: Result<T, E>) -> Result<T, OpenError> {
+        let done = done.map_err(Into::into);
+        if let Err(error) = &done
+            && error.is_damage()
+        {
+            self.move_away(error);
+        }
+        done
+    }
+
+    /// Moves the damaged file away with all that belongs to it, so that a new one begins.
+    pub(super) fn move_away(&mut self, why: &dyn std::fmt::Display) {
+        self.open = None;
+        let file = path(&self.folder);
+        let moved = away::move_away(&self.folder);
+        match moved {
+            Ok(to) => {
+                error!(
+                    file = %file.display(), %why, moved_to = to,
+                    "the database is damaged and was moved away; a new one begins: clients that \
+                     come back after a restart are told recovered:false, and the play log is empty"
+                );
+                metrics::counter!("roomcast_store_damaged_files_total").increment(1);
+                self.rooms.clear();
+                self.damaged.clear();
+                let _ = self.found.file.set(to);
+            }
+            Err(error) => {
+                error!(file = %file.display(), %why, %error, "the damaged database can't be moved away");
+            }
+        }
     }
 }
 
 /// What is to be made of rooms, by how the life before ended.
-fn judge(folder: &Path, all: &mut [Snapshot], before: Option<Before>, noted: Option<Life>) {
-    let Some(before) = before else { return };
-    let last = given::last(folder);
+fn judge(rooms: &mut [Snapshot], before: Before, noted: Option<Life>, left: Option<given::Noted>) {
     let has_left = noted == Some(before.life) || noted == before.its_before;
-    if !has_left || last.is_some_and(|(life, _)| life != before.life) {
+    if !has_left || left.is_some_and(|(life, _)| life != before.life) {
         warn!("the state is not what the server left: rooms begin another epoch");
-        all.iter_mut().for_each(|room| room.epoch = Epoch::random());
-    } else if !before.clean && last != Some((before.life, before.given)) {
+        rooms
+            .iter_mut()
+            .for_each(|room| room.epoch = Epoch::random());
+    } else if !before.clean && left != Some((before.life, before.given)) {
         warn!("the server did not end by itself, and events may be lost that were not written");
-        all.iter_mut()
+        rooms
+            .iter_mut()
             .for_each(|room| room.contents.hole = room.head);
     }
 }
@@ -218,41 +314,4 @@ fn make(folder: &Path) -> io::Result<()> {
 
 pub(super) fn path(folder: &Path) -> PathBuf {
     folder.join(NAME)
-}
-
-/// A connection that only reads, and which file it is of.
-pub(super) type Reader = (Connection, Option<Identity>);
-
-/// Reads from the file with a connection that is kept while it works, and while
-/// the file is the same.
-pub(super) fn read_only<T>(
-    folder: &Path,
-    reader: &mut Option<Reader>,
-    read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
-    let path = path(folder);
-    let now = Identity::of(&path).ok();
-    let db = match reader.take() {
-        Some((db, identity)) if identity == now => db,
-        _ => {
-            let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            db.busy_timeout(BUSY)?;
-            db
-        }
-    };
-    let rows = read(&db)?;
-    *reader = Some((db, now));
-    Ok(rows)
-}
-
-/// A path in a URI (SQLite, "URI Filenames").
-fn percent_encoded(path: &Path) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(byte);
-    let bytes = path.as_os_str().as_encoded_bytes().iter();
-    bytes
-        .map(|byte| match plain(byte) {
-            true => char::from(*byte).to_string(),
-            false => format!("%{byte:02X}"),
-        })
-        .collect()
 }

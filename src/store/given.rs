@@ -1,6 +1,6 @@
-//! How many events of durable rooms were given out, noted where `kill -9` does not
-//! reach: in memory that outlives the process. What the file has less was lost.
-//! Knows no room and no disk: nothing here waits for one.
+//! The note that events of durable rooms were given out, where `kill -9` does not reach: in
+//! memory that outlives the process. If the file does not have that note's events, some are
+//! lost. Knows no room and no disk.
 
 use std::env;
 use std::fs::{DirBuilder, File, OpenOptions, symlink_metadata};
@@ -24,21 +24,27 @@ const SHARED_MEMORY: &str = "/dev/shm";
 /// Which run of the server this is, so that no other's note is taken for it.
 pub(super) type Life = u64;
 
-/// What was given out in this life.
+/// A life, and the number of its last note.
+pub(super) type Noted = (Life, u64);
+
+/// The note of this life.
 pub(super) struct Given {
     life: Life,
-    total: u64,
+    /// The last number that was noted; none: the note is still that of the life before.
+    number: Option<u64>,
     note: Option<File>,
 }
 
 impl Given {
-    /// Nothing was given in this life yet.
+    /// Nothing is noted in this life yet. Nobody else notes anything while this is there.
     pub(super) fn begin(folder: &Path, life: Life) -> Self {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
         let note = place(folder).and_then(|place| {
             make(&place)?;
-            open(&place.note, options)
+            let note = open(&place.note, options)?;
+            note.try_lock()?;
+            Ok(note)
         });
         if let Err(error) = &note {
             warn!(
@@ -46,31 +52,31 @@ impl Given {
                 "no note for recovery after a kill -9: clients will be told recovered:false then"
             );
         }
-        let mut given = Self {
+        Self {
             life,
-            total: 0,
+            number: None,
             note: note.ok(),
-        };
-        given.write();
-        given
+        }
     }
 
-    /// How many there were.
-    pub(super) fn total(&self) -> u64 {
-        self.total
+    /// Notes a number, unless it is noted already.
+    pub(super) fn note(&mut self, number: u64) {
+        if self.number < Some(number) {
+            self.number = Some(number);
+            self.write(number);
+        }
     }
 
-    /// Notes one more, before anybody hears of it.
-    pub(super) fn one_more(&mut self) {
-        self.total += 1;
-        self.write();
+    /// Leaves the note to the next life.
+    pub(super) fn end(&mut self) {
+        self.note = None;
     }
 
     /// A note that can't be written is no note: a wrong one would be a lie.
-    fn write(&mut self) {
-        let [life, total] = [self.life, self.total].map(u64::to_le_bytes);
+    fn write(&mut self, number: u64) {
+        let [life, number] = [self.life, number].map(u64::to_le_bytes);
         let written = match &self.note {
-            Some(note) => note.write_all_at(&[life, total].concat(), 0),
+            Some(note) => note.write_all_at(&[life, number].concat(), 0),
             None => return,
         };
         if written.is_err()
@@ -82,8 +88,8 @@ impl Given {
     }
 }
 
-/// The last life, and how many were given out in it, if that is known.
-pub(super) fn last(folder: &Path) -> Option<(Life, u64)> {
+/// The last life and its last note, if that is known.
+pub(super) fn last(folder: &Path) -> Option<Noted> {
     let mut note = [0; 16];
     let mut options = OpenOptions::new();
     options.read(true);
@@ -91,11 +97,11 @@ pub(super) fn last(folder: &Path) -> Option<(Life, u64)> {
     check(&place).ok()?;
     let file = open(&place.note, options).ok()?;
     file.read_exact_at(&mut note, 0).ok()?;
-    let [noted, total] = [0, 8].map(|at| {
+    let [life, number] = [0, 8].map(|at| {
         let number = note[at..at + 8].try_into();
         u64::from_le_bytes(number.expect("eight bytes are eight"))
     });
-    Some((noted, total))
+    Some((life, number))
 }
 
 /// Where the note of a state folder is.
@@ -107,7 +113,8 @@ struct Place {
 }
 
 fn place(folder: &Path) -> io::Result<Place> {
-    let folder = folder.canonicalize()?;
+    // Without a look at the disk, which may hang.
+    let folder = std::path::absolute(folder)?;
     let mut hasher = DefaultHasher::new();
     folder.hash(&mut hasher);
     let name = format!("roomcast-{:016x}", hasher.finish());
@@ -184,18 +191,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_life_knows_what_was_given_in_the_last() {
+    fn the_next_life_knows_the_last_note() {
         let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         assert_eq!(last(folder.path()), None);
         let mut given = Given::begin(folder.path(), 7);
-        assert_eq!(last(folder.path()), Some((7, 0)));
-        given.one_more();
-        given.one_more();
-        assert_eq!(given.total(), 2);
+        assert_eq!(last(folder.path()), None);
+        Given::begin(folder.path(), 9).note(3);
+        assert_eq!(last(folder.path()), None, "the note is another's");
+        for (number, noted) in [(0, 0), (1, 1), (2, 2), (1, 2)] {
+            given.note(number);
+            assert_eq!(last(folder.path()), Some((7, noted)));
+        }
         drop(given);
         assert_eq!(last(folder.path()), Some((7, 2)));
         assert_eq!(last(other.path()), None);
-        drop(Given::begin(folder.path(), 8));
+        let mut given = Given::begin(folder.path(), 8);
+        assert_eq!(
+            last(folder.path()),
+            Some((7, 2)),
+            "until something is noted"
+        );
+        given.note(0);
         assert_eq!(last(folder.path()), Some((8, 0)));
         std::fs::remove_file(place(folder.path()).unwrap().note).unwrap();
     }
@@ -224,7 +240,7 @@ mod tests {
             put(victim.path(), &place.note);
             assert_eq!(last(folder.path()), None, "{what}");
             let mut given = Given::begin(folder.path(), 7);
-            given.one_more();
+            given.note(1);
             assert_eq!(last(folder.path()), None, "{what}");
             assert_eq!(read_to_string(victim.path()).unwrap(), text, "{what}");
             let removed = remove_file(&place.note);

@@ -13,7 +13,7 @@ use super::{StoreError, private};
 /// The file that is locked as long as a server uses the folder.
 const NAME: &str = "lock";
 
-/// The folder is ours as long as this is there: closing the file ends the lock.
+/// The folder is ours as long as this is there.
 pub(super) struct Lock {
     file: File,
     /// The life that wrote last, when the lock was taken.
@@ -50,6 +50,11 @@ impl Lock {
         self.found
     }
 
+    /// Whether a server has written a database in this folder, this one or one before.
+    pub(super) fn had_database(&self) -> bool {
+        self.noted || self.found.is_some()
+    }
+
     /// Whether it is still the folder's lock, and not one that was removed.
     pub(super) fn is_there(&self, folder: &Path) -> bool {
         let held = self.file.metadata().map(|about| (about.dev(), about.ino()));
@@ -66,6 +71,13 @@ impl Lock {
             self.noted = true;
         }
         Ok(())
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file would not do while a child that was just forked has it as well.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::given::Given;
 use crate::core::name::{NamespaceName, RoomName};
 use crate::nowplaying::Item;
 
@@ -14,6 +13,9 @@ const PLAYS_MOST: usize = 1_000;
 /// How many rooms wait by name: more than a namespace has, so that usually none
 /// is looked at in vain. Beyond it all there are are compared with the file.
 const ROOMS_MOST: usize = 20_000;
+
+/// How many damaged rows of the play log wait at once: what is beyond is found again.
+const DAMAGED_MOST: usize = 1_000;
 
 /// How the writer is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,47 +39,70 @@ pub(super) enum Changed {
 pub(super) struct Work {
     pub(super) changed: Changed,
     pub(super) plays: Vec<Item>,
+    /// Rows of the play log that can't be read.
+    pub(super) damaged: Vec<i64>,
+    /// Why a reader says that the file is damaged, if one does.
+    pub(super) damaged_file: Option<String>,
     pub(super) stop: Option<Stop>,
-    /// How many events were given out until here.
+    /// The last note whose events are all in it, or were written before.
     pub(super) given: u64,
     /// The number of the last change that is in it.
     pub(super) last: u64,
 }
 
 /// What is to be written.
+///
+/// A note that outlives the process says that events were given out which the file does not
+/// have. It has a number: a new one is written before the first event after the writer has taken
+/// what there was (`begins`), and the file gets the number with the events. Equal numbers after a
+/// `kill -9` say that the file has all.
+#[derive(Default)]
 pub(super) struct Pending {
     changed: Changed,
     /// How many changes there were: each has its number by this.
     changes: u64,
     /// At most [`PLAYS_MOST`]; the oldest are lost where there are more.
     plays: VecDeque<Item>,
+    /// What readers have found damaged: rows of the play log, at most [`DAMAGED_MOST`], and
+    /// the file itself.
+    damaged: Vec<i64>,
+    damaged_file: Option<String>,
     /// What the writer has and has not written yet.
     writing: Vec<Item>,
     stop: Option<Stop>,
-    given: Given,
+    /// How many publications have begun and are not over.
+    publishing: usize,
+    /// The number of the note that the next event needs.
+    noted: u64,
+    /// The last note whose events the writer has taken, all of them.
+    taken: u64,
 }
 
-impl Changed {
-    fn none() -> Self {
+impl Default for Changed {
+    fn default() -> Self {
         Self::Some(BTreeSet::new())
     }
 }
 
 impl Pending {
-    pub(super) fn new(given: Given) -> Self {
-        Self {
-            changed: Changed::none(),
-            changes: 0,
-            plays: VecDeque::new(),
-            writing: Vec::new(),
-            stop: None,
-            given,
+    /// Whether there is nothing to write.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_damaged = !self.damaged.is_empty() || self.damaged_file.is_some();
+        self.plays.is_empty() && self.changed == Changed::default() && !is_damaged
+    }
+
+    /// A reader can't read these rows of the play log.
+    pub(super) fn damaged(&mut self, rows: Vec<i64>) {
+        for row in rows {
+            if self.damaged.len() < DAMAGED_MOST && !self.damaged.contains(&row) {
+                self.damaged.push(row);
+            }
         }
     }
 
-    /// Whether there is nothing to write.
-    pub(super) fn is_empty(&self) -> bool {
-        self.plays.is_empty() && self.changed == Changed::none()
+    /// A reader finds the file itself damaged.
+    pub(super) fn damaged_file(&mut self, why: String) {
+        self.damaged_file.get_or_insert(why);
     }
 
     pub(super) fn stop(&mut self, stop: Stop) {
@@ -88,9 +113,19 @@ impl Pending {
         self.stop.is_some()
     }
 
-    /// An event of the room is about to be given out.
-    pub(super) fn publishes(&mut self, namespace: &NamespaceName, room: &RoomName) {
-        self.given.one_more();
+    /// A publication begins; the number of the note that has to be written before its event is
+    /// given out.
+    pub(super) fn begins(&mut self) -> u64 {
+        self.publishing += 1;
+        if self.noted == self.taken {
+            self.noted += 1;
+        }
+        self.noted
+    }
+
+    /// A publication in this room is over.
+    pub(super) fn published(&mut self, namespace: &NamespaceName, room: &RoomName) {
+        self.publishing -= 1;
         self.changed(namespace, room);
     }
 
@@ -127,11 +162,17 @@ impl Pending {
     pub(super) fn take(&mut self) -> Work {
         let plays: Vec<_> = self.plays.drain(..).collect();
         self.writing.clone_from(&plays);
+        // The event of one that is not over may be given out already, and not be found yet.
+        if self.publishing == 0 {
+            self.taken = self.noted;
+        }
         Work {
-            changed: std::mem::replace(&mut self.changed, Changed::none()),
+            changed: std::mem::take(&mut self.changed),
             plays,
+            damaged: std::mem::take(&mut self.damaged),
+            damaged_file: self.damaged_file.take(),
             stop: self.stop,
-            given: self.given.total(),
+            given: self.taken,
             last: self.changes,
         }
     }
@@ -164,10 +205,6 @@ impl Pending {
 mod tests {
     use super::*;
 
-    fn pending() -> Pending {
-        Pending::new(Given::begin(std::path::Path::new("/nowhere"), 0))
-    }
-
     fn change(pending: &mut Pending, rooms: std::ops::Range<usize>) {
         let namespace = NamespaceName::parse("/n").unwrap();
         for number in rooms {
@@ -185,7 +222,7 @@ mod tests {
 
     #[test]
     fn rooms_that_come_and_go_while_a_disk_refuses_are_bounded() {
-        let mut pending = pending();
+        let mut pending = Pending::default();
         change(&mut pending, 0..ROOMS_MOST);
         let work = pending.take();
         assert_eq!(names(&work.changed), ROOMS_MOST);
@@ -202,7 +239,7 @@ mod tests {
 
     #[test]
     fn of_too_many_items_the_oldest_are_lost() {
-        let mut pending = pending();
+        let mut pending = Pending::default();
         let item = |number: usize| Item {
             id: number.to_string(),
             ..Item::default()
@@ -215,5 +252,53 @@ mod tests {
         let ids: Vec<_> = pending.waiting().into_iter().map(|item| item.id).collect();
         let expected: Vec<_> = (100..1_100).map(|number| number.to_string()).collect();
         assert_eq!(ids, expected);
+    }
+
+    /// Each step, and the note that it needs or that the writer may say is in the file.
+    #[test]
+    fn a_note_is_needed_once_between_two_writings_and_is_in_the_file_with_all_its_events() {
+        enum Step {
+            Begins(u64),
+            Over,
+            Taken(u64),
+        }
+        use Step::{Begins, Over, Taken};
+        let namespace = NamespaceName::parse("/n").unwrap();
+        let room = RoomName::parse("r").unwrap();
+        let mut pending = Pending::default();
+        let steps = [
+            Taken(0),
+            // Many events need one note.
+            Begins(1),
+            Over,
+            Begins(1),
+            Over,
+            Taken(1),
+            // What begins before the writer takes and ends behind it is in doubt.
+            Begins(2),
+            Taken(1),
+            Begins(2),
+            Over,
+            Taken(1),
+            Over,
+            Taken(2),
+            Taken(2),
+            Begins(3),
+            Over,
+            Taken(3),
+        ];
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Begins(note) => assert_eq!(pending.begins(), note, "step {number}"),
+                Over => {
+                    pending.published(&namespace, &room);
+                    assert!(
+                        !pending.is_empty(),
+                        "step {number}: the writer is to look again"
+                    );
+                }
+                Taken(note) => assert_eq!(pending.take().given, note, "step {number}"),
+            }
+        }
     }
 }

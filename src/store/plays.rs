@@ -5,11 +5,18 @@ use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::Query;
+use super::damaged::{self, Table};
 use crate::nowplaying::{Item, capped, printable};
 
 /// How far from its start the other rows of an item are looked for: no item is
 /// longer.
 const LONGEST: Duration = Duration::days(1);
+
+/// For rows that can't be read.
+pub(super) const TABLE: Table = Table {
+    name: "plays",
+    key: &["id"],
+};
 
 const COLUMNS: &str = "item, started, type, title, artist, album, length";
 
@@ -29,7 +36,7 @@ pub(super) fn record(db: &Transaction<'_>, item: &Item) -> rusqlite::Result<()> 
     ])?;
     let mut known = None;
     while let Some(row) = rows.next()? {
-        if is_airing(item, &read_row(row)?) {
+        if read_row(row).is_ok_and(|row| is_airing(item, &row)) {
             known = Some(row.get::<_, i64>(7)?);
             break;
         }
@@ -59,8 +66,13 @@ pub(super) fn expire(db: &Connection, before: DateTime<Utc>) -> rusqlite::Result
     db.execute("DELETE FROM plays WHERE started < ?1", [before])
 }
 
-/// What the query asks for, newest first.
-pub(super) fn read(db: &Connection, query: &Query) -> rusqlite::Result<Vec<Item>> {
+/// What the query asks for, newest first. The numbers of rows that can't be read are added to
+/// `damaged`.
+pub(super) fn read(
+    db: &Connection,
+    query: &Query,
+    damaged: &mut Vec<i64>,
+) -> rusqlite::Result<Vec<Item>> {
     let (mut items, mut bytes) = (Vec::new(), 0);
     let take = |item: Item| {
         bytes += item.text_bytes();
@@ -71,19 +83,20 @@ pub(super) fn read(db: &Connection, query: &Query) -> rusqlite::Result<Vec<Item>
         }
     };
     // `take` only fails to end the iteration.
-    let (Ok(()) | Err(())) = each(db, query, take)?;
+    let (Ok(()) | Err(())) = each(db, query, take, damaged)?;
     Ok(items)
 }
 
-/// Passes the items of the query to `take`, newest first, until `take` fails. The caller
-/// applies the query's bound in bytes.
+/// Passes the items of the query to `take`, newest first, until `take` fails; a row that can't
+/// be read is left out, and its number added to `damaged`. The caller applies the query's bound in bytes.
 pub(super) fn each<E>(
     db: &Connection,
     query: &Query,
     mut take: impl FnMut(Item) -> Result<(), E>,
+    damaged: &mut Vec<i64>,
 ) -> rusqlite::Result<Result<(), E>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM plays
+        "SELECT {COLUMNS}, id FROM plays
          WHERE started >= ?1 AND started < ?2 AND (?3 OR type = ?4)
          ORDER BY started DESC, id DESC LIMIT ?5"
     );
@@ -96,8 +109,13 @@ pub(super) fn each<E>(
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(params![from, to, query.all, Item::SONG, limit])?;
     while let Some(row) = rows.next()? {
-        if let Err(refused) = take(read_row(row)?) {
-            return Ok(Err(refused));
+        match read_row(row) {
+            Ok(item) => {
+                if let Err(refused) = take(item) {
+                    return Ok(Err(refused));
+                }
+            }
+            Err(_) => damaged.push(row.get(7)?),
         }
     }
     Ok(Ok(()))
@@ -142,8 +160,9 @@ fn is_airing(item: &Item, row: &Item) -> bool {
     })
 }
 
-fn read_row(row: &Row<'_>) -> rusqlite::Result<Item> {
-    let start: i64 = row.get(1)?;
+fn read_row(row: &Row<'_>) -> anyhow::Result<Item> {
+    let length: f64 = row.get(6)?;
+    anyhow::ensure!(length.is_finite() && length >= 0.0, "{length} is no length");
     // Rows of earlier versions may have longer texts, and control characters.
     let text = |column| {
         let text = printable(row.get_ref(column)?.as_str()?);
@@ -151,12 +170,12 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Item> {
     };
     Ok(Item {
         id: text(0)?,
-        start: DateTime::from_timestamp_millis(start).unwrap_or_default(),
+        start: damaged::time(row.get(1)?)?,
         kind: text(2)?,
         title: text(3)?,
         artist: text(4)?,
         album: text(5)?,
-        length: row.get(6)?,
-        played: row.get(6)?,
+        length,
+        played: length,
     })
 }

@@ -19,7 +19,7 @@ const TABLES: &str = "
         one   INTEGER PRIMARY KEY CHECK (one = 1),
         id    INTEGER NOT NULL,
         prior INTEGER,          -- the run before it
-        given INTEGER NOT NULL, -- how many events it gave out until it wrote
+        given INTEGER NOT NULL, -- the last note (`given.rs`) whose events are here
         clean INTEGER NOT NULL  -- whether that was at its end
     );
     CREATE TABLE rooms (

@@ -2,18 +2,18 @@
 //! Knows when something is written; what is, stands in `rooms` and `plays`.
 
 use std::sync::Arc;
-use std::thread;
+use std::thread::panicking;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::Transaction;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::file::{File, OpenError};
 use super::pending::{Changed, Stop, Work};
-use super::{HANGS_AFTER, Shared, Store, plays, rooms};
+use super::{HANGS_AFTER, Shared, plays, rooms};
 use crate::core::durable::Snapshot;
 use crate::core::hub::Hub;
 
@@ -28,41 +28,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// The thread at work. Dropped, it ends without a last word.
 pub struct Writing {
-    shared: Arc<Shared>,
-    ended: oneshot::Receiver<()>,
-}
-
-impl Store {
-    /// Starts writing: the rooms of this hub, and the play log.
-    ///
-    /// # Errors
-    /// There is no thread to be had, or it was started before.
-    pub fn start(&self, hub: Arc<Hub>) -> std::io::Result<Writing> {
-        let shared = self.0.clone();
-        let file = shared
-            .file
-            .lock()
-            .expect("no code panics under this lock")
-            .take();
-        let file = file.ok_or_else(|| std::io::Error::other("the store is written already"))?;
-        let (end, ended) = oneshot::channel();
-        let writer = Writer {
-            shared: shared.clone(),
-            hub,
-            file,
-            expired: None,
-        };
-        thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || {
-                let noticed = Noticed(writer.shared.clone());
-                writer.run();
-                drop(noticed);
-                // Whoever waits may have given up.
-                let _ = end.send(());
-            })?;
-        Ok(Writing { shared, ended })
-    }
+    pub(super) shared: Arc<Shared>,
+    pub(super) ended: oneshot::Receiver<()>,
 }
 
 impl Writing {
@@ -83,17 +50,17 @@ impl Drop for Writing {
 }
 
 /// Nobody writes any more: where that is not the end of the server, it is known.
-struct Noticed(Arc<Shared>);
+pub(super) struct Noticed(pub(super) Arc<Shared>);
 
 impl Drop for Noticed {
     fn drop(&mut self) {
-        if thread::panicking() {
+        if panicking() {
             self.0.failed(&"the thread that writes has ended by a bug");
         }
     }
 }
 
-struct Writer {
+pub(super) struct Writer {
     shared: Arc<Shared>,
     hub: Arc<Hub>,
     file: File,
@@ -102,16 +69,43 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self) {
-        let mut refused = !self.shared.is_written();
+    pub(super) fn new(shared: Arc<Shared>, hub: Arc<Hub>, file: File) -> Self {
+        Self {
+            shared,
+            hub,
+            file,
+            expired: None,
+        }
+    }
+
+    /// Writes until the store is stopped; at once, since the rooms that were read need their
+    /// numbers, unless the disk has `refused` already. `begun` is dropped then.
+    pub(super) fn run(mut self, refused: bool, begun: oneshot::Sender<()>) {
+        let mut begun = (!refused).then_some(begun);
+        self.write_until_stopped(refused, &mut begun);
+        self.shared.given().end();
+    }
+
+    fn write_until_stopped(&mut self, mut refused: bool, begun: &mut Option<oneshot::Sender<()>>) {
         loop {
-            let work = self.shared.take(refused);
+            let work = match begun {
+                Some(_) => self.shared.lock().take(),
+                None => self.shared.take(refused),
+            };
             if work.stop == Some(Stop::Abandoned) {
                 return;
             }
             let stop = work.stop.is_some();
             *self.shared.writing_since() = Some(Instant::now());
-            let written = self.write(&work);
+            if let Some(why) = &work.damaged_file {
+                self.file.move_away(why);
+            }
+            self.file.damaged_plays(&work.damaged);
+            let mut written = self.write(&work);
+            if written.as_ref().is_err_and(OpenError::is_damage) {
+                // Into a new file.
+                written = self.write(&work);
+            }
             let took = self.shared.writing_since().take();
             let took = took.map(|since| since.elapsed()).unwrap_or_default();
             if took >= HANGS_AFTER {
@@ -121,6 +115,7 @@ impl Writer {
             match written {
                 Ok(()) => {
                     refused = false;
+                    self.shared.given().note(0);
                     self.shared.lock().written();
                     self.shared.works();
                 }
@@ -131,6 +126,7 @@ impl Writer {
                 }
             }
             self.shared.tried.send_replace(last);
+            begun.take();
             if stop {
                 return;
             }
@@ -147,45 +143,42 @@ impl Writer {
             .is_none_or(|last| last.elapsed() >= EXPIRE_EVERY);
         let oldest = Utc::now() - self.shared.keep;
         let life = self.file.life();
-        let written = self.file.with(|db| {
-            // At once for writing: a read that becomes one is refused where another
-            // program has written meanwhile, without waiting (SQLite, "Transactions").
-            let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (written, reserved) = self.file.write(|transaction| {
             let written = match &work.changed {
                 Changed::Some(rooms) if !is_new && !clean => {
                     let rooms = rooms.iter().cloned().collect();
-                    save(&transaction, hub, rooms)?
+                    save(transaction, hub, rooms)?
                 }
                 _ => {
                     let mut all = hub.durable_rooms();
                     // Those too that are to be removed.
-                    let known = rooms::names(&transaction)?.into_iter();
+                    let known = rooms::names(transaction)?.into_iter();
                     all.extend(known.filter(|(namespace, _)| hub.is_durable(namespace)));
                     all.sort();
                     all.dedup();
-                    save(&transaction, hub, all)?
+                    save(transaction, hub, all)?
                 }
             };
             if clean {
                 for snapshot in &written {
-                    rooms::ended(&transaction, snapshot)?;
+                    rooms::ended(transaction, snapshot)?;
                 }
             }
-            rooms::lives(&transaction, life, work.given, clean)?;
+            rooms::lives(transaction, life, work.given, clean)?;
             for item in &work.plays {
-                plays::record(&transaction, item)?;
+                plays::record(transaction, item)?;
             }
             if due {
-                let rows = plays::expire(&transaction, oldest)?;
+                let rows = plays::expire(transaction, oldest)?;
                 debug!(rows, "removed what is too old from the play log");
             }
-            transaction.commit()?;
             Ok(written)
         })?;
         if due {
             self.expired = Some(Instant::now());
         }
-        written.iter().for_each(|snapshot| hub.reserved(snapshot));
+        let all = reserved.iter().chain(&written);
+        all.for_each(|snapshot| hub.reserved(snapshot));
         Ok(())
     }
 }

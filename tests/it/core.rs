@@ -2,6 +2,7 @@
 
 mod created;
 mod crowd;
+mod damaged;
 mod durable;
 mod feed;
 mod kept;

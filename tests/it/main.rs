@@ -1,6 +1,6 @@
 //! The server as its users meet it: one binary of tests, real sockets, port 0.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod api;
 mod bad_input;

@@ -5,6 +5,7 @@ mod headers;
 mod healthcheck;
 mod logs;
 mod metrics;
+mod output;
 mod push_secrets;
 mod signals;
 mod simulate;

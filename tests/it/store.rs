@@ -2,10 +2,12 @@
 //! log, and a disk that refuses.
 
 mod crowd;
+mod damaged;
 mod disk;
 pub mod killed;
 mod migration;
 mod plays;
+mod slow;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -15,7 +15,7 @@ impl Hub {
         for snapshot in stored {
             let area = self.areas.get(&snapshot.namespace);
             if let Some(area) = area.filter(|area| area.is_kept_here()) {
-                area.restore(snapshot);
+                area.restore(snapshot, &self.tasks);
             }
         }
     }

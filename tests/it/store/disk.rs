@@ -17,7 +17,7 @@ use crate::http::get;
 use crate::server::{TestServer, config, play, song};
 
 /// Waits until health says this of the store.
-async fn health(server: &TestServer, ok: bool) {
+pub async fn health(server: &TestServer, ok: bool) {
     let mut look = interval(Duration::from_millis(20));
     let said = async {
         loop {
@@ -92,7 +92,7 @@ async fn what_a_disk_refuses_for_a_while_is_written_later() {
     server.stop().await;
 }
 
-/// A folder that can't be made, and a file that is no database.
+/// A folder that can't be made, and one that can't be locked.
 #[tokio::test]
 async fn without_a_disk_everything_goes_on_in_memory() {
     type Break = fn(&TempDir) -> std::path::PathBuf;
@@ -102,9 +102,8 @@ async fn without_a_disk_everything_goes_on_in_memory() {
             std::fs::write(&file, "").unwrap();
             file.join("state")
         }),
-        ("rubbish", |folder| {
-            let rubbish = "rubbish ".repeat(1_000);
-            std::fs::write(folder.path().join("roomcast.db"), rubbish).unwrap();
+        ("a folder where the lock should be", |folder| {
+            std::fs::create_dir(folder.path().join("lock")).unwrap();
             folder.path().to_owned()
         }),
     ];
@@ -277,6 +276,11 @@ async fn what_was_not_read_at_the_start_is_read_later() {
     health(&server, true).await;
     let (mut newcomer, _) = listener(&server, "").await;
     assert_eq!(track(&mut newcomer).await, "One");
+    assert_eq!(
+        track(&mut source).await,
+        "One",
+        "who came before it was read"
+    );
     let mut zetta = server.zetta().await;
     play(&mut zetta, &song(2, "Two")).await;
     assert_eq!(track(&mut source).await, "Two");

@@ -1,0 +1,43 @@
+//! A damaged database is renamed, with all that belongs to it, so that a new one begins. Knows
+//! the folder; no SQLite.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use chrono::Utc;
+
+use super::file::{ENDS, NAME};
+
+/// How many damaged files there may be in the folder: a disk that damages each new one is not
+/// filled with them.
+const DAMAGED_MOST: usize = 8;
+
+/// Renames the database of a folder; gives its new name.
+pub(super) fn move_away(folder: &Path) -> io::Result<String> {
+    let count = count_damaged(folder)?;
+    if count >= DAMAGED_MOST {
+        return Err(io::Error::other(format!(
+            "there are {count} damaged ones already: look at the disk, and remove them"
+        )));
+    }
+    let to = format!("{NAME}.damaged-{}", Utc::now().format("%Y%m%dT%H%M%S%3fZ"));
+    for end in ENDS {
+        let from = folder.join(format!("{NAME}{end}"));
+        match fs::rename(from, folder.join(format!("{to}{end}"))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(to)
+}
+
+/// How many damaged files there are in the folder, not counting what belongs to them.
+fn count_damaged(folder: &Path) -> io::Result<usize> {
+    let is_damaged = |file: &fs::DirEntry| {
+        let name = file.file_name().to_string_lossy().into_owned();
+        let is_extra = ENDS[1..].iter().any(|end| name.ends_with(end));
+        name.starts_with(&format!("{NAME}.damaged-")) && !is_extra
+    };
+    Ok(fs::read_dir(folder)?.flatten().filter(is_damaged).count())
+}

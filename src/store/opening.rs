@@ -1,0 +1,175 @@
+//! How the store is opened: its thread reads the rooms, and the start waits for it, but not for
+//! a disk that hangs. Then everything begins in memory, and the rooms come later.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
+
+use super::damaged::Found;
+use super::file::{File, OpenError};
+use super::given::Given;
+use super::writer::{Noticed, Writer, Writing};
+use super::written::Tried;
+use super::{Opened, Shared, Store, StoreError};
+use crate::core::durable::Snapshot;
+use crate::core::hub::Hub;
+
+/// How long the start waits for the disk: usual ones need a few milliseconds for the four syncs
+/// of a start, and a slow card a second.
+const WAIT_MOST: Duration = Duration::from_secs(2);
+
+/// Begins to write, once there is a hub. Dropped before, the store's thread ends.
+pub struct Begin {
+    shared: Arc<Shared>,
+    /// Until when the start waits.
+    until: Instant,
+    hub: mpsc::Sender<Arc<Hub>>,
+    /// Ends when the disk was first tried to write.
+    begun: oneshot::Receiver<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Store {
+    /// Opens what is in the folder, and makes it where it is not there.
+    ///
+    /// A disk that refuses, or takes longer than two seconds, makes no error but a store in memory,
+    /// which goes on trying.
+    ///
+    /// # Errors
+    /// The folder is another's.
+    pub async fn open(folder: &Path, keep: Duration) -> Result<Opened, StoreError> {
+        let found = Arc::<Found>::default();
+        let file = File::new(folder, found.clone());
+        let shared = Arc::new(Shared {
+            folder: folder.to_owned(),
+            pending: Mutex::default(),
+            given: Mutex::new(Given::begin(folder, file.life())),
+            wake: Condvar::new(),
+            tried: Tried::default(),
+            ok: AtomicBool::new(true),
+            writing_since: Mutex::default(),
+            keep,
+            reader: Mutex::default(),
+            found,
+        });
+        let (load, mut loaded) = oneshot::channel();
+        let (hub, hubs) = mpsc::channel();
+        let (begin, begun) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let opening = Opening {
+            shared: shared.clone(),
+            file,
+            loaded: load,
+            hubs,
+            begun: begin,
+        };
+        let runtime = Handle::current();
+        thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                let _runtime = runtime.enter();
+                let noticed = Noticed(opening.shared.clone());
+                opening.run();
+                drop(noticed);
+                // Whoever waits may have given up.
+                let _ = end.send(());
+            })?;
+        let until = Instant::now() + WAIT_MOST;
+        let rooms = match timeout_at(until, &mut loaded).await {
+            Ok(Ok(rooms)) => rooms?,
+            // The thread has ended by a bug, and has said so.
+            Ok(Err(_)) => Vec::new(),
+            Err(_) => {
+                shared.is_slow();
+                // From now on the hub gets them.
+                loaded.close();
+                loaded.try_recv().unwrap_or_else(|_| Ok(Vec::new()))?
+            }
+        };
+        let begin = Begin {
+            shared: shared.clone(),
+            until,
+            hub,
+            begun,
+            ended,
+        };
+        Ok(Opened {
+            store: Self(shared),
+            rooms,
+            begin,
+        })
+    }
+}
+
+impl Begin {
+    /// Begins to write the rooms of this hub, and the play log; waits for the disk no longer than
+    /// the start may take.
+    pub async fn write(self, hub: Arc<Hub>) -> Writing {
+        // Where the thread has ended there is nothing to wait for.
+        let _ = self.hub.send(hub);
+        if timeout_at(self.until, self.begun).await.is_err() {
+            self.shared.is_slow();
+        }
+        Writing {
+            shared: self.shared,
+            ended: self.ended,
+        }
+    }
+}
+
+impl Shared {
+    /// The start goes on without the disk; said once.
+    fn is_slow(&self) {
+        if self.ok.swap(false, Ordering::Relaxed) {
+            warn!(
+                folder = %self.folder.display(),
+                "the disk is slow: the server starts before the state is open, and goes on in \
+                 memory until then"
+            );
+        }
+    }
+}
+
+/// What the thread of the store begins with.
+struct Opening {
+    shared: Arc<Shared>,
+    file: File,
+    /// Takes the rooms, or why the folder can't be used, as long as the start waits for it.
+    loaded: oneshot::Sender<Result<Vec<Snapshot>, StoreError>>,
+    hubs: mpsc::Receiver<Arc<Hub>>,
+    begun: oneshot::Sender<()>,
+}
+
+impl Opening {
+    fn run(mut self) {
+        let mut is_refused = true;
+        let loaded = match self.file.load() {
+            Ok(rooms) => {
+                is_refused = false;
+                Ok(rooms)
+            }
+            Err(OpenError::Refused(error)) => Err(error),
+            Err(error) => {
+                self.shared.failed(&error);
+                Ok(self.file.load_as_it_is())
+            }
+        };
+        let late = self.loaded.send(loaded).err();
+        let Ok(hub) = self.hubs.recv() else {
+            return;
+        };
+        match late {
+            Some(Ok(rooms)) => hub.restore(rooms),
+            Some(Err(error)) => self.shared.failed(&error),
+            None => {}
+        }
+        Writer::new(self.shared, hub, self.file).run(is_refused, self.begun);
+    }
+}
