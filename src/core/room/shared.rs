@@ -1,7 +1,6 @@
 //! A room that is on other nodes as well: what it is told from outside. Knows no
 //! other node, only that there are some.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,20 +8,17 @@ use chrono::Utc;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::early::Early;
 use super::joining::Arrived;
 use super::lobby::announcement;
 use super::{Room, State};
 use crate::core::broker::Presence;
 use crate::core::durable::Contents;
-use crate::core::event::{Event, Kind, Offset, Order, Publication};
+use crate::core::event::{Event, Kind, Offset, Order, Publication, To};
 use crate::core::name::{Nickname, RoomId};
 use crate::core::namespace::Namespace;
+use crate::core::outlet::CloseReason;
 use crate::core::terms::{Keeps, Terms};
-
-/// How many events a room knows again that its members have heard before the others.
-///
-/// As many as wait for the other nodes at most, all of them of one room.
-const HEARD_MOST: usize = 10_000;
 
 /// What a room is loaded with.
 #[derive(Debug)]
@@ -37,40 +33,6 @@ pub struct Loaded {
     pub elsewhere: Vec<Nickname>,
     /// Whether peers that are not listed have left, and are not only unknown.
     pub is_complete: bool,
-}
-
-/// What the members have heard before it had a place among the events of all nodes,
-/// and how many had ever joined by then.
-#[derive(Default)]
-pub(super) struct Heard {
-    by_id: HashMap<Uuid, u64>,
-    /// In the order in which they were heard; some are known no more.
-    order: VecDeque<Uuid>,
-}
-
-impl Heard {
-    fn add(&mut self, id: Uuid, joins: u64) {
-        while self.order.len() >= HEARD_MOST {
-            if let Some(oldest) = self.order.pop_front() {
-                self.by_id.remove(&oldest);
-            }
-        }
-        self.by_id.insert(id, joins);
-        self.order.push_back(id);
-    }
-
-    /// All who have joined until now have heard all of it.
-    fn by_all(&mut self, joins: u64) {
-        self.by_id.values_mut().for_each(|heard| *heard = joins);
-    }
-
-    fn take(&mut self, id: Uuid) -> Option<u64> {
-        let joins = self.by_id.remove(&id)?;
-        if self.by_id.is_empty() {
-            self.order = VecDeque::new();
-        }
-        Some(joins)
-    }
 }
 
 impl Room {
@@ -101,9 +63,8 @@ impl Room {
             let keeps = Keeps::of(self.terms.get(), spec);
             state.kept.clear();
             state.kept.restore(contents, keeps);
-            // What it kept until now, they had in their backlogs.
             let joins = state.joins;
-            state.heard.by_all(joins);
+            state.early.kept_no_more(joins);
         }
         let first = std::mem::take(&mut state.loading);
         if self.lobby.is_none() {
@@ -149,11 +110,64 @@ impl Room {
         self.queue(event, 0, tasks);
     }
 
-    /// All who are members by now have heard the publication.
-    pub(in crate::core) fn knows_again(&self, publication: Uuid) {
+    /// All who are members by now have received the event, which will come back.
+    pub(in crate::core) fn received_early(&self, event: Uuid) {
         let mut state = self.lock();
         let joins = state.joins;
-        state.heard.add(publication, joins);
+        state.early.add(event, joins, true);
+    }
+
+    /// An event that members have received early will not come back.
+    pub(in crate::core) fn comes_no_more(&self, event: Uuid) {
+        self.comes_back(&mut self.lock(), event);
+    }
+
+    /// The other nodes have lost events before this offset. Members are closed but for
+    /// those that have received them: who kept them has noted `id` as early.
+    pub(in crate::core) fn has_lost(&self, offset: Offset, id: Uuid, tasks: &TaskTracker) {
+        let mut state = self.lock();
+        if state.closed || state.loading {
+            return;
+        }
+        state.offsets.follow(offset);
+        state.kept.lose_before(offset.number);
+        let received_by = self.comes_back(&mut state, id);
+        self.close_joined_behind(received_by, CloseReason::Behind, tasks);
+    }
+
+    /// The members have missed events for good: they are closed.
+    pub(in crate::core) fn let_down(&self, tasks: &TaskTracker) {
+        let mut state = self.lock();
+        // None of those that stay has received anything early.
+        state.early = Early::default();
+        self.close_joined_behind(0, CloseReason::Behind, tasks);
+    }
+
+    /// Queues an event for those members that have not received it. `ahead` of those that
+    /// joined first have another order than the stream, so they get it without the
+    /// stream's offset. Returns its number in the first queue.
+    pub(super) fn queue_in_order(
+        &self,
+        state: &mut State,
+        event: &Arc<Event>,
+        received_by: u64,
+        tasks: &TaskTracker,
+    ) -> Option<u64> {
+        let ahead = match self.lobby {
+            None if self.shared => state.early.ahead(),
+            _ => 0,
+        };
+        let mut number = None;
+        if received_by < ahead {
+            let offset = state.early.in_place_of(event.offset);
+            let apart = Event::new(event.publication.clone(), offset, event.time);
+            number = Some(self.queue_for(apart, received_by + 1..=ahead, tasks));
+        }
+        let others = received_by.max(ahead);
+        if state.joins > others {
+            number = Some(self.queue(event.clone(), others, tasks));
+        }
+        number
     }
 
     /// How many of those who came first have heard the publication before.
@@ -166,12 +180,26 @@ impl Room {
         match (publication.id, order) {
             (Some(id), Order::Here) if self.shared => {
                 let joins = state.joins;
-                state.heard.add(id, joins);
+                let has_place = publication.to == To::Everybody;
+                state.early.add(id, joins, has_place);
                 0
             }
-            (Some(id), Order::Given(..)) => state.heard.take(id).unwrap_or(0),
+            (Some(id), Order::Given(..)) => self.comes_back(state, id),
             _ => 0,
         }
+    }
+
+    fn comes_back(&self, state: &mut State, id: Uuid) -> u64 {
+        let ahead = state.early.ahead();
+        let received_by = state.early.take(id).unwrap_or(0);
+        if ahead > 0 && state.early.ahead() == 0 {
+            // From here on all have the stream's order; what is before it, not all were sent.
+            let last = state.offsets.last().number;
+            let members = state.members.values_mut();
+            let were_ahead = members.filter(|member| member.number <= ahead);
+            were_ahead.for_each(|member| member.from = last);
+        }
+        received_by
     }
 
     /// Whether what is for some members only was told them before.

@@ -1,10 +1,11 @@
 //! A node that Redis does not answer: it delivers to its own clients, under epochs of its
 //! own, and keeps for the others what they have not heard. Knows no connection.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use chrono::Utc;
 use tracing::warn;
+use uuid::Uuid;
 
 use super::Running;
 use crate::core::broker::Presence;
@@ -33,6 +34,16 @@ pub(super) struct Waiting {
     unheard_bytes: usize,
     /// How many were dropped since Redis answered last.
     dropped: usize,
+    /// The rooms of which events were dropped, as a job among these is to say.
+    lost: HashSet<RoomId>,
+}
+
+/// An event that was dropped.
+struct Dropped {
+    room: RoomId,
+    id: Option<Uuid>,
+    /// By what the clients of this node know the job that says it, if it is new.
+    note: Option<Uuid>,
 }
 
 impl Waiting {
@@ -93,16 +104,32 @@ impl Waiting {
         }
     }
 
-    /// Keeps what this node's clients have heard; the oldest is dropped for it.
-    fn keep(&mut self, job: Job) {
-        self.count(&job);
-        self.jobs.push_back(job);
+    /// Keeps what this node's clients have heard; the oldest is dropped for it. In the place
+    /// of the first that is dropped of a room, the other nodes are told that it was lost.
+    fn keep(&mut self, job: Job) -> Vec<Dropped> {
+        self.push(job);
+        let mut all = Vec::new();
         while self.heard > HEARD_MOST || self.heard_bytes > HEARD_BYTES_MOST {
-            let oldest = self.jobs.iter().position(|job| heard_bytes(job).is_some());
-            let Some(job) = oldest.and_then(|at| self.jobs.remove(at)) else {
-                return;
+            let Some(at) = self.jobs.iter().position(may_be_dropped) else {
+                break;
+            };
+            let Some(job) = self.jobs.remove(at) else {
+                break;
             };
             self.discount(&job);
+            let (room, id) = (job.room(), job.event());
+            if let Some(room) = room {
+                // Who has left is said when this node says who is there.
+                let is_event = matches!(job, Job::Publish(_));
+                let is_new = is_event && !self.lost.contains(&room);
+                let note = is_new.then(Uuid::new_v4);
+                if let Some(note) = note {
+                    let lost = Job::Lost(room.clone(), note);
+                    self.count(&lost);
+                    self.jobs.insert(at, lost);
+                }
+                all.push(Dropped { room, id, note });
+            }
             if self.dropped == 0 {
                 warn!(
                     most = HEARD_MOST,
@@ -112,9 +139,13 @@ impl Waiting {
             self.dropped += 1;
             metrics::counter!("roomcast_broker_dropped_total").increment(1);
         }
+        all
     }
 
     fn count(&mut self, job: &Job) {
+        if let Job::Lost(room, _) = job {
+            self.lost.insert(room.clone());
+        }
         match heard_bytes(job) {
             Some(bytes) => {
                 self.heard += 1;
@@ -125,6 +156,9 @@ impl Waiting {
     }
 
     fn discount(&mut self, job: &Job) {
+        if let Job::Lost(room, _) = job {
+            self.lost.remove(room);
+        }
         match heard_bytes(job) {
             Some(bytes) => {
                 self.heard -= 1;
@@ -144,7 +178,26 @@ fn heard_bytes(job: &Job) -> Option<usize> {
     }
 }
 
+/// Whether a job can be dropped for newer ones. What Redis may have done comes back, and is
+/// recognised.
+fn may_be_dropped(job: &Job) -> bool {
+    let may_be_done = matches!(job, Job::Publish(outgoing) if outgoing.may_be_done);
+    heard_bytes(job).is_some() && !may_be_done
+}
+
 impl Running {
+    /// Keeps what this node's clients have heard until Redis takes it.
+    fn keep(&mut self, job: Job) {
+        for Dropped { room, id, note } in self.jobs.keep(job) {
+            if let Some(id) = id {
+                self.hub.comes_no_more(&room, id);
+            }
+            if let Some(note) = note {
+                self.hub.received_early(&room, note);
+            }
+        }
+    }
+
     /// Nobody answers: all that waits is done here.
     pub(super) fn go_alone(&mut self) {
         self.shared
@@ -199,6 +252,7 @@ impl Running {
             Job::Publish(outgoing) => self.publish_alone(outgoing),
             Job::Enter(room, who) => self.enter_alone(room, who),
             Job::Exit(leaving) => self.exit_alone(leaving),
+            job @ Job::Lost(..) => self.jobs.push(job),
             Job::Clients(room, page, told) => {
                 let here = self.hub.clients_here(&room, page);
                 told.into_iter().for_each(|told| told(Ok(here.clone())));
@@ -228,7 +282,7 @@ impl Running {
 
     fn publish_alone(&mut self, mut outgoing: Box<Outgoing>) {
         if outgoing.is_heard {
-            return self.jobs.keep(Job::Publish(outgoing));
+            return self.keep(Job::Publish(outgoing));
         }
         let room = outgoing.room();
         let need = self.rules.get(&room.namespace).map(|rules| rules.need);
@@ -243,7 +297,7 @@ impl Running {
                 outgoing.succeed(offset);
                 outgoing.is_heard = true;
                 if !to_one {
-                    self.jobs.keep(Job::Publish(outgoing));
+                    self.keep(Job::Publish(outgoing));
                 }
             }
             // It may be on another node.
@@ -286,7 +340,7 @@ impl Running {
                 warn!(%room, %error, "peers do not hear that one of them has left");
             }
         }
-        self.jobs.keep(Job::Exit(leaving));
+        self.keep(Job::Exit(leaving));
     }
 
     /// Something is delivered in a room that has no place among the others' yet: what all

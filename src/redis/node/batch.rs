@@ -178,6 +178,10 @@ impl Running {
             match (job, came) {
                 (Job::Publish(mut outgoing), Some(place)) => outgoing.succeed(place),
                 (Job::Exit(_), Some(_)) => {}
+                (Job::Publish(mut outgoing), None) => {
+                    outgoing.may_be_done = true;
+                    self.jobs.put_back(Job::Publish(outgoing));
+                }
                 (job, _) => self.jobs.put_back(job),
             }
         }

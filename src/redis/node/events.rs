@@ -164,6 +164,10 @@ impl Running {
 
     /// Gives to the hub what another node, or this one, has published.
     pub(super) fn deliver(&mut self, room: &RoomId, text: &str) -> Result<(), Error> {
+        if let Some((offset, id)) = frame::read_lost(text) {
+            self.hub.has_lost(room, offset, id);
+            return Ok(());
+        }
         let read = match frame::read(text, room, &self.node) {
             Ok(read) => read,
             Err(error) => {
