@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use tokio_util::task::TaskTracker;
 
-use super::client::{Client, ClientKey};
+use super::client::{Client, ClientKey, SINK, calls_sink};
 use super::event::Event;
 use super::outlet::Outlet;
+use super::panics::catch;
 
 /// How many events may wait in one shard; beyond, publishers are told `busy`.
 ///
@@ -175,7 +176,9 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
         match item {
             Item::Event(event) => {
                 for group in members.list.chunks(AHEAD) {
-                    group.iter().for_each(|member| member.outlet.prepare());
+                    catch(SINK, || {
+                        group.iter().for_each(|member| member.outlet.prepare())
+                    });
                     for member in group {
                         if event.publication.origin != Some(member.key) {
                             member.deliver(&event);
@@ -210,7 +213,7 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
                 backlog,
                 number,
             } => {
-                welcome();
+                run(welcome);
                 let member = Member::new(client);
                 for event in &backlog {
                     member.deliver(event);
@@ -219,7 +222,7 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
                 pace.has_done(1 + backlog.len()).await;
             }
             Item::Reply(reply) => {
-                reply();
+                run(reply);
                 pace.has_done(1).await;
             }
             Item::Each(tell, others) => {
@@ -236,11 +239,16 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
             }
             Item::Leave { key, farewell } => {
                 members.remove(key);
-                farewell();
+                run(farewell);
                 pace.has_done(1).await;
             }
         }
     }
+}
+
+/// Runs an answer. A panic in it costs whoever waits for it alone.
+fn run(reply: Reply) {
+    catch("answer", reply);
 }
 
 /// How much a worker has done since it last let others have the core.
@@ -276,7 +284,7 @@ impl Member {
     }
 
     fn deliver(&self, event: &Arc<Event>) {
-        if let Err(reason) = self.outlet.deliver(event) {
+        if let Err(reason) = calls_sink(|| self.outlet.deliver(event)) {
             self.client.close(reason);
         }
     }

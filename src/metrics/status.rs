@@ -17,6 +17,7 @@ use crate::net::PeerAddr;
 use crate::net::access::PrivateAccess;
 use crate::nowplaying::feed::Feed;
 use crate::store::Store;
+use crate::supervise::Supervisor;
 
 /// Where the figures are: for this machine and private networks only.
 pub const EXPOSITION: &str = "/metrics";
@@ -38,6 +39,8 @@ pub struct Sources {
     pub store: Option<Store>,
     /// The feed.
     pub feed: Arc<Feed>,
+    /// What the server's tasks run under.
+    pub supervisor: Supervisor,
     /// Decides who may read the metrics.
     pub access: PrivateAccess,
 }
@@ -59,6 +62,8 @@ struct Health {
     clients: usize,
     broker: BrokerStatus,
     store: StoreHealth,
+    /// Tasks of the server that have failed and do not run.
+    failed: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -80,12 +85,10 @@ async fn health(State(sources): State<Sources>) -> Response {
     let broker = sources.hub.broker_status();
     let stopping = sources.hub.is_stopping();
     let stored = stored(&sources);
+    let failed = sources.supervisor.tasks_down();
+    let works = broker.connected && stored && failed.is_empty();
     let health = Health {
-        status: if broker.connected && stored && !stopping {
-            "ok"
-        } else {
-            "degraded"
-        },
+        status: if works && !stopping { "ok" } else { "degraded" },
         feed: FeedHealth {
             connections: sources.feed.connections(),
             last_document_age_seconds: feed_age(&sources.feed),
@@ -93,6 +96,7 @@ async fn health(State(sources): State<Sources>) -> Response {
         clients: sources.hub.client_count(),
         broker,
         store: StoreHealth { ok: stored },
+        failed,
     };
     (code_of(stopping), Json(health)).into_response()
 }

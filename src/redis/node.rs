@@ -41,6 +41,7 @@ use crate::config::Redis;
 use crate::core::event::Offset;
 use crate::core::hub::Hub;
 use crate::core::name::{NamespaceName, RoomId};
+use crate::core::panics::catch;
 use alone::Waiting;
 use asking::Asked;
 use batch::{Flying, answered};
@@ -62,6 +63,10 @@ const CONNECT_EVERY_MOST: Duration = Duration::from_secs(1);
 
 /// How much is looked at in one go before others have their turn.
 const AT_ONCE: usize = 256;
+
+/// The part of the server that a panic in one message or one job of this task is counted
+/// for; the task goes on.
+const PART: &str = "cluster";
 
 type Opening = Pin<Box<dyn Future<Output = RedisResult<Link>> + Send>>;
 /// A node at work.
@@ -179,7 +184,7 @@ impl Running {
                 _ = self.wanted.recv_many(&mut wanted, AT_ONCE) => {
                     self.shared.waiting.fetch_sub(wanted.len(), Ordering::Relaxed);
                     for job in wanted.drain(..) {
-                        self.take(job);
+                        catch(PART, || self.take(job));
                     }
                 }
                 opened = opened(&mut self.link) => self.opened(opened),

@@ -2,7 +2,6 @@
 //! Knows when something is written; what is, stands in `rooms` and `plays`.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -16,6 +15,8 @@ use super::pending::{Changed, Stop, Work};
 use super::{HANGS_AFTER, Shared, Store, plays, rooms};
 use crate::core::durable::Snapshot;
 use crate::core::hub::Hub;
+use crate::core::panics::catch;
+use crate::supervise;
 
 /// After how long what the disk refused is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -46,21 +47,18 @@ impl Store {
             .take();
         let file = file.ok_or_else(|| std::io::Error::other("the store is written already"))?;
         let (end, ended) = oneshot::channel();
-        let writer = Writer {
+        let mut writer = Writer {
             shared: shared.clone(),
             hub,
             file,
             expired: None,
         };
-        thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || {
-                let noticed = Noticed(writer.shared.clone());
-                writer.run();
-                drop(noticed);
-                // Whoever waits may have given up.
-                let _ = end.send(());
-            })?;
+        let mut end = Some(end);
+        supervise::thread("store", move || {
+            writer.run();
+            // Whoever waits may have given up.
+            end.take().map(|end| end.send(()));
+        })?;
         Ok(Writing { shared, ended })
     }
 }
@@ -82,17 +80,6 @@ impl Drop for Writing {
     }
 }
 
-/// Nobody writes any more: where that is not the end of the server, it is known.
-struct Noticed(Arc<Shared>);
-
-impl Drop for Noticed {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.failed(&"the thread that writes has ended by a bug");
-        }
-    }
-}
-
 struct Writer {
     shared: Arc<Shared>,
     hub: Arc<Hub>,
@@ -102,7 +89,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self) {
+    fn run(&mut self) {
         let mut refused = !self.shared.is_written();
         loop {
             let work = self.shared.take(refused);
@@ -111,7 +98,10 @@ impl Writer {
             }
             let stop = work.stop.is_some();
             *self.shared.writing_since() = Some(Instant::now());
-            let written = self.write(&work);
+            let written = match catch("store", || self.write(&work)) {
+                Some(written) => written.map_err(|error| error.to_string()),
+                None => Err("it could not be written because of a bug".to_owned()),
+            };
             let took = self.shared.writing_since().take();
             let took = took.map(|since| since.elapsed()).unwrap_or_default();
             if took >= HANGS_AFTER {

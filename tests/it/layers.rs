@@ -11,11 +11,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("core", &["core"]),
     ("net", &["net", "core"]),
     ("nowplaying", &["core"]),
-    ("store", &["nowplaying", "core"]),
-    ("metrics", &["net", "nowplaying", "store", "core"]),
+    ("store", &["nowplaying", "supervise", "core"]),
+    (
+        "metrics",
+        &["net", "nowplaying", "store", "supervise", "core"],
+    ),
     ("problem", &[]),
-    ("signals", &[]),
-    ("watchdog", &[]),
+    ("supervise", &["core"]),
+    ("signals", &["supervise"]),
+    ("watchdog", &["supervise"]),
     ("document", &["problem"]),
     ("namespaces", &["namespaces", "core", "document", "problem"]),
     ("simulate", &["simulate"]),
@@ -54,7 +58,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("opening", &["config", "namespaces", "store", "net", "core"]),
     ("ingest", &["ingest", "nowplaying", "store", "net", "core"]),
     ("doors", &["doors", "nowplaying", "store", "net", "core"]),
-    ("redis", &["redis", "config", "core"]),
+    ("redis", &["redis", "config", "supervise", "core"]),
 ];
 
 /// What the core must not know at all.

@@ -7,12 +7,13 @@ use chrono::Utc;
 use tracing::warn;
 use uuid::Uuid;
 
-use super::Running;
+use super::{PART, Running};
 use crate::core::broker::Presence;
 use crate::core::error::Error;
 use crate::core::event::{Epoch, Kind, Offset, Order, To};
 use crate::core::hub::Entered;
 use crate::core::name::RoomId;
+use crate::core::panics::catch;
 use crate::core::room::Loaded;
 use crate::redis::follower::State;
 use crate::redis::job::{Job, Leaving, Outgoing, announcement};
@@ -216,7 +217,7 @@ impl Running {
             waiting.push(job);
         }
         for job in waiting {
-            self.do_alone(job);
+            catch(PART, || self.do_alone(job));
         }
     }
 
