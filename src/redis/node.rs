@@ -12,6 +12,7 @@ mod fuzz_tests;
 mod goodbye;
 mod places;
 mod sync;
+mod waiting;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::{Future, pending};
@@ -42,9 +43,9 @@ use crate::core::event::Offset;
 use crate::core::hub::Hub;
 use crate::core::name::{NamespaceName, RoomId};
 use crate::core::panics::catch;
-use alone::Waiting;
 use asking::Asked;
 use batch::{Flying, answered};
+use waiting::Waiting;
 
 /// After how long without an answer a batch that asks what rooms have, some megabytes,
 /// has failed; and so has a connection that is not there by then.
@@ -188,10 +189,10 @@ impl Running {
                     }
                 }
                 opened = opened(&mut self.link) => self.opened(opened),
-                () = at(self.retry_at) => self.retry(),
+                () = at(self.retry_at) => drop(catch(PART, || self.retry())),
                 () = at(self.asked.until()) => self.asked.give_up(),
                 Some(answer) = self.answering.next() => self.jobs.extend(answer),
-                _ = self.ticks.tick() => self.tick(),
+                _ = self.ticks.tick() => drop(catch(PART, || self.tick())),
                 _ = self.pulse.tick() => self.ping(),
             }
         }

@@ -1,11 +1,16 @@
 //! Events that members of a shared room received before the other nodes did. Each comes
-//! once more, with the offset that all nodes have for it. Knows no members.
+//! once more, with the offset that all nodes have for it. Until then its members get offsets that name
+//! no place in the room's stream.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::core::event::{Epoch, Offset};
+use super::{Room, State};
+use crate::core::event::{Epoch, Event, Offset};
+use crate::core::outlet::CloseReason;
 
 /// How many such events a room recognises. Twice as many as wait for the other nodes at
 /// most: those of one outage may not have come back when the next one begins.
@@ -100,6 +105,83 @@ impl Early {
             epoch: *self.epoch.get_or_insert_with(Epoch::random),
             ..offset
         }
+    }
+}
+
+impl Room {
+    /// All who are members by now have received the event, which will come back.
+    pub(in crate::core) fn received_early(&self, event: Uuid) {
+        let mut state = self.lock();
+        let joins = state.joins;
+        state.early.add(event, joins, true);
+    }
+
+    /// An event that members have received early will not come back.
+    pub(in crate::core) fn comes_no_more(&self, event: Uuid) {
+        self.comes_back(&mut self.lock(), event);
+    }
+
+    /// The other nodes have lost events before this offset. Members are closed but for
+    /// those that have received them: who kept them has noted `id` as early.
+    pub(in crate::core) fn has_lost(&self, offset: Offset, id: Uuid, tasks: &TaskTracker) {
+        let mut state = self.lock();
+        if state.closed || state.loading {
+            return;
+        }
+        state.offsets.follow(offset);
+        state.kept.lose_before(offset.number);
+        let received_by = self.comes_back(&mut state, id);
+        self.close_joined_behind(received_by, CloseReason::Behind, tasks);
+    }
+
+    /// The members have missed events for good: they are closed.
+    pub(in crate::core) fn let_down(&self, tasks: &TaskTracker) {
+        let mut state = self.lock();
+        // None of those that stay has received anything early.
+        state.early = Early::default();
+        self.close_joined_behind(0, CloseReason::Behind, tasks);
+    }
+
+    /// Queues an event for those members that have not received it. `ahead` of those that
+    /// joined first have another order than the stream, so they get it without the
+    /// stream's offset. Returns its number in the first queue.
+    pub(super) fn queue_in_order(
+        &self,
+        state: &mut State,
+        event: &Arc<Event>,
+        received_by: u64,
+        tasks: &TaskTracker,
+    ) -> Option<u64> {
+        let ahead = match self.lobby {
+            None if self.shared => state.early.ahead(),
+            _ => 0,
+        };
+        let mut number = None;
+        if received_by < ahead {
+            let offset = state.early.in_place_of(event.offset);
+            let apart = Event::new(event.publication.clone(), offset, event.time);
+            number = Some(self.queue_for(apart, received_by + 1..=ahead, tasks));
+        }
+        let others = received_by.max(ahead);
+        if state.joins > others {
+            number = Some(self.queue(event.clone(), others, tasks));
+        }
+        number
+    }
+
+    /// An event that members have received early has come back, or never will; how many of
+    /// those that joined first have received it.
+    pub(super) fn comes_back(&self, state: &mut State, id: Uuid) -> u64 {
+        let ahead = state.early.ahead();
+        let received_by = state.early.take(id).unwrap_or(0);
+        if ahead > 0 && state.early.ahead() == 0 {
+            // From here on all have the stream's order; what is before it, not all were sent.
+            let last = state.offsets.last().number;
+            let members = state.members.values_mut();
+            let were_ahead = members.filter(|member| member.number <= ahead);
+            were_ahead.for_each(|member| member.from = last);
+        }
+        received_by
     }
 }
 

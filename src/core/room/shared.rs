@@ -6,9 +6,7 @@ use std::sync::atomic::Ordering;
 
 use chrono::Utc;
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
-use super::early::Early;
 use super::joining::Arrived;
 use super::lobby::announcement;
 use super::{Room, State};
@@ -17,7 +15,6 @@ use crate::core::durable::Contents;
 use crate::core::event::{Event, Kind, Offset, Order, Publication, To};
 use crate::core::name::{Nickname, RoomId};
 use crate::core::namespace::Namespace;
-use crate::core::outlet::CloseReason;
 use crate::core::terms::{Keeps, Terms};
 
 /// What a room is loaded with.
@@ -110,66 +107,6 @@ impl Room {
         self.queue(event, 0, tasks);
     }
 
-    /// All who are members by now have received the event, which will come back.
-    pub(in crate::core) fn received_early(&self, event: Uuid) {
-        let mut state = self.lock();
-        let joins = state.joins;
-        state.early.add(event, joins, true);
-    }
-
-    /// An event that members have received early will not come back.
-    pub(in crate::core) fn comes_no_more(&self, event: Uuid) {
-        self.comes_back(&mut self.lock(), event);
-    }
-
-    /// The other nodes have lost events before this offset. Members are closed but for
-    /// those that have received them: who kept them has noted `id` as early.
-    pub(in crate::core) fn has_lost(&self, offset: Offset, id: Uuid, tasks: &TaskTracker) {
-        let mut state = self.lock();
-        if state.closed || state.loading {
-            return;
-        }
-        state.offsets.follow(offset);
-        state.kept.lose_before(offset.number);
-        let received_by = self.comes_back(&mut state, id);
-        self.close_joined_behind(received_by, CloseReason::Behind, tasks);
-    }
-
-    /// The members have missed events for good: they are closed.
-    pub(in crate::core) fn let_down(&self, tasks: &TaskTracker) {
-        let mut state = self.lock();
-        // None of those that stay has received anything early.
-        state.early = Early::default();
-        self.close_joined_behind(0, CloseReason::Behind, tasks);
-    }
-
-    /// Queues an event for those members that have not received it. `ahead` of those that
-    /// joined first have another order than the stream, so they get it without the
-    /// stream's offset. Returns its number in the first queue.
-    pub(super) fn queue_in_order(
-        &self,
-        state: &mut State,
-        event: &Arc<Event>,
-        received_by: u64,
-        tasks: &TaskTracker,
-    ) -> Option<u64> {
-        let ahead = match self.lobby {
-            None if self.shared => state.early.ahead(),
-            _ => 0,
-        };
-        let mut number = None;
-        if received_by < ahead {
-            let offset = state.early.in_place_of(event.offset);
-            let apart = Event::new(event.publication.clone(), offset, event.time);
-            number = Some(self.queue_for(apart, received_by + 1..=ahead, tasks));
-        }
-        let others = received_by.max(ahead);
-        if state.joins > others {
-            number = Some(self.queue(event.clone(), others, tasks));
-        }
-        number
-    }
-
     /// How many of those who came first have heard the publication before.
     pub(super) fn heard_by(
         &self,
@@ -187,19 +124,6 @@ impl Room {
             (Some(id), Order::Given(..)) => self.comes_back(state, id),
             _ => 0,
         }
-    }
-
-    fn comes_back(&self, state: &mut State, id: Uuid) -> u64 {
-        let ahead = state.early.ahead();
-        let received_by = state.early.take(id).unwrap_or(0);
-        if ahead > 0 && state.early.ahead() == 0 {
-            // From here on all have the stream's order; what is before it, not all were sent.
-            let last = state.offsets.last().number;
-            let members = state.members.values_mut();
-            let were_ahead = members.filter(|member| member.number <= ahead);
-            were_ahead.for_each(|member| member.from = last);
-        }
-        received_by
     }
 
     /// Whether what is for some members only was told them before.

@@ -165,8 +165,13 @@ impl Running {
         }
     }
 
-    /// Gives to the hub what another node, or this one, has published.
+    /// Gives to the hub what another node, or this one, has published. An event that panics
+    /// is left out: those behind it are not held up.
     pub(super) fn deliver(&mut self, room: &RoomId, text: &str) -> Result<(), Error> {
+        catch(PART, || self.deliver_read(room, text)).unwrap_or(Ok(()))
+    }
+
+    fn deliver_read(&mut self, room: &RoomId, text: &str) -> Result<(), Error> {
         if let Some((offset, id)) = frame::read_lost(text) {
             self.hub.has_lost(room, offset, id);
             return Ok(());
