@@ -18,6 +18,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
 /// How long anything that must happen may take on a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);
 
+/// How often a client of Engine.IO v3 pings: within the server's 25 s and its patience of 20 s.
+const PING_EVERY: Duration = Duration::from_secs(15);
+
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 pub struct Client {
@@ -42,11 +45,6 @@ impl Client {
         let mut client = Self::websocket(server, &format!("EIO={version}")).await;
         let hello = client.packet().await.unwrap();
         assert!(hello.starts_with("0{"), "not an open packet: {hello}");
-        if version == 3 {
-            let hello: Value = serde_json::from_str(&hello[1..]).unwrap();
-            let period = Duration::from_millis(hello["pingInterval"].as_u64().unwrap());
-            client.pings = Some(interval_at(Instant::now() + period, period));
-        }
         client
     }
 
@@ -58,7 +56,11 @@ impl Client {
     /// The same, of an SDK that says what it is.
     pub async fn websocket_as(server: SocketAddr, query: &str, agent: &str) -> Self {
         let target = format!("/socket.io/?{query}&transport=websocket");
-        Self::websocket_at(server, &target, &[("user-agent", agent)]).await
+        let mut client = Self::websocket_at(server, &target, &[("user-agent", agent)]).await;
+        if query.contains("EIO=3") {
+            client.pings = Some(interval_at(Instant::now() + PING_EVERY, PING_EVERY));
+        }
+        client
     }
 
     /// The same with exactly this target, and with these headers besides.
