@@ -47,15 +47,19 @@ impl Store {
             .take();
         let file = file.ok_or_else(|| std::io::Error::other("the store is written already"))?;
         let (end, ended) = oneshot::channel();
-        let mut writer = Writer {
+        let writer = Writer {
             shared: shared.clone(),
             hub,
             file,
             expired: None,
         };
-        let mut end = Some(end);
+        let (mut writer, mut end) = (Some(writer), Some(end));
         supervise::thread("store", move || {
-            writer.run();
+            if let Some(writer) = &mut writer {
+                writer.run();
+            }
+            // The file is let go of before anybody is told.
+            writer = None;
             // Whoever waits may have given up.
             end.take().map(|end| end.send(()));
         })?;
