@@ -122,13 +122,14 @@ impl Socket {
         let begins = out.begins_to_flush();
         drop(out);
         if begins {
-            let socket = self.clone();
+            // The task waits until nobody else holds the socket.
+            let socket = Arc::downgrade(self);
+            let flushed = AssertUnwindSafe(flush_all(self.clone())).catch_unwind();
             self.spawn(async move {
-                let flushed = AssertUnwindSafe(flush_all(socket.clone())).catch_unwind();
                 if let Err(panic) = flushed.await {
                     // Nothing would go out any more.
                     report("connection", &*panic);
-                    socket.kill();
+                    socket.upgrade().map(|socket| socket.kill());
                 }
             });
         }
