@@ -31,6 +31,7 @@ pub mod signals;
 pub mod simulate;
 mod stopping;
 pub mod store;
+pub mod supervise;
 pub mod watchdog;
 
 use std::net::SocketAddr;
@@ -39,11 +40,11 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use axum::body::Body;
+use futures_util::future::join_all;
 use http::Request;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::config::Config;
@@ -63,6 +64,7 @@ use crate::redis::RedisBroker;
 use crate::stopping::stop;
 pub use crate::stopping::{STOP_LIMIT, Stopped};
 use crate::store::{Store, Writing};
+use crate::supervise::Supervisor;
 
 /// A server that has everything it needs open, and serves nothing yet.
 pub struct Server {
@@ -79,6 +81,7 @@ pub struct Server {
     feed: Arc<Feed>,
     connections: Connections,
     connections_most: usize,
+    supervisor: Supervisor,
     config: Config,
 }
 
@@ -180,6 +183,7 @@ impl Server {
             feed: Arc::default(),
             connections: Connections::new(),
             connections_most,
+            supervisor: Supervisor::default(),
             config,
         })
     }
@@ -220,6 +224,11 @@ impl Server {
     /// The certificate in use, for whoever wants to have it loaded anew.
     pub fn tls(&self) -> Option<tls::Acceptor> {
         self.tls.clone()
+    }
+
+    /// What the tasks run under that live as long as the server.
+    pub fn supervisor(&self) -> Supervisor {
+        self.supervisor.clone()
     }
 
     /// The rooms.
@@ -272,9 +281,9 @@ impl Server {
 
     /// Serves until `shutdown`, then lets everybody go.
     pub async fn serve(self, shutdown: CancellationToken) -> Stopped {
-        let tasks = TaskTracker::new();
+        let supervisor = self.supervisor;
         let node = match self.node {
-            Some(node) => Some(node.start(self.hub.clone()).await),
+            Some(node) => Some(node.start(self.hub.clone(), &supervisor).await),
             None => None,
         };
         let station = Station {
@@ -287,12 +296,16 @@ impl Server {
             station.clone(),
             self.config.stale_after,
         );
-        tasks.spawn(programme.clone().run(shutdown.clone()));
+        let mut tasks = vec![supervisor.restart("programme", {
+            let (programme, shutdown) = (programme.clone(), shutdown.clone());
+            move || programme.clone().run(shutdown.clone())
+        })];
         let access = self.config.private_access();
         let router = metrics::status::router(metrics::status::Sources {
             hub: self.hub.clone(),
             store: self.store.clone(),
             feed: self.feed.clone(),
+            supervisor: supervisor.clone(),
             access: access.clone(),
         });
         let router = router.merge(doors::api::router(doors::api::Api {
@@ -322,7 +335,10 @@ impl Server {
         let closed = &[metrics::status::EXPOSITION];
         let service = Cors::new(service, self.config.cors_origins.clone(), closed);
         if let Some(tls) = &self.tls {
-            tasks.spawn(tls.clone().watch(tls::WATCH, shutdown.clone()));
+            let (tls, shutdown) = (tls.clone(), shutdown.clone());
+            tasks.push(supervisor.restart("certificate", move || {
+                tls.clone().watch(tls::WATCH, shutdown.clone())
+            }));
         }
         if let Some(listener) = self.ports.zetta {
             let config = zetta::Config {
@@ -330,14 +346,15 @@ impl Server {
             };
             let publish = programme.publish();
             let feed = self.feed.clone();
-            tasks.spawn(zetta::run(
+            let listening = zetta::run(
                 listener,
                 config,
                 programme.went_on(),
                 publish,
                 feed,
                 shutdown.clone(),
-            ));
+            );
+            tasks.push(supervisor.run("feed port", listening));
         }
         let limits = Limits {
             connections: self.connections_most,
@@ -355,7 +372,7 @@ impl Server {
         for (listener, router, essential) in others {
             let service = router.map_request(|request: Request<Incoming>| request.map(Body::new));
             let service = Cors::new(service, self.config.cors_origins.clone(), &[]);
-            tasks.spawn(net::serve(
+            let serving = net::serve(
                 listener,
                 self.tls.clone(),
                 Limits {
@@ -365,9 +382,10 @@ impl Server {
                 service,
                 shutdown.clone(),
                 connections.clone(),
-            ));
+            );
+            tasks.push(supervisor.run("port", serving));
         }
-        net::serve(
+        let serving = net::serve(
             self.ports.main,
             self.tls,
             Limits {
@@ -375,12 +393,15 @@ impl Server {
                 ..limits
             },
             service,
-            shutdown,
+            shutdown.clone(),
             connections.clone(),
-        )
-        .await;
-        tasks.close();
-        tasks.wait().await;
+        );
+        tasks.push(supervisor.run("main port", serving));
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = supervisor.failed() => shutdown.cancel(),
+        }
+        join_all(tasks).await;
         let stopping = Instant::now();
         let stopped = stop(&self.hub, io, &connections).await;
         if let Some(webhook) = self.webhook {
@@ -395,7 +416,10 @@ impl Server {
         if let Some(writing) = self.writing {
             writing.close().await;
         }
-        stopped
+        Stopped {
+            failed: supervisor.has_failed(),
+            ..stopped
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use std::io::{self, ErrorKind, Write, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use futures_util::FutureExt;
 use roomcast::config::{Action, Config, ConfigError, Report, Tls};
 use roomcast::net::tls;
 use roomcast::report::ReportError;
@@ -20,7 +21,6 @@ use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::channel;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Level, enabled, error, info, warn};
 
@@ -146,12 +146,21 @@ async fn run(config: Config) -> anyhow::Result<()> {
     for (what, text) in server.summary() {
         info!("{what}: {text}");
     }
-    // They end with this function.
-    let mut beside = JoinSet::new();
-    beside.spawn(reload_certificate(reload, server.tls()));
-    beside.spawn(metrics::upkeep(stop.clone()));
+    let supervisor = server.supervisor();
+    supervisor.restart("reload", {
+        let (tls, stop) = (server.tls(), stop.clone());
+        move || {
+            let reloading = reload_certificate(reload.clone(), tls.clone());
+            stop.clone().run_until_cancelled_owned(reloading).map(drop)
+        }
+    });
+    supervisor.restart("metrics", {
+        let stop = stop.clone();
+        move || metrics::upkeep(stop.clone())
+    });
     let stopped = server.serve(stop).await;
     info!(cut = stopped.cut, "stopped");
+    ensure!(!stopped.failed, "a part of the server has failed");
     Ok(())
 }
 

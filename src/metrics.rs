@@ -193,6 +193,11 @@ const COUNTERS: &[Described] = &[
         "TLS handshakes that failed, by reason",
     ),
     (
+        "roomcast_panics_total",
+        Unit::Count,
+        "Bugs that ended something early, by part of the server",
+    ),
+    (
         "roomcast_refused_total",
         Unit::Count,
         "What clients asked for and did not get, by door and reason",

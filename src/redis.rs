@@ -27,7 +27,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 use uuid::Uuid;
 
 use crate::config::Redis;
@@ -39,6 +38,7 @@ use crate::core::name::RoomId;
 use crate::core::presence::Page;
 use crate::core::terms::Terms;
 use crate::core::token::TokenHash;
+use crate::supervise::Supervisor;
 
 use job::Job;
 use node::Running;
@@ -217,12 +217,12 @@ pub fn check_ca(path: &Path) -> std::io::Result<()> {
 impl Node {
     /// Works for this hub from now on; returns once Redis has answered for the first
     /// time, or after a moment without it.
-    pub async fn start(self, hub: Arc<Hub>) -> Started {
+    pub async fn start(self, hub: Arc<Hub>, supervisor: &Supervisor) -> Started {
         let shutdown = CancellationToken::new();
         let tried = self.shared.tried.clone();
         hub.open_fixed();
         let running = Running::new(self, hub).run(shutdown.clone());
-        let task = tokio::spawn(running);
+        let task = supervisor.run("cluster", running);
         // It goes on in the background.
         drop(tokio::time::timeout(READY_LIMIT, tried.cancelled()).await);
         Started { task, shutdown }
@@ -239,8 +239,7 @@ impl Started {
     /// Ends it: it takes leave of the other nodes.
     pub async fn stop(self) {
         self.shutdown.cancel();
-        if let Err(error) = self.task.await {
-            warn!(%error, "what joins the nodes has failed");
-        }
+        // A panic was logged where it was caught.
+        drop(self.task.await);
     }
 }

@@ -5,7 +5,6 @@ use std::io;
 use std::process::exit;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::Builder;
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -13,6 +12,8 @@ use signal_hook::iterator;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+
+use crate::supervise::thread;
 
 /// Longest wait for the last line of the log: a blocked log must not keep the process alive.
 const LAST_LINE: Duration = Duration::from_millis(500);
@@ -47,34 +48,42 @@ impl Signals {
         let (log, lines) = sync_channel(LINES_MOST);
         // A thread of its own: writing the log blocks if nobody reads it.
         thread("signal-log", move || write(&lines))?;
-        thread("signals", move || self.run(&stop, &reload, &log))
+        let (mut signals, mut stopping) = (self.0, false);
+        thread("signals", move || {
+            run(&mut signals, &mut stopping, &stop, &reload, &log);
+        })
     }
+}
 
-    fn run(mut self, stop: &CancellationToken, reload: &Notify, log: &SyncSender<Line>) {
-        let mut stopping = false;
-        for signal in self.0.forever() {
-            let name = match signal {
-                SIGTERM => "SIGTERM",
-                SIGINT => "SIGINT",
-                _ => {
-                    reload.notify_one();
-                    continue;
-                }
-            };
-            if stopping {
-                let (done, written) = sync_channel(1);
-                let line = format!("{name} while stopping: exiting at once");
-                // If the queue is full, the log is blocked.
-                if log.try_send((line, Some(done))).is_ok() {
-                    let _ = written.recv_timeout(LAST_LINE);
-                }
-                exit(AT_ONCE);
+fn run(
+    signals: &mut iterator::Signals,
+    stopping: &mut bool,
+    stop: &CancellationToken,
+    reload: &Notify,
+    log: &SyncSender<Line>,
+) {
+    for signal in signals.forever() {
+        let name = match signal {
+            SIGTERM => "SIGTERM",
+            SIGINT => "SIGINT",
+            _ => {
+                reload.notify_one();
+                continue;
             }
-            stopping = true;
-            let line = format!("{name}: stopping; a second signal exits at once");
-            let _ = log.try_send((line, None));
-            stop.cancel();
+        };
+        if *stopping {
+            let (done, written) = sync_channel(1);
+            let line = format!("{name} while stopping: exiting at once");
+            // If the queue is full, the log is blocked.
+            if log.try_send((line, Some(done))).is_ok() {
+                let _ = written.recv_timeout(LAST_LINE);
+            }
+            exit(AT_ONCE);
         }
+        *stopping = true;
+        let line = format!("{name}: stopping; a second signal exits at once");
+        let _ = log.try_send((line, None));
+        stop.cancel();
     }
 }
 
@@ -88,8 +97,4 @@ fn write(lines: &Receiver<Line>) {
             None => info!("{line}"),
         }
     }
-}
-
-fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }

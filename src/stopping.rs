@@ -25,6 +25,8 @@ const BY_THEMSELVES: Duration = Duration::from_secs(1);
 pub struct Stopped {
     /// How many connections had to be cut, since they did not end by themselves.
     pub cut: usize,
+    /// Whether a task has failed without which the server can't go on.
+    pub failed: bool,
 }
 
 /// Tells every client, and waits for them up to [`STOP_LIMIT`].
@@ -55,8 +57,10 @@ pub(crate) async fn stop(hub: &Arc<Hub>, io: SocketIo, connections: &Connections
         Ok(()) => 0,
         Err(_) => connections.kill_all(),
     };
+    // Who has gone is told to the other nodes only once that has been done here.
+    drop(timeout(BY_THEMSELVES, hub.drained()).await);
     if cut > 0 {
         warn!(cut, "connections did not end in time and were cut");
     }
-    Stopped { cut }
+    Stopped { cut, failed: false }
 }

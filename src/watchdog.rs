@@ -5,13 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, warn};
+
+use crate::supervise;
 
 /// The interval of beats and of checks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -64,9 +65,7 @@ impl Watchdog {
             }
         });
         let (thread, end) = channel();
-        Builder::new()
-            .name("watchdog".to_owned())
-            .spawn(move || watch(&beats, every, &end, report))?;
+        supervise::thread("watchdog", move || watch(&beats, every, &end, &report))?;
         Ok(Self {
             beating: beating.abort_handle(),
             _thread: thread,
@@ -80,7 +79,7 @@ impl Drop for Watchdog {
     }
 }
 
-fn watch(beats: &AtomicU64, every: Duration, end: &Receiver<()>, report: impl Fn(Pulse)) {
+fn watch(beats: &AtomicU64, every: Duration, end: &Receiver<()>, report: &impl Fn(Pulse)) {
     let mut last = LastBeat {
         beats: 0,
         at: Instant::now(),
@@ -88,7 +87,7 @@ fn watch(beats: &AtomicU64, every: Duration, end: &Receiver<()>, report: impl Fn
     };
     while let Err(RecvTimeoutError::Timeout) = end.recv_timeout(every) {
         let pulse = last.look(beats.load(Ordering::Relaxed), Instant::now());
-        pulse.into_iter().for_each(&report);
+        pulse.into_iter().for_each(report);
     }
 }
 

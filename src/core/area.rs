@@ -278,11 +278,6 @@ impl Area {
         self.lock().by_name.len()
     }
 
-    /// How many bytes all rooms keep together.
-    pub(super) fn kept_bytes(&self) -> usize {
-        self.budget.used()
-    }
-
     /// Gives a publication to those of these clients that are in its room.
     pub(super) fn tell_these(
         &self,

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::area::Area;
 use super::name::{Nickname, RoomName};
 use super::outlet::{CloseReason, Outlet};
+use super::panics::catch;
 use super::room::Room;
 use super::source::ClientOrigin;
 
@@ -138,7 +139,7 @@ impl Client {
             }
             state.rooms.remove(&room.name);
             // Under the lock: who joins the next one of that name comes behind it.
-            self.outlet.lost(&room.name)
+            calls_sink(|| self.outlet.lost(&room.name))
         };
         if let Err(reason) = lost {
             self.close(reason);
@@ -177,15 +178,26 @@ impl Client {
             | CloseReason::TooFast
             | CloseReason::TooBig
             | CloseReason::Behind
-            | CloseReason::Undeliverable => {
+            | CloseReason::Undeliverable
+            | CloseReason::Failed => {
                 info!(client = %self.id, namespace = %self.area.spec.name, "closed: {reason}")
             }
             CloseReason::Gone | CloseReason::RoomDeleted | CloseReason::Stopping => {
                 debug!(client = %self.id, namespace = %self.area.spec.name, "closed: {reason}")
             }
         }
-        self.outlet.close(reason);
+        catch(SINK, || self.outlet.close(reason));
     }
+}
+
+/// The part of the server that a panic in a sink is counted for.
+pub(super) const SINK: &str = "sink";
+
+/// Calls a client's sink. A panic in it costs that client alone: it is to be closed.
+pub(super) fn calls_sink(
+    call: impl FnOnce() -> Result<(), CloseReason>,
+) -> Result<(), CloseReason> {
+    catch(SINK, call).unwrap_or(Err(CloseReason::Failed))
 }
 
 /// The name of a publisher that has never joined a room, as in the 2-IMMERSE websocket-service.

@@ -14,6 +14,7 @@ pub use shared::Entered;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
 
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
@@ -80,6 +81,17 @@ pub struct Outside<'a> {
     pub same: Option<Same>,
 }
 
+/// What [`Hub::forget_on_panic`] returns.
+pub struct ForgetOnPanic(Arc<Hub>, Arc<Client>);
+
+impl Drop for ForgetOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.forget(&self.1);
+        }
+    }
+}
+
 /// All namespaces with their rooms and clients.
 pub struct Hub {
     areas: BTreeMap<NamespaceName, Arc<Area>>,
@@ -133,12 +145,6 @@ impl Hub {
     /// How many rooms each namespace has.
     pub fn room_counts(&self) -> impl Iterator<Item = (&NamespaceName, usize)> {
         self.areas.iter().map(|(name, area)| (name, area.count()))
-    }
-
-    /// How many bytes the rooms of each namespace keep: an estimate.
-    pub fn kept_bytes(&self) -> impl Iterator<Item = (&NamespaceName, usize)> {
-        let kept = |(name, area): (_, &Arc<Area>)| (name, area.kept_bytes());
-        self.areas.iter().map(kept)
     }
 
     /// The state of the broker.
@@ -195,6 +201,12 @@ impl Hub {
             let forget = async move { hub.disconnect(&client) };
             self.tasks.spawn_on(forget, &runtime);
         }
+    }
+
+    /// Disconnects the client if the task that holds this panics.
+    #[must_use]
+    pub fn forget_on_panic(self: &Arc<Self>, client: &Arc<Client>) -> ForgetOnPanic {
+        ForgetOnPanic(self.clone(), client.clone())
     }
 
     /// Lets the client join a room; `welcome` comes before the backlog, or with the

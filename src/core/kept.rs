@@ -163,6 +163,11 @@ impl Kept {
         had
     }
 
+    /// Events before this number are lost: nothing before it is a place to recover from.
+    pub(super) fn lose_before(&mut self, number: u64) {
+        self.hole = number;
+    }
+
     /// Gives up everything.
     pub(super) fn clear(&mut self) {
         let retained = self.retained.drain(..);

@@ -15,6 +15,7 @@ pub mod namespace;
 mod offsets;
 pub mod outlet;
 pub mod pace;
+pub mod panics;
 pub mod presence;
 pub mod room;
 mod roster;

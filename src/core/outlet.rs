@@ -69,6 +69,8 @@ pub enum CloseReason {
     RoomDeleted,
     /// What it has sent can't be given to whom it is for.
     Undeliverable,
+    /// A bug in the server: its sink has panicked.
+    Failed,
     /// It has missed what nobody has any more: while it comes back, it learns that.
     Behind,
     /// The server is stopping; the client is welcome at the next one.
@@ -85,6 +87,7 @@ impl CloseReason {
             Self::TooBig => "too_big",
             Self::RoomDeleted => "room_deleted",
             Self::Undeliverable => "undeliverable",
+            Self::Failed => "internal_error",
             Self::Behind => "behind",
             Self::Stopping => "stopping",
         }
@@ -101,7 +104,7 @@ impl CloseReason {
             Self::Gone => 4002,
             Self::Behind => 4003,
             Self::RoomDeleted => 4500,
-            Self::Undeliverable => 1011,
+            Self::Undeliverable | Self::Failed => 1011,
         }
     }
 }
@@ -115,6 +118,7 @@ impl fmt::Display for CloseReason {
             Self::TooFast => "too fast: wait for the answer to what was sent before",
             Self::RoomDeleted => "the room was deleted",
             Self::Undeliverable => "what was sent could not be delivered",
+            Self::Failed => "the server has failed to serve this client; connect again",
             Self::Behind => "events were missed between the nodes; connect again, with `since` where there is one",
             Self::Stopping => "the server is stopping; come back in a moment",
         })

@@ -2,12 +2,13 @@
 //! Knows no rules and no sockets: the hub asks, the shards deliver.
 
 mod addressed;
+mod early;
 mod joining;
 mod lobby;
 mod shared;
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
+use std::ops::{Bound, RangeInclusive};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
@@ -27,11 +28,11 @@ use super::presence::{Clients, Page};
 use super::shard::{Item, Shard};
 use super::terms::{Keeps, Terms};
 use super::token::TokenHash;
+use early::Early;
 use joining::Arrival;
 pub(super) use joining::{Arrived, Newcomer, Turned, Welcome};
 pub use lobby::PEERS_MOST;
 use lobby::{LOBBY_SHARD, Peer};
-use shared::Heard;
 pub use shared::Loaded;
 
 /// Members beyond this many are spread over all shards: below it one worker
@@ -135,8 +136,8 @@ struct State {
     arrivals: BTreeMap<ClientKey, Arrival>,
     /// Of a shared room: whether it is not known yet what is in it.
     loading: bool,
-    /// Of a shared room: what its members have heard before the other nodes did.
-    heard: Heard,
+    /// Of a shared room: what its members have received before the other nodes did.
+    early: Early,
     /// How many clients have ever become members.
     joins: u64,
     /// In a lobby: its members by name.
@@ -151,6 +152,8 @@ struct Member {
     shard: usize,
     /// It is sent every event behind this number.
     from: u64,
+    /// How many clients had ever become members, this one included.
+    number: u64,
 }
 
 impl Room {
@@ -176,7 +179,7 @@ impl Room {
                 members: BTreeMap::new(),
                 arrivals: BTreeMap::new(),
                 loading: shared,
-                heard: Heard::default(),
+                early: Early::default(),
                 joins: 0,
                 peers: HashMap::new(),
                 elsewhere: Vec::new(),
@@ -245,14 +248,25 @@ impl Room {
     ///
     /// Those who came first have heard it, as many as `heard_by`.
     fn queue(&self, event: impl Into<Arc<Event>>, heard_by: u64, tasks: &TaskTracker) -> u64 {
+        self.queue_for(event, heard_by + 1..=u64::MAX, tasks)
+    }
+
+    /// Queues the event for the members with these numbers.
+    fn queue_for(
+        &self,
+        event: impl Into<Arc<Event>>,
+        members: RangeInclusive<u64>,
+        tasks: &TaskTracker,
+    ) -> u64 {
         let event = event.into();
         let shards = match self.lobby {
             Some(_) => &self.shards[LOBBY_SHARD..=LOBBY_SHARD],
             None => &self.shards,
         };
-        let item = || match heard_by {
-            0 => Item::Event(event.clone()),
-            _ => Item::Late(event.clone(), heard_by),
+        let is_for_all = members == (1..=u64::MAX);
+        let item = || match is_for_all {
+            true => Item::Event(event.clone()),
+            false => Item::Some(event.clone(), members.clone()),
         };
         let push = |shard: &Arc<Shard>| shard.push(item(), tasks);
         let mut numbers = shards.iter().map(push);
@@ -325,9 +339,14 @@ impl Room {
         state.kept.add(&event, keeps);
         let heard_by = self.heard_by(&mut state, &event.publication, order);
         let is_known = self.is_known(&state, &event.publication);
-        if state.joins > heard_by && !state.members.is_empty() && !is_known {
-            let number = self.queue(event.clone(), heard_by, tasks);
-            state.has_done(&event.publication.sender, number);
+        if !state.members.is_empty() && !is_known {
+            let number = match order {
+                Order::Here => Some(self.queue(event.clone(), heard_by, tasks)),
+                Order::Given(..) => self.queue_in_order(&mut state, &event, heard_by, tasks),
+            };
+            if let Some(number) = number {
+                state.has_done(&event.publication.sender, number);
+            }
         }
         let arrived = self.takes_note(&mut state, &event, tasks);
         Ok(Published { offset, arrived })

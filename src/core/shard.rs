@@ -2,13 +2,15 @@
 //! Knows nothing of offsets or rules; the room decides what is queued.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 
 use tokio_util::task::TaskTracker;
 
-use super::client::{Client, ClientKey};
+use super::client::{Client, ClientKey, SINK, calls_sink};
 use super::event::Event;
 use super::outlet::Outlet;
+use super::panics::catch;
 
 /// How many events may wait in one shard; beyond, publishers are told `busy`.
 ///
@@ -46,8 +48,8 @@ pub(super) type Tell = Box<dyn Fn(&Arc<Client>) + Send>;
 
 pub(super) enum Item {
     Event(Arc<Event>),
-    /// An event for the members that came behind so many others.
-    Late(Arc<Event>, u64),
+    /// An event for the members with these numbers: by how many had ever come.
+    Some(Arc<Event>, RangeInclusive<u64>),
     /// An event for this member alone.
     For(ClientKey, Arc<Event>),
     /// An event for these members.
@@ -65,8 +67,8 @@ pub(super) enum Item {
     },
     /// An answer in its place among the events.
     Reply(Reply),
-    /// Something for each member.
-    Each(Tell),
+    /// Something for each member that came behind so many others.
+    Each(Tell, u64),
     /// There are no members any more: each is told by this.
     End(Tell),
 }
@@ -75,7 +77,7 @@ impl Item {
     /// The event, if the item counts towards [`EVENTS_MOST`].
     fn event(&self) -> Option<&Event> {
         match self {
-            Self::Event(event) | Self::Late(event, _) | Self::These(_, event) => Some(event),
+            Self::Event(event) | Self::Some(event, _) | Self::These(_, event) => Some(event),
             _ => None,
         }
     }
@@ -174,7 +176,9 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
         match item {
             Item::Event(event) => {
                 for group in members.list.chunks(AHEAD) {
-                    group.iter().for_each(|member| member.outlet.prepare());
+                    catch(SINK, || {
+                        group.iter().for_each(|member| member.outlet.prepare())
+                    });
                     for member in group {
                         if event.publication.origin != Some(member.key) {
                             member.deliver(&event);
@@ -183,8 +187,8 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
                     }
                 }
             }
-            Item::Late(event, heard_by) => {
-                for member in members.behind(heard_by) {
+            Item::Some(event, numbers) => {
+                for member in members.numbered(numbers) {
                     if event.publication.origin != Some(member.key) {
                         member.deliver(&event);
                     }
@@ -209,7 +213,7 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
                 backlog,
                 number,
             } => {
-                welcome();
+                run(welcome);
                 let member = Member::new(client);
                 for event in &backlog {
                     member.deliver(event);
@@ -218,11 +222,11 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
                 pace.has_done(1 + backlog.len()).await;
             }
             Item::Reply(reply) => {
-                reply();
+                run(reply);
                 pace.has_done(1).await;
             }
-            Item::Each(tell) => {
-                for member in &members.list {
+            Item::Each(tell, others) => {
+                for member in members.numbered(others + 1..=u64::MAX) {
                     tell(&member.client);
                     pace.has_done(1).await;
                 }
@@ -235,11 +239,16 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
             }
             Item::Leave { key, farewell } => {
                 members.remove(key);
-                farewell();
+                run(farewell);
                 pace.has_done(1).await;
             }
         }
     }
+}
+
+/// Runs an answer. A panic in it costs whoever waits for it alone.
+fn run(reply: Reply) {
+    catch("answer", reply);
 }
 
 /// How much a worker has done since it last let others have the core.
@@ -275,7 +284,7 @@ impl Member {
     }
 
     fn deliver(&self, event: &Arc<Event>) {
-        if let Err(reason) = self.outlet.deliver(event) {
+        if let Err(reason) = calls_sink(|| self.outlet.deliver(event)) {
             self.client.close(reason);
         }
     }
@@ -298,10 +307,10 @@ impl Members {
         self.numbers.push(number);
     }
 
-    /// Those that came behind so many others.
-    fn behind(&self, others: u64) -> impl Iterator<Item = &Member> {
+    /// Those that have these numbers.
+    fn numbered(&self, range: RangeInclusive<u64>) -> impl Iterator<Item = &Member> {
         let numbered = self.list.iter().zip(&self.numbers);
-        numbered.filter_map(move |(member, number)| (*number > others).then_some(member))
+        numbered.filter_map(move |(member, number)| range.contains(number).then_some(member))
     }
 
     fn get(&self, key: ClientKey) -> Option<&Member> {

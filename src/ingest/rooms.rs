@@ -18,7 +18,7 @@ use crate::core::event::{Event, Offset, Same, To};
 use crate::core::hub::{Granted, Hub, Outside};
 use crate::core::name::{NamespaceName, Nickname, RoomName};
 use crate::core::namespace::Publisher;
-use crate::nowplaying::{CURRENT_KEY, Change, Item, NAMESPACE, NEXT, NOW_PLAYING, SONG_KEY};
+use crate::nowplaying::{CURRENT_KEY, NAMESPACE, NEXT, NOW_PLAYING, SONG_KEY};
 
 /// After how long a refused track is tried again: a listener does not notice it,
 /// and twenty attempts a second cost nothing.
@@ -34,20 +34,6 @@ pub enum Slot {
     },
     /// What comes next.
     Next,
-}
-
-impl Slot {
-    /// Where a change goes, with its item; nowhere if listeners need not hear of it.
-    pub fn of(change: &Change) -> Option<(Self, &Item)> {
-        match change {
-            Change::Current(item) | Change::Corrected(item) => {
-                let song = item.is_song();
-                Some((Self::Current { song }, item))
-            }
-            Change::Next(item) => Some((Self::Next, item)),
-            Change::Again(_) | Change::Aired(_) => None,
-        }
-    }
 }
 
 /// The rooms that tracks are published in.

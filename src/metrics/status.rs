@@ -17,6 +17,7 @@ use crate::net::PeerAddr;
 use crate::net::access::PrivateAccess;
 use crate::nowplaying::feed::Feed;
 use crate::store::Store;
+use crate::supervise::Supervisor;
 
 /// Where the figures are: for this machine and private networks only.
 pub const EXPOSITION: &str = "/metrics";
@@ -38,6 +39,8 @@ pub struct Sources {
     pub store: Option<Store>,
     /// The feed.
     pub feed: Arc<Feed>,
+    /// What the server's tasks run under.
+    pub supervisor: Supervisor,
     /// Decides who may read the metrics.
     pub access: PrivateAccess,
 }
@@ -59,6 +62,8 @@ struct Health {
     clients: usize,
     broker: BrokerStatus,
     store: StoreHealth,
+    /// Tasks of the server that have failed and do not run.
+    failed: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -93,13 +98,10 @@ async fn health(State(sources): State<Sources>) -> Response {
     let stored = stored(&sources);
     let store = sources.store.as_ref();
     let damaged_file = store.and_then(|store| store.damaged_file().map(str::to_owned));
-    let is_whole = stored && damaged_file.is_none();
+    let failed = sources.supervisor.tasks_down();
+    let works = broker.connected && stored && damaged_file.is_none() && failed.is_empty();
     let health = Health {
-        status: if broker.connected && is_whole && !stopping {
-            "ok"
-        } else {
-            "degraded"
-        },
+        status: if works && !stopping { "ok" } else { "degraded" },
         feed: FeedHealth {
             connections: sources.feed.connections(),
             last_document_age_seconds: feed_age(&sources.feed),
@@ -111,6 +113,7 @@ async fn health(State(sources): State<Sources>) -> Response {
             damaged_file,
             damaged_rows: store.map_or(0, Store::damaged_rows),
         },
+        failed,
     };
     (code_of(stopping), Json(health)).into_response()
 }

@@ -33,12 +33,6 @@ impl ConnectionHandle {
         Self(kill)
     }
 
-    /// The switch that cuts the connection.
-    #[must_use]
-    pub fn kill_switch(&self) -> Kill {
-        self.0.clone()
-    }
-
     /// The wire of the connection; it takes frames once the upgrade is done.
     #[must_use]
     pub fn wire(&self) -> Wire {

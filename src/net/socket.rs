@@ -2,11 +2,13 @@
 //! TLS and no protocol.
 
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
@@ -15,6 +17,7 @@ use super::connections::Admission;
 use super::gate::MessageRule;
 use super::out::Out;
 use super::wire::flush_all;
+use crate::core::panics::report;
 use crate::core::source::SourceKey;
 
 /// Cuts one connection from anywhere: its readers and writers get an error.
@@ -119,7 +122,16 @@ impl Socket {
         let begins = out.begins_to_flush();
         drop(out);
         if begins {
-            self.spawn(flush_all(self.clone()));
+            // The task waits until nobody else holds the socket.
+            let socket = Arc::downgrade(self);
+            let flushed = AssertUnwindSafe(flush_all(self.clone())).catch_unwind();
+            self.spawn(async move {
+                if let Err(panic) = flushed.await {
+                    // Nothing would go out any more.
+                    report("connection", &*panic);
+                    socket.upgrade().map(|socket| socket.kill());
+                }
+            });
         }
     }
 

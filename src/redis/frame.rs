@@ -117,6 +117,22 @@ pub(super) fn read_place(text: &str) -> Result<(Offset, DateTime<Utc>, &str), Un
     Ok((offset, time.ok_or_else(unreadable)?, part()))
 }
 
+/// How a note begins that says, in its place in the stream of a room, that a node has lost
+/// events of that room.
+const LOST: &str = "lost ";
+
+/// Such a note. The clients of the node that wrote it know its id: they have received the
+/// events.
+pub(super) fn write_lost(id: Uuid) -> String {
+    format!("{LOST}{id}")
+}
+
+/// Reads such a note: its place, and its id.
+pub(super) fn read_lost(text: &str) -> Option<(Offset, Uuid)> {
+    let (offset, _, payload) = read_place(text).ok()?;
+    Some((offset, payload.strip_prefix(LOST)?.parse().ok()?))
+}
+
 /// Reads what [`write()`] has written, behind its place.
 pub(super) fn read(text: &str, room: &RoomId, node: &NodeId) -> Result<Frame, Unreadable> {
     let (offset, time, payload) = read_place(text)?;

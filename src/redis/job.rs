@@ -27,6 +27,8 @@ pub(super) enum Job {
     Publish(Box<Outgoing>),
     Enter(RoomId, Presence),
     Exit(Box<Leaving>),
+    /// Tells all nodes that this one has lost events of the room before they reached Redis.
+    Lost(RoomId, Uuid),
     Clients(RoomId, Page, Vec<Told>),
     Terms(RoomId, Tell<Option<Terms>>),
     /// Asks how many rooms were created, for one more.
@@ -66,6 +68,8 @@ pub(super) struct Outgoing {
     pub(super) publication: Publication,
     /// Whether the clients of this node have heard it.
     pub(super) is_heard: bool,
+    /// Whether Redis may have it: it was sent there, and no answer came.
+    pub(super) may_be_done: bool,
     done: Option<Done>,
 }
 
@@ -149,6 +153,7 @@ impl Job {
         Self::Publish(Box::new(Outgoing {
             publication,
             is_heard: false,
+            may_be_done: false,
             done: Some(done),
         }))
     }
@@ -158,6 +163,7 @@ impl Job {
         Self::Publish(Box::new(Outgoing {
             publication,
             is_heard: true,
+            may_be_done: false,
             done: None,
         }))
     }
@@ -226,6 +232,7 @@ impl Job {
             | Self::Unsubscribe(room)
             | Self::Sync(room, _)
             | Self::Seed(room, ..)
+            | Self::Lost(room, _)
             | Self::Renew(room)
             | Self::Ask(room, ..)
             | Self::Question(room, ..)

@@ -12,6 +12,7 @@ mod fuzz_tests;
 mod goodbye;
 mod places;
 mod sync;
+mod waiting;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::{Future, pending};
@@ -41,9 +42,10 @@ use crate::config::Redis;
 use crate::core::event::Offset;
 use crate::core::hub::Hub;
 use crate::core::name::{NamespaceName, RoomId};
-use alone::Waiting;
+use crate::core::panics::catch;
 use asking::Asked;
 use batch::{Flying, answered};
+use waiting::Waiting;
 
 /// After how long without an answer a batch that asks what rooms have, some megabytes,
 /// has failed; and so has a connection that is not there by then.
@@ -62,6 +64,10 @@ const CONNECT_EVERY_MOST: Duration = Duration::from_secs(1);
 
 /// How much is looked at in one go before others have their turn.
 const AT_ONCE: usize = 256;
+
+/// The part of the server that a panic in one message or one job of this task is counted
+/// for; the task goes on.
+const PART: &str = "cluster";
 
 type Opening = Pin<Box<dyn Future<Output = RedisResult<Link>> + Send>>;
 /// A node at work.
@@ -179,14 +185,14 @@ impl Running {
                 _ = self.wanted.recv_many(&mut wanted, AT_ONCE) => {
                     self.shared.waiting.fetch_sub(wanted.len(), Ordering::Relaxed);
                     for job in wanted.drain(..) {
-                        self.take(job);
+                        catch(PART, || self.take(job));
                     }
                 }
                 opened = opened(&mut self.link) => self.opened(opened),
-                () = at(self.retry_at) => self.retry(),
+                () = at(self.retry_at) => drop(catch(PART, || self.retry())),
                 () = at(self.asked.until()) => self.asked.give_up(),
                 Some(answer) = self.answering.next() => self.jobs.extend(answer),
-                _ = self.ticks.tick() => self.tick(),
+                _ = self.ticks.tick() => drop(catch(PART, || self.tick())),
                 _ = self.pulse.tick() => self.ping(),
             }
         }

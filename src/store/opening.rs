@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
-use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -15,11 +14,12 @@ use tracing::warn;
 use super::damaged::Found;
 use super::file::{File, OpenError};
 use super::given::Given;
-use super::writer::{Noticed, Writer, Writing};
+use super::writer::{Writer, Writing};
 use super::written::Tried;
 use super::{Opened, Shared, Store, StoreError};
 use crate::core::durable::Snapshot;
 use crate::core::hub::Hub;
+use crate::supervise;
 
 /// How long the start waits for the disk: usual ones need a few milliseconds for the four syncs
 /// of a start, and a slow card a second.
@@ -71,16 +71,23 @@ impl Store {
             begun: begin,
         };
         let runtime = Handle::current();
-        thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || {
-                let _runtime = runtime.enter();
-                let noticed = Noticed(opening.shared.clone());
-                opening.run();
-                drop(noticed);
-                // Whoever waits may have given up.
-                let _ = end.send(());
-            })?;
+        let (mut opening, mut writer, mut end) = (Some(opening), None::<Writer>, Some(end));
+        let of_thread = shared.clone();
+        supervise::thread("store", move || {
+            let _runtime = runtime.enter();
+            match opening.take() {
+                Some(opening) => writer = opening.run(),
+                None if writer.is_none() => of_thread.failed(&"it was not opened because of a bug"),
+                None => {}
+            }
+            if let Some(writer) = &mut writer {
+                writer.run();
+            }
+            // The file is closed before anybody is told that the thread has ended.
+            writer = None;
+            // Whoever waits may have given up.
+            end.take().map(|end| end.send(()));
+        })?;
         let until = Instant::now() + WAIT_MOST;
         let rooms = match timeout_at(until, &mut loaded).await {
             Ok(Ok(rooms)) => rooms?,
@@ -148,7 +155,8 @@ struct Opening {
 }
 
 impl Opening {
-    fn run(mut self) {
+    /// Returns what writes from now on; nothing where there is no hub any more.
+    fn run(mut self) -> Option<Writer> {
         let mut is_refused = true;
         let loaded = match self.file.load() {
             Ok(rooms) => {
@@ -162,14 +170,13 @@ impl Opening {
             }
         };
         let late = self.loaded.send(loaded).err();
-        let Ok(hub) = self.hubs.recv() else {
-            return;
-        };
+        let hub = self.hubs.recv().ok()?;
         match late {
             Some(Ok(rooms)) => hub.restore(rooms),
             Some(Err(error)) => self.shared.failed(&error),
             None => {}
         }
-        Writer::new(self.shared, hub, self.file).run(is_refused, self.begun);
+        let begun = (!is_refused).then_some(self.begun);
+        Some(Writer::new(self.shared, hub, self.file, begun))
     }
 }

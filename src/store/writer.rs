@@ -2,7 +2,6 @@
 //! Knows when something is written; what is, stands in `rooms` and `plays`.
 
 use std::sync::Arc;
-use std::thread::panicking;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -16,6 +15,7 @@ use super::pending::{Changed, Stop, Work};
 use super::{HANGS_AFTER, Shared, plays, rooms};
 use crate::core::durable::Snapshot;
 use crate::core::hub::Hub;
+use crate::core::panics::catch;
 
 /// After how long what the disk refused is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -49,46 +49,44 @@ impl Drop for Writing {
     }
 }
 
-/// Nobody writes any more: where that is not the end of the server, it is known.
-pub(super) struct Noticed(pub(super) Arc<Shared>);
-
-impl Drop for Noticed {
-    fn drop(&mut self) {
-        if panicking() {
-            self.0.failed(&"the thread that writes has ended by a bug");
-        }
-    }
-}
-
 pub(super) struct Writer {
     shared: Arc<Shared>,
     hub: Arc<Hub>,
     file: File,
+    /// Ends when the disk was first tried.
+    begun: Option<oneshot::Sender<()>>,
     /// When what is too old was removed last.
     expired: Option<Instant>,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, hub: Arc<Hub>, file: File) -> Self {
+    /// Begins at once, since the rooms that were read need their numbers, unless the disk has
+    /// refused already. `begun` is dropped once it was tried.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        hub: Arc<Hub>,
+        file: File,
+        begun: Option<oneshot::Sender<()>>,
+    ) -> Self {
         Self {
             shared,
             hub,
             file,
+            begun,
             expired: None,
         }
     }
 
-    /// Writes until the store is stopped; at once, since the rooms that were read need their
-    /// numbers, unless the disk has `refused` already. `begun` is dropped then.
-    pub(super) fn run(mut self, refused: bool, begun: oneshot::Sender<()>) {
-        let mut begun = (!refused).then_some(begun);
-        self.write_until_stopped(refused, &mut begun);
+    /// Writes until the store is stopped.
+    pub(super) fn run(&mut self) {
+        self.write_until_stopped();
         self.shared.given().end();
     }
 
-    fn write_until_stopped(&mut self, mut refused: bool, begun: &mut Option<oneshot::Sender<()>>) {
+    fn write_until_stopped(&mut self) {
+        let mut refused = !self.shared.is_written();
         loop {
-            let work = match begun {
+            let work = match self.begun {
                 Some(_) => self.shared.lock().take(),
                 None => self.shared.take(refused),
             };
@@ -97,15 +95,10 @@ impl Writer {
             }
             let stop = work.stop.is_some();
             *self.shared.writing_since() = Some(Instant::now());
-            if let Some(why) = &work.damaged_file {
-                self.file.move_away(why);
-            }
-            self.file.damaged_plays(&work.damaged);
-            let mut written = self.write(&work);
-            if written.as_ref().is_err_and(OpenError::is_damage) {
-                // Into a new file.
-                written = self.write(&work);
-            }
+            let written = match catch("store", || self.write_whole(&work)) {
+                Some(written) => written.map_err(|error| error.to_string()),
+                None => Err("it could not be written because of a bug".to_owned()),
+            };
             let took = self.shared.writing_since().take();
             let took = took.map(|since| since.elapsed()).unwrap_or_default();
             if took >= HANGS_AFTER {
@@ -126,10 +119,22 @@ impl Writer {
                 }
             }
             self.shared.tried.send_replace(last);
-            begun.take();
+            self.begun.take();
             if stop {
                 return;
             }
+        }
+    }
+
+    /// Writes into a new file where the one that there is turns out to be damaged.
+    fn write_whole(&mut self, work: &Work) -> Result<(), OpenError> {
+        if let Some(why) = &work.damaged_file {
+            self.file.move_away(why);
+        }
+        self.file.damaged_plays(&work.damaged);
+        match self.write(work) {
+            Err(error) if error.is_damage() => self.write(work),
+            written => written,
         }
     }
 

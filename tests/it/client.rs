@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, Interval, interval_at, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -18,11 +18,20 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
 /// How long anything that must happen may take on a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);
 
+/// How often a client of Engine.IO v3 pings: within the server's 25 s and its patience of 20 s.
+const PING_EVERY: Duration = Duration::from_secs(15);
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
 pub struct Client {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: Socket,
     namespace: String,
     events: VecDeque<Value>,
+    /// What was read ahead.
+    packets: VecDeque<String>,
     next_ack: u64,
+    /// When a client of Engine.IO v3 pings: there the server does not.
+    pings: Option<Interval>,
 }
 
 impl Client {
@@ -47,7 +56,11 @@ impl Client {
     /// The same, of an SDK that says what it is.
     pub async fn websocket_as(server: SocketAddr, query: &str, agent: &str) -> Self {
         let target = format!("/socket.io/?{query}&transport=websocket");
-        Self::websocket_at(server, &target, &[("user-agent", agent)]).await
+        let mut client = Self::websocket_at(server, &target, &[("user-agent", agent)]).await;
+        if query.contains("EIO=3") {
+            client.pings = Some(interval_at(Instant::now() + PING_EVERY, PING_EVERY));
+        }
+        client
     }
 
     /// The same with exactly this target, and with these headers besides.
@@ -67,7 +80,9 @@ impl Client {
             socket,
             namespace: String::new(),
             events: VecDeque::new(),
+            packets: VecDeque::new(),
             next_ack: 0,
+            pings: None,
         }
     }
 
@@ -260,11 +275,36 @@ impl Client {
         self.socket.send(Message::binary(bytes)).await.unwrap();
     }
 
+    /// Reads what has come, as a client does that is not waiting for anything.
+    pub async fn read_ahead(&mut self) {
+        while let Some(packet) = self.read_packet().now_or_never() {
+            self.packets
+                .push_back(packet.expect("the connection ended"));
+        }
+    }
+
     /// The next packet; pings are answered. Nothing once the connection is over.
     pub async fn packet(&mut self) -> Option<String> {
+        match self.packets.pop_front() {
+            Some(packet) => Some(packet),
+            None => self.read_packet().await,
+        }
+    }
+
+    async fn read_packet(&mut self) -> Option<String> {
         loop {
-            match self.any_packet().await?.as_str() {
+            let read = tokio::select! {
+                biased;
+                packet = next_text(&mut self.socket) => Some(packet),
+                () = due(self.pings.as_mut()) => None,
+            };
+            let Some(packet) = read else {
+                self.send("2").await;
+                continue;
+            };
+            match packet?.as_str() {
                 "2" => self.send("3").await,
+                "3" if self.pings.is_some() => {}
                 // Engine.IO's close packet.
                 "1" => return None,
                 packet => return Some(packet.to_owned()),
@@ -274,16 +314,25 @@ impl Client {
 
     /// The next packet, whatever it is. Nothing once the connection is over.
     pub async fn any_packet(&mut self) -> Option<String> {
-        loop {
-            let message = timeout(SOON, self.socket.next())
-                .await
-                .expect("nothing came");
-            match message {
-                Some(Ok(Message::Text(text))) => return Some(text.as_str().to_owned()),
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
-                Some(Ok(other)) => panic!("unexpected: {other:?}"),
-            }
+        next_text(&mut self.socket).await
+    }
+}
+
+async fn next_text(socket: &mut Socket) -> Option<String> {
+    loop {
+        let message = timeout(SOON, socket.next()).await.expect("nothing came");
+        match message {
+            Some(Ok(Message::Text(text))) => return Some(text.as_str().to_owned()),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+            Some(Ok(other)) => panic!("unexpected: {other:?}"),
         }
+    }
+}
+
+async fn due(pings: Option<&mut Interval>) {
+    match pings {
+        Some(pings) => drop(pings.tick().await),
+        None => std::future::pending().await,
     }
 }

@@ -19,5 +19,6 @@ mod peers;
 mod presence;
 mod recovery;
 pub mod redis;
+mod since;
 mod slow;
 mod spare;

@@ -7,6 +7,7 @@ mod durable;
 mod feed;
 mod kept;
 mod lobby;
+mod panics;
 mod recovery;
 mod rooms;
 mod scribe;

@@ -11,12 +11,16 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("core", &["core"]),
     ("net", &["net", "core"]),
     ("nowplaying", &["core"]),
-    ("store", &["nowplaying", "core"]),
-    ("metrics", &["net", "nowplaying", "store", "core"]),
+    ("store", &["nowplaying", "supervise", "core"]),
+    (
+        "metrics",
+        &["net", "nowplaying", "store", "supervise", "core"],
+    ),
     ("hint", &[]),
     ("problem", &["hint"]),
-    ("signals", &[]),
-    ("watchdog", &[]),
+    ("supervise", &["core"]),
+    ("signals", &["supervise"]),
+    ("watchdog", &["supervise"]),
     ("document", &["problem", "hint"]),
     ("namespaces", &["namespaces", "core", "document", "problem"]),
     ("simulate", &["simulate"]),
@@ -59,7 +63,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "doors",
         &["doors", "nowplaying", "store", "net", "core", "hint"],
     ),
-    ("redis", &["redis", "config", "core"]),
+    ("redis", &["redis", "config", "supervise", "core"]),
 ];
 
 /// What the core must not know at all.

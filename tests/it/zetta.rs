@@ -12,11 +12,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use roomcast::config::private_networks;
-use roomcast::ingest::rooms::Slot;
+use roomcast::core::broker::Memory;
+use roomcast::core::event::{Event, Publication};
+use roomcast::core::hub::Hub;
+use roomcast::core::name::{NamespaceName, RoomName};
+use roomcast::core::outlet::{CloseReason, Outlet};
+use roomcast::ingest::programme::Programme;
+use roomcast::ingest::rooms::{Rooms, Slot};
 use roomcast::ingest::zetta::{self, Config};
+use roomcast::namespaces;
 use roomcast::nowplaying::Station;
 use roomcast::nowplaying::feed::Feed;
 use serde_json::Value;
@@ -31,6 +39,36 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::client::SOON;
 
 const REAL: &str = include_str!("fixtures/song_current.xml");
+
+/// What the rooms of `/metadata` publish: in which of them, and how it is retained.
+struct Published(mpsc::UnboundedSender<(Slot, Value)>);
+
+impl Outlet for Published {
+    fn deliver(&self, event: &Arc<Event>) -> Result<(), CloseReason> {
+        let Publication {
+            room,
+            retain,
+            message,
+            ..
+        } = &event.publication;
+        let slot = match room.as_str() {
+            "next" => Slot::Next,
+            _ => Slot::Current {
+                song: retain.iter().any(|key| key == "song"),
+            },
+        };
+        let _ = self
+            .0
+            .send((slot, serde_json::from_str(message.get()).unwrap()));
+        Ok(())
+    }
+
+    fn lost(&self, _: &RoomName) -> Result<(), CloseReason> {
+        Ok(())
+    }
+
+    fn close(&self, _: CloseReason) {}
+}
 
 /// A Zetta port whose tracks and complaints can be looked at.
 ///
@@ -70,12 +108,18 @@ impl Port {
             timezone: chrono_tz::America::Chicago,
             text: "The station".into(),
         };
-        let publish = Arc::new(move |change| {
-            if let Some((slot, item)) = Slot::of(&change) {
-                let message = item.message(&station);
-                let _ = tx.send((slot, serde_json::from_str(message.get()).unwrap()));
-            }
-        });
+        let hub = Hub::new(namespaces::load(None).unwrap(), Memory);
+        let namespace = NamespaceName::parse("/metadata").unwrap();
+        let listener_of = |room: &str| {
+            let room = RoomName::parse(room).unwrap();
+            let client = hub.connect(&namespace, Arc::new(Published(tx.clone())));
+            hub.join(&client.unwrap(), &room, None, None, |_| ())
+                .unwrap();
+        };
+        ["now-playing", "next"].into_iter().for_each(listener_of);
+        let rooms = Rooms::new(hub.clone());
+        let programme = Programme::new(rooms, None, station, Duration::from_secs(600));
+        let publish = programme.publish();
         let config = Config {
             allow: private_networks(),
         };

@@ -13,7 +13,6 @@ use crate::core::durable::Contents;
 use crate::core::error::Error;
 use crate::core::event::Offset;
 use crate::core::name::{RoomId, RoomName};
-use crate::core::outlet::CloseReason;
 use crate::core::presence::{Clients, Page};
 use crate::core::room::{Arrived, Loaded, Newcomer, Refused, Room, Turned, Welcome};
 
@@ -93,11 +92,26 @@ impl Hub {
         }
     }
 
-    /// The clients of this node that are in a room have heard the publication of this
-    /// id, which will be delivered again.
-    pub fn has_heard(&self, id: &RoomId, publication: Uuid) {
+    /// The clients of this node that are in a room have received the event of this id,
+    /// which will be delivered again.
+    pub fn received_early(&self, id: &RoomId, event: Uuid) {
         if let Some((_, room)) = self.found(id) {
-            room.knows_again(publication);
+            room.received_early(event);
+        }
+    }
+
+    /// An event that clients of this node have received early will not be delivered again.
+    pub fn comes_no_more(&self, id: &RoomId, event: Uuid) {
+        if let Some((_, room)) = self.found(id) {
+            room.comes_no_more(event);
+        }
+    }
+
+    /// A node has lost events of a room before they reached the others: members that have
+    /// missed them are closed, and nobody recovers from before this offset.
+    pub fn has_lost(&self, id: &RoomId, offset: Offset, event: Uuid) {
+        if let Some((_, room)) = self.found(id) {
+            room.has_lost(offset, event, &self.tasks);
         }
     }
 
@@ -142,7 +156,7 @@ impl Hub {
     /// they come back and learn what there is.
     pub fn let_down(&self, id: &RoomId) {
         if let Some((_, room)) = self.found(id) {
-            room.close_members(CloseReason::Behind, &self.tasks);
+            room.let_down(&self.tasks);
         }
     }
 

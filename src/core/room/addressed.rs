@@ -50,12 +50,17 @@ impl Room {
         Ok(offset)
     }
 
-    /// Closes the members, behind what is queued for them.
-    pub(in crate::core) fn close_members(&self, reason: CloseReason, tasks: &TaskTracker) {
-        let _state = self.lock();
+    /// Closes the members that joined behind so many others, behind what is queued for
+    /// them. Called under the room's lock.
+    pub(super) fn close_joined_behind(
+        &self,
+        others: u64,
+        reason: CloseReason,
+        tasks: &TaskTracker,
+    ) {
         for shard in &self.shards {
             let close = Box::new(move |client: &Arc<Client>| client.close(reason));
-            shard.push(Item::Each(close), tasks);
+            shard.push(Item::Each(close, others), tasks);
         }
     }
 

@@ -265,9 +265,9 @@ impl Room {
             since,
         } = newcomer;
         let known = state.members.get(&client.key());
-        let known = known.map(|member| (member.shard, member.from));
+        let known = known.map(|member| (member.shard, member.from, member.number));
         let shard = match known {
-            Some((shard, _)) => shard,
+            Some((shard, ..)) => shard,
             None => self.shard_for(client.key(), state.members.len()),
         };
         if !self.shards[shard].takes_items() {
@@ -281,10 +281,11 @@ impl Room {
                 return Err((Refused::Busy, welcome));
             }
         }
+        let is_ahead = known.is_some_and(|(_, _, number)| number <= state.early.ahead());
         let (backlog, recovered) = match (known, since) {
-            (Some((_, from)), Some(since)) => {
+            (Some((_, from, _)), Some(since)) => {
                 let sent = state.offsets.has_been(since) && since.number >= from;
-                (Vec::new(), sent)
+                (Vec::new(), sent && !is_ahead)
             }
             (Some(_), None) => (Vec::new(), false),
             (None, Some(since)) => state.missed(since),
@@ -301,14 +302,23 @@ impl Room {
             replaced = self.takes_over(state, &name, tasks);
             self.has_come(state, &name, &client, tasks);
             state.joins += 1;
-            let member = Member { name, shard, from };
+            let number = state.joins;
+            let member = Member {
+                name,
+                shard,
+                from,
+                number,
+            };
             state.members.insert(client.key(), member);
         }
         let everywhere = state.members.len() + state.elsewhere.len();
         let joined = Joined {
             room: self.name.clone(),
             clients: total.unwrap_or(everywhere).max(everywhere),
-            offset: state.offsets.last(),
+            offset: match is_ahead {
+                true => state.early.in_place_of(state.offsets.last()),
+                false => state.offsets.last(),
+            },
             recovered,
             peers: self.others(state, client.key()),
         };

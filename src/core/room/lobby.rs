@@ -10,10 +10,11 @@ use tokio_util::task::TaskTracker;
 
 use super::{Refused, Room, State, Unpublished};
 use crate::core::broker::Presence;
-use crate::core::client::{Client, ClientKey};
+use crate::core::client::{Client, ClientKey, SINK, calls_sink};
 use crate::core::event::{Event, Kind, Offset, Order, Publication, To};
 use crate::core::name::{Nickname, RoomId};
 use crate::core::outlet::OUTLET_QUEUE;
+use crate::core::panics::catch;
 use crate::core::shard::Item;
 
 /// How many peers a lobby takes: each new one is told of all the others, and
@@ -249,7 +250,8 @@ impl Peer {
     /// Counts another signal for this peer until the returned value is dropped; `None` if the
     /// peer can't take one now.
     fn takes_signal(&self, sender: &Nickname) -> Option<Arc<()>> {
-        if !self.client.outlet().has_room() {
+        let has_room = catch(SINK, || self.client.outlet().has_room());
+        if has_room != Some(true) {
             return None;
         }
         let mut signals = self.signals.lock().expect("no code panics under this lock");
@@ -267,7 +269,7 @@ impl Peer {
             if left.iter().any(|left| **left) {
                 return;
             }
-            self.client.outlet().deliver(event)
+            calls_sink(|| self.client.outlet().deliver(event))
         };
         if let Err(reason) = delivered {
             self.client.close(reason);

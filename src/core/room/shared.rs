@@ -1,28 +1,21 @@
 //! A room that is on other nodes as well: what it is told from outside. Knows no
 //! other node, only that there are some.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use chrono::Utc;
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use super::joining::Arrived;
 use super::lobby::announcement;
 use super::{Room, State};
 use crate::core::broker::Presence;
 use crate::core::durable::Contents;
-use crate::core::event::{Event, Kind, Offset, Order, Publication};
+use crate::core::event::{Event, Kind, Offset, Order, Publication, To};
 use crate::core::name::{Nickname, RoomId};
 use crate::core::namespace::Namespace;
 use crate::core::terms::{Keeps, Terms};
-
-/// How many events a room knows again that its members have heard before the others.
-///
-/// As many as wait for the other nodes at most, all of them of one room.
-const HEARD_MOST: usize = 10_000;
 
 /// What a room is loaded with.
 #[derive(Debug)]
@@ -37,40 +30,6 @@ pub struct Loaded {
     pub elsewhere: Vec<Nickname>,
     /// Whether peers that are not listed have left, and are not only unknown.
     pub is_complete: bool,
-}
-
-/// What the members have heard before it had a place among the events of all nodes,
-/// and how many had ever joined by then.
-#[derive(Default)]
-pub(super) struct Heard {
-    by_id: HashMap<Uuid, u64>,
-    /// In the order in which they were heard; some are known no more.
-    order: VecDeque<Uuid>,
-}
-
-impl Heard {
-    fn add(&mut self, id: Uuid, joins: u64) {
-        while self.order.len() >= HEARD_MOST {
-            if let Some(oldest) = self.order.pop_front() {
-                self.by_id.remove(&oldest);
-            }
-        }
-        self.by_id.insert(id, joins);
-        self.order.push_back(id);
-    }
-
-    /// All who have joined until now have heard all of it.
-    fn by_all(&mut self, joins: u64) {
-        self.by_id.values_mut().for_each(|heard| *heard = joins);
-    }
-
-    fn take(&mut self, id: Uuid) -> Option<u64> {
-        let joins = self.by_id.remove(&id)?;
-        if self.by_id.is_empty() {
-            self.order = VecDeque::new();
-        }
-        Some(joins)
-    }
 }
 
 impl Room {
@@ -101,9 +60,8 @@ impl Room {
             let keeps = Keeps::of(self.terms.get(), spec);
             state.kept.clear();
             state.kept.restore(contents, keeps);
-            // What it kept until now, they had in their backlogs.
             let joins = state.joins;
-            state.heard.by_all(joins);
+            state.early.kept_no_more(joins);
         }
         let first = std::mem::take(&mut state.loading);
         if self.lobby.is_none() {
@@ -149,13 +107,6 @@ impl Room {
         self.queue(event, 0, tasks);
     }
 
-    /// All who are members by now have heard the publication.
-    pub(in crate::core) fn knows_again(&self, publication: Uuid) {
-        let mut state = self.lock();
-        let joins = state.joins;
-        state.heard.add(publication, joins);
-    }
-
     /// How many of those who came first have heard the publication before.
     pub(super) fn heard_by(
         &self,
@@ -166,10 +117,11 @@ impl Room {
         match (publication.id, order) {
             (Some(id), Order::Here) if self.shared => {
                 let joins = state.joins;
-                state.heard.add(id, joins);
+                let has_place = publication.to == To::Everybody;
+                state.early.add(id, joins, has_place);
                 0
             }
-            (Some(id), Order::Given(..)) => state.heard.take(id).unwrap_or(0),
+            (Some(id), Order::Given(..)) => self.comes_back(state, id),
             _ => 0,
         }
     }

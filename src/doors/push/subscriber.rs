@@ -30,6 +30,7 @@ pub(super) async fn serve(channels: &Channels, origin: ClientOrigin, stream: Upg
         Ok(client) => client,
         Err(_stopping) => return outlet.close(CloseReason::Stopping),
     };
+    let _guard = hub.forget_on_panic(&client);
     outlet.introduce(client.id());
     let mut reader = Reader::new(stream, wire, MESSAGE_MOST, Silence::default());
     loop {

@@ -125,6 +125,7 @@ pub(super) async fn serve(mut accepted: Accepted, stream: Upgraded, wire: Wire) 
     let welcome = std::mem::take(&mut accepted.welcome);
     match settle(&door, &accepted, &outlet).await {
         Ok(client) => {
+            let _guard = door.hub.forget_on_panic(&client);
             let connection = Connection::new(&door.hub, way.clone(), accepted.peer.address);
             let connection = Arc::new(connection);
             greet(&connection, &accepted, welcome, &way).await;

@@ -34,6 +34,7 @@ pub(super) async fn serve(
             return wire.close(close_frame(reason.websocket_code(), reason.code()));
         }
     };
+    let _guard = hub.forget_on_panic(&client);
     let name = client.id().guest_name();
     let refuse = {
         let (wire, room) = (wire.clone(), target.room.clone());

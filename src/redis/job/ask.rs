@@ -1,6 +1,7 @@
 //! How each job is asked of Redis: its command and what that takes. Knows no answers.
 
 use ::redis::Cmd;
+use uuid::Uuid;
 
 use super::{Job, LEASE, Outgoing, announcement};
 use crate::core::broker::Presence;
@@ -114,6 +115,10 @@ impl Job {
                 command
             }
             Self::Publish(outgoing) => outgoing.command(channel, &epoch, rules, context),
+            Self::Lost(_, id) => {
+                let payload = frame::write_lost(*id);
+                publish(channel, *id, &epoch, &payload, rules, &[], "")
+            }
             Self::Enter(_, who) => {
                 let joined = announcement(room, Kind::Joined, who, None);
                 let mut command = call(Script::Enter);
@@ -217,15 +222,30 @@ impl Outgoing {
             Some(same) if same.begins_anew => "afresh",
             Some(_) => "once",
         };
-        let mut command = Script::Publish.call(channel, &[keys::same(channel, id)]);
-        command.arg(epoch).arg(payload).arg(rules.cap());
-        command.arg(lasts(rules)).arg(KNOWN_FOR);
-        command.arg(need).arg(token).arg(how).arg(STREAM_LEAST);
+        let mut command = publish(channel, id, epoch, &payload, rules, token, how);
         for key in rules.retained_as(publication) {
             command.arg(key);
         }
         command
     }
+}
+
+/// Appends to the stream of a room, and tells all nodes.
+fn publish(
+    channel: &str,
+    id: Uuid,
+    epoch: &str,
+    payload: &str,
+    rules: &Rules,
+    token: &[u8],
+    how: &str,
+) -> Cmd {
+    let mut command = Script::Publish.call(channel, &[keys::same(channel, id)]);
+    command.arg(epoch).arg(payload).arg(rules.cap());
+    command.arg(lasts(rules)).arg(KNOWN_FOR);
+    let need = rules.need.as_str();
+    command.arg(need).arg(token).arg(how).arg(STREAM_LEAST);
+    command
 }
 
 /// A client among those of its node; the peers of a lobby are found by their names.

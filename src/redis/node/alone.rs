@@ -1,150 +1,35 @@
 //! A node that Redis does not answer: it delivers to its own clients, under epochs of its
 //! own, and keeps for the others what they have not heard. Knows no connection.
 
-use std::collections::VecDeque;
-
 use chrono::Utc;
 use tracing::warn;
 
-use super::Running;
+use super::waiting::Dropped;
+use super::{PART, Running};
 use crate::core::broker::Presence;
 use crate::core::error::Error;
 use crate::core::event::{Epoch, Kind, Offset, Order, To};
 use crate::core::hub::Entered;
 use crate::core::name::RoomId;
+use crate::core::panics::catch;
 use crate::core::room::Loaded;
 use crate::redis::follower::State;
 use crate::redis::job::{Job, Leaving, Outgoing, announcement};
 use crate::redis::rules::Need;
 
-/// How many publications wait for Redis while it does not answer, and how many bytes of
-/// them; beyond it the oldest is dropped. A quarter of an hour of ten events a second.
-pub(super) const HEARD_MOST: usize = 10_000;
-const HEARD_BYTES_MOST: usize = 64 << 20;
-
-/// What waits to be asked of Redis.
-#[derive(Default)]
-pub(super) struct Waiting {
-    jobs: VecDeque<Job>,
-    /// How many of them this node's clients have heard, and how many bytes these take.
-    heard: usize,
-    heard_bytes: usize,
-    /// How many bytes the others take.
-    unheard_bytes: usize,
-    /// How many were dropped since Redis answered last.
-    dropped: usize,
-}
-
-impl Waiting {
-    pub(super) fn push(&mut self, job: Job) {
-        self.count(&job);
-        self.jobs.push_back(job);
-    }
-
-    pub(super) fn extend(&mut self, jobs: impl IntoIterator<Item = Job>) {
-        jobs.into_iter().for_each(|job| self.push(job));
-    }
-
-    /// How many wait, and how many bytes of them nobody has heard yet.
-    pub(super) fn undone(&self) -> (usize, usize) {
-        (self.jobs.len(), self.unheard_bytes)
-    }
-
-    pub(super) fn put_back(&mut self, job: Job) {
-        self.count(&job);
-        self.jobs.push_front(job);
-    }
-
-    pub(super) fn pop(&mut self) -> Option<Job> {
-        let job = self.jobs.pop_front()?;
-        self.discount(&job);
-        Some(job)
-    }
-
-    /// Takes out all that is about this room.
-    pub(super) fn take_of(&mut self, room: &RoomId) -> Vec<Job> {
-        let (of_room, others) = std::mem::take(&mut self.jobs)
-            .into_iter()
-            .partition(|job| job.room().as_ref() == Some(room));
-        self.jobs = others;
-        let of_room: VecDeque<_> = of_room;
-        of_room.iter().for_each(|job| self.discount(job));
-        of_room.into()
-    }
-
-    /// How many events the other nodes have not heard yet.
-    pub(super) fn heard_count(&self) -> usize {
-        self.heard
-    }
-
-    /// How many were dropped since this was asked last.
-    pub(super) fn take_dropped(&mut self) -> usize {
-        std::mem::take(&mut self.dropped)
-    }
-
-    /// Says at the end what nobody will hear.
-    pub(super) fn say_what_is_lost(&self) {
-        if self.heard > 0 {
-            let events = self.heard;
-            warn!(
-                events,
-                "the other nodes will not hear of events of this one"
-            );
-        }
-    }
-
-    /// Keeps what this node's clients have heard; the oldest is dropped for it.
-    fn keep(&mut self, job: Job) {
-        self.count(&job);
-        self.jobs.push_back(job);
-        while self.heard > HEARD_MOST || self.heard_bytes > HEARD_BYTES_MOST {
-            let oldest = self.jobs.iter().position(|job| heard_bytes(job).is_some());
-            let Some(job) = oldest.and_then(|at| self.jobs.remove(at)) else {
-                return;
-            };
-            self.discount(&job);
-            if self.dropped == 0 {
-                warn!(
-                    most = HEARD_MOST,
-                    "more events wait for Redis than can be kept: the oldest are dropped"
-                );
-            }
-            self.dropped += 1;
-            metrics::counter!("roomcast_broker_dropped_total").increment(1);
-        }
-    }
-
-    fn count(&mut self, job: &Job) {
-        match heard_bytes(job) {
-            Some(bytes) => {
-                self.heard += 1;
-                self.heard_bytes += bytes;
-            }
-            None => self.unheard_bytes += job.published_bytes(),
-        }
-    }
-
-    fn discount(&mut self, job: &Job) {
-        match heard_bytes(job) {
-            Some(bytes) => {
-                self.heard -= 1;
-                self.heard_bytes -= bytes;
-            }
-            None => self.unheard_bytes -= job.published_bytes(),
-        }
-    }
-}
-
-/// How many bytes a job takes that this node's clients have heard of.
-fn heard_bytes(job: &Job) -> Option<usize> {
-    match job {
-        Job::Publish(outgoing) if outgoing.is_heard => Some(outgoing.weight()),
-        Job::Exit(leaving) if leaving.is_heard => Some(size_of::<Leaving>()),
-        _ => None,
-    }
-}
-
 impl Running {
+    /// Keeps what this node's clients have heard until Redis takes it.
+    fn keep(&mut self, job: Job) {
+        for Dropped { room, id, note } in self.jobs.keep(job) {
+            if let Some(id) = id {
+                self.hub.comes_no_more(&room, id);
+            }
+            if let Some(note) = note {
+                self.hub.received_early(&room, note);
+            }
+        }
+    }
+
     /// Nobody answers: all that waits is done here.
     pub(super) fn go_alone(&mut self) {
         self.shared
@@ -163,7 +48,7 @@ impl Running {
             waiting.push(job);
         }
         for job in waiting {
-            self.do_alone(job);
+            catch(PART, || self.do_alone(job));
         }
     }
 
@@ -199,6 +84,7 @@ impl Running {
             Job::Publish(outgoing) => self.publish_alone(outgoing),
             Job::Enter(room, who) => self.enter_alone(room, who),
             Job::Exit(leaving) => self.exit_alone(leaving),
+            job @ Job::Lost(..) => self.jobs.push(job),
             Job::Clients(room, page, told) => {
                 let here = self.hub.clients_here(&room, page);
                 told.into_iter().for_each(|told| told(Ok(here.clone())));
@@ -228,7 +114,7 @@ impl Running {
 
     fn publish_alone(&mut self, mut outgoing: Box<Outgoing>) {
         if outgoing.is_heard {
-            return self.jobs.keep(Job::Publish(outgoing));
+            return self.keep(Job::Publish(outgoing));
         }
         let room = outgoing.room();
         let need = self.rules.get(&room.namespace).map(|rules| rules.need);
@@ -243,7 +129,7 @@ impl Running {
                 outgoing.succeed(offset);
                 outgoing.is_heard = true;
                 if !to_one {
-                    self.jobs.keep(Job::Publish(outgoing));
+                    self.keep(Job::Publish(outgoing));
                 }
             }
             // It may be on another node.
@@ -286,7 +172,7 @@ impl Running {
                 warn!(%room, %error, "peers do not hear that one of them has left");
             }
         }
-        self.jobs.keep(Job::Exit(leaving));
+        self.keep(Job::Exit(leaving));
     }
 
     /// Something is delivered in a room that has no place among the others' yet: what all

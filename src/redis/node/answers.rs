@@ -6,6 +6,7 @@ use tracing::{debug, warn};
 use super::Running;
 use crate::core::durable::Contents;
 use crate::core::error::Error;
+use crate::core::event::Offset;
 use crate::core::hub::Entered;
 use crate::core::name::{Nickname, RoomId};
 use crate::core::namespace::ROOMS_MOST;
@@ -13,7 +14,7 @@ use crate::core::presence::{Clients, Page};
 use crate::core::terms::Terms;
 use crate::core::token::TokenHash;
 use crate::redis::frame;
-use crate::redis::job::{Job, name_of};
+use crate::redis::job::{Job, Outgoing, name_of};
 use crate::redis::rules::Rules;
 
 /// What has become of a job.
@@ -44,7 +45,10 @@ impl Running {
         match job {
             Job::Publish(mut outgoing) => match read::<String>(answer) {
                 Some(place) => match frame::read_place(&place) {
-                    Ok((offset, ..)) => outgoing.succeed(offset),
+                    Ok((offset, ..)) => {
+                        self.is_placed(&outgoing, offset);
+                        outgoing.succeed(offset);
+                    }
                     Err(_) => outgoing.fail(Error::Busy),
                 },
                 None => outgoing.fail(Error::Busy),
@@ -90,6 +94,7 @@ impl Running {
                 }
             }
             Job::Exit(_)
+            | Job::Lost(..)
             | Job::Follow(_)
             | Job::Subscribe(_)
             | Job::Unsubscribe(_)
@@ -104,7 +109,21 @@ impl Running {
         Outcome::Done
     }
 
+    /// Redis has an event in this place: where this node has come further, it was among
+    /// what the room was loaded with, and is not delivered any more.
+    fn is_placed(&self, outgoing: &Outgoing, place: Offset) {
+        let room = outgoing.room();
+        let at = self.followers.get(&room).and_then(|follower| follower.at);
+        let is_behind = at.is_some_and(|at| at.epoch == place.epoch && at.number >= place.number);
+        if let (true, true, Some(id)) = (outgoing.is_heard, is_behind, outgoing.publication.id) {
+            self.hub.comes_no_more(&room, id);
+        }
+    }
+
     pub(super) fn refused(&mut self, job: Job, error: Error) {
+        if let (Some(room), Some(id)) = (job.room(), job.event()) {
+            self.hub.comes_no_more(&room, id);
+        }
         match job {
             Job::Question(_, number, _) => self.not_asked(number, error),
             Job::Publish(outgoing) => {

@@ -2,14 +2,16 @@
 //! nodes. Knows where they go, not what they say.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::Running;
+use super::{PART, Running};
 use crate::core::error::Error;
 use crate::core::name::RoomId;
+use crate::core::panics::report;
 use crate::redis::job::{Job, Tell};
 
 /// How long another node has for an answer: it only looks at what it has in memory.
@@ -84,6 +86,12 @@ impl Running {
             let answer = answer.map(move |answer| {
                 let answer = format!("{number} {}", answer?);
                 Some(Job::Answer(node, answer))
+            });
+            let answer = AssertUnwindSafe(answer).catch_unwind().map(|answer| {
+                answer.unwrap_or_else(|panic| {
+                    report(PART, &*panic);
+                    None
+                })
             });
             self.answering.push(answer.boxed());
         }

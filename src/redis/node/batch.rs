@@ -7,9 +7,10 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::answers::Outcome;
-use super::{LinkState, Running, SYNC_LIMIT, no_answer};
+use super::{LinkState, PART, Running, SYNC_LIMIT, no_answer};
 use crate::core::broker::Told;
 use crate::core::name::RoomId;
+use crate::core::panics::catch;
 use crate::core::presence::Page;
 use crate::redis::job::{Context, Job, LEASE};
 use ::redis::{RedisError, RedisResult, Value};
@@ -146,7 +147,13 @@ impl Running {
             let Some(job) = jobs.pop_front() else {
                 break;
             };
-            match self.answered(job, answer) {
+            let room = job.room();
+            let Some(outcome) = catch(PART, || self.answered(job, answer)) else {
+                // The other rooms do not wait for it.
+                room.iter().for_each(|room| self.is_known(room));
+                continue;
+            };
+            match outcome {
                 Outcome::Done => {}
                 Outcome::Forgotten(job) => again.push(job),
                 Outcome::Failed(job, error) => {
@@ -178,6 +185,10 @@ impl Running {
             match (job, came) {
                 (Job::Publish(mut outgoing), Some(place)) => outgoing.succeed(place),
                 (Job::Exit(_), Some(_)) => {}
+                (Job::Publish(mut outgoing), None) => {
+                    outgoing.may_be_done = true;
+                    self.jobs.put_back(Job::Publish(outgoing));
+                }
                 (job, _) => self.jobs.put_back(job),
             }
         }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{AT_ONCE, Running};
+use super::{AT_ONCE, PART, Running};
 use crate::core::error::Error;
 use crate::core::event::{Offset, Order};
 use crate::core::name::RoomId;
+use crate::core::panics::catch;
 use crate::redis::follower::{Follower, Turn};
 use crate::redis::frame;
 use crate::redis::job::Job;
@@ -31,7 +32,9 @@ impl Running {
             self.pushes.waiting.fetch_sub(1, Ordering::Relaxed);
             if connection == self.connection {
                 match push {
-                    Push::Message { channel, message } => self.message(&channel, message),
+                    Push::Message { channel, message } => {
+                        catch(PART, || self.message(&channel, message));
+                    }
                     Push::Lost => self.lose(),
                 }
             }
@@ -162,8 +165,17 @@ impl Running {
         }
     }
 
-    /// Gives to the hub what another node, or this one, has published.
+    /// Gives to the hub what another node, or this one, has published. An event that panics
+    /// is left out: those behind it are not held up.
     pub(super) fn deliver(&mut self, room: &RoomId, text: &str) -> Result<(), Error> {
+        catch(PART, || self.deliver_read(room, text)).unwrap_or(Ok(()))
+    }
+
+    fn deliver_read(&mut self, room: &RoomId, text: &str) -> Result<(), Error> {
+        if let Some((offset, id)) = frame::read_lost(text) {
+            self.hub.has_lost(room, offset, id);
+            return Ok(());
+        }
         let read = match frame::read(text, room, &self.node) {
             Ok(read) => read,
             Err(error) => {

@@ -227,7 +227,7 @@ impl Running {
         let publications = events.iter().map(|event| event.publication.clone());
         for publication in publications.rev() {
             if let Some(id) = publication.id {
-                self.hub.has_heard(room, id);
+                self.hub.received_early(room, id);
                 self.jobs.put_back(Job::heard(publication));
             }
         }
@@ -282,15 +282,20 @@ impl Running {
                 None
             }
         };
+        let lost = known
+            .iter()
+            .filter_map(|placed| frame::read_lost(&placed.text));
+        let hole = lost.map(|(place, _)| place.number).max().unwrap_or(0);
         let history: Vec<_> = known
             .iter()
+            .filter(|placed| frame::read_lost(&placed.text).is_none())
             .filter_map(|placed| event(&placed.text))
             .collect();
         let first = history.first().map(|event| event.offset.number);
         let retained = retained.into_iter();
         Contents {
             floor: first.map_or(now.number, |first| first.saturating_sub(1)),
-            hole: 0,
+            hole,
             history,
             retained: retained
                 .filter_map(|(key, text)| Some((key, event(&text)?)))

@@ -20,7 +20,7 @@ fn name() -> NamespaceName {
     NamespaceName::parse("/n").unwrap()
 }
 
-fn created_hub() -> (Arc<Hub>, Token) {
+pub fn created_hub() -> (Arc<Hub>, Token) {
     let hub = Hub::new(vec![spec()], Memory);
     let token = create(&hub, "r", Wanted::default()).unwrap();
     (hub, token)
@@ -56,7 +56,7 @@ fn push_as(hub: &Arc<Hub>, granted: Granted, number: u64, to: To) -> Result<Offs
     told.lock().unwrap().take().unwrap()
 }
 
-fn delete(hub: &Hub, token: Option<&str>) -> Result<(), Error> {
+pub fn delete(hub: &Hub, token: Option<&str>) -> Result<(), Error> {
     at_once(hub.delete(&name(), &room("r"), Deleter::Backend(token)))
 }
 

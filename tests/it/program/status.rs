@@ -50,6 +50,7 @@ async fn health_follows_the_feed_and_the_clients() {
             "clients": 0,
             "broker": {"kind": "memory", "connected": true},
             "store": {"ok": true},
+            "failed": [],
         });
         assert_eq!(health(&program).await, expected, "{options:?}");
 
