@@ -34,7 +34,6 @@ pub mod watchdog;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Context as _;
 use axum::body::Body;
@@ -59,8 +58,8 @@ use crate::nowplaying::Station;
 use crate::nowplaying::feed::Feed;
 use crate::ports::{Ports, address};
 use crate::redis::RedisBroker;
-use crate::stopping::stop;
-pub use crate::stopping::{STOP_LIMIT, Stopped};
+pub use crate::stopping::Stopped;
+use crate::stopping::{StopClock, stop};
 use crate::store::{Opened, Store, Writing};
 
 /// A server that has everything it needs open, and serves nothing yet.
@@ -132,7 +131,7 @@ impl Server {
     /// Something can't be loaded or opened; the text says what and where.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let beside = descriptors(&config);
-        let connections_most = opening::connections_most(config.max_connections, beside);
+        let connections_most = opening::connections_most(config.max_connections, beside)?;
         check_redis(&config)?;
         let script = client_script(&config)?;
         let mut namespaces = opening::namespaces(&config)?;
@@ -376,21 +375,20 @@ impl Server {
             connections.clone(),
         )
         .await;
+        let clock = StopClock::start(self.config.shutdown_timeout);
         tasks.close();
-        tasks.wait().await;
-        let stopping = Instant::now();
-        let stopped = stop(&self.hub, io, &connections).await;
+        clock.step("all tasks had ended", tasks.wait()).await;
+        let stopped = stop(&self.hub, io, &connections, clock).await;
         if let Some(webhook) = self.webhook {
-            webhook
-                .stop(STOP_LIMIT.saturating_sub(stopping.elapsed()))
-                .await;
+            // Half of what is left: the other steps follow.
+            webhook.stop(clock.left() / 2).await;
         }
         // Last of all that publishes: who leaves is told to the other nodes.
         if let Some(node) = node {
-            node.stop().await;
+            clock.step("the other nodes were told", node.stop()).await;
         }
         if let Some(writing) = self.writing {
-            writing.close().await;
+            writing.close(clock.left()).await;
         }
         stopped
     }

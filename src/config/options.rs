@@ -4,7 +4,7 @@
 use super::opt::{Kind, Opt};
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 53] = [
+pub(super) const OPTIONS: [Opt; 54] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -281,6 +281,15 @@ pub(super) const OPTIONS: [Opt; 53] = [
          as 90s, 10m or 1h",
     )
     .or("10m"),
+    Opt::new(
+        "shutdown-timeout",
+        Kind::Text,
+        "TIME",
+        "How long a stop may take at most; clients that have not closed their connections by \
+         then are cut; as 8s or 1m",
+    )
+    // Docker kills after 10 s.
+    .or("8s"),
     Opt::new(
         "max-connections",
         Kind::Number,
