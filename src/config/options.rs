@@ -142,7 +142,8 @@ pub(super) const OPTIONS: [Opt; 54] = [
         Kind::Number,
         "MS",
         "How long the backend of the webhook door has for an answer, and how often an \
-         idle client is asked whether it is there, in milliseconds; 0 for no limit",
+         idle client is asked whether it is there (every 30 s at least), in milliseconds; 0 for \
+         no limit",
     )
     .alias("WS_TIMEOUT")
     .or("30000"),
