@@ -55,11 +55,11 @@ const USER_TIMEOUT: Duration = Duration::from_secs(60);
 /// One year, as is usual (RFC 6797). Without subdomains, which may be other servers.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Bytes the kernel takes that it has not sent yet. By itself it takes up to
-/// 4 MiB: that much for each client that stalls, and room is reported only when
-/// a third of it has become free, so a slow peer would look like a stalled one.
+/// Bytes that the kernel takes before it has sent them. By itself it takes up to
+/// 4 MiB: that much for each client that stalls. It reports room when half of it is free, so
+/// that a client on a slow link would look like one that takes nothing if this were large.
 #[cfg(any(target_os = "android", target_os = "linux"))]
-const UNSENT_MAX: u32 = 128 * 1024;
+const UNSENT_MAX: u32 = 32 * 1024;
 
 /// What all connections of one listener share.
 pub(super) struct Host {

@@ -20,7 +20,7 @@ pub struct Limits {
     pub handshake: Duration,
     /// Time for a request's head, counted from the accept or the last answer.
     pub header: Duration,
-    /// Longest time in which a peer takes no byte although some are waiting.
+    /// Longest time in which the kernel takes no byte for a peer although some are waiting.
     pub write: Duration,
     /// Longest time for which a [`MessageRule`](super::MessageRule) holds a reader
     /// back, and the gate one whose upgrade is not answered yet.
@@ -38,9 +38,10 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The same reason, for a request's head.
 const HEADER: Duration = Duration::from_secs(10);
 
-/// Under Engine.IO's default of 25 s between pings plus 20 s for the answer, so
-/// that a stalled writer ends before its session would.
-const WRITE: Duration = Duration::from_secs(20);
+/// The kernel takes bytes in steps: it holds up to 96 KiB that are not sent (32 KiB and one
+/// segment of 64 KiB) and takes more when 16 KiB are left. On a link of 20 kbit/s that is a step
+/// in 32 s. The same time as `USER_TIMEOUT`, after which the kernel gives up.
+const WRITE: Duration = Duration::from_secs(60);
 
 /// An answer takes milliseconds; one that does not come is the door's to judge.
 /// Under Engine.IO's ping timeout of 20 s, so that holding back ends no session.

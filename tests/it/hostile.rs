@@ -4,7 +4,7 @@
 mod attacks;
 mod burst;
 mod mutated;
-mod peer;
+pub mod peer;
 
 use std::time::{Duration, Instant};
 
