@@ -3,6 +3,7 @@
 
 mod attacks;
 mod burst;
+mod faults;
 mod mutated;
 pub mod peer;
 

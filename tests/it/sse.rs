@@ -65,7 +65,10 @@ async fn who_comes_back_hears_what_it_missed() {
         ("nonsense", "lastEventId=NEW"),
         // A polyfill appends its parameter to the URL of the page.
         ("", "last_event_id=OLD&lastEventId=NEW"),
-        ("", "evs_last_event_id=OLD&x=1&last_event_id=NEW&lastEventId="),
+        (
+            "",
+            "evs_last_event_id=OLD&x=1&last_event_id=NEW&lastEventId=",
+        ),
     ];
     for (round, (header, query)) in (1..).zip(cases) {
         publish(&server, round * 10..round * 10 + 5);
@@ -73,7 +76,10 @@ async fn who_comes_back_hears_what_it_missed() {
         let headers = format!("Last-Event-ID: {header}\r\n");
         let mut source = Source::open(server.address, &format!("{ROOM}?{query}"), &headers).await;
         let joined = source.told().await;
-        assert_eq!(joined.data["recovered"], true, "{header} {query}: {joined:?}");
+        assert_eq!(
+            joined.data["recovered"], true,
+            "{header} {query}: {joined:?}"
+        );
         assert_eq!(joined.data["since"], id, "{header} {query}");
         let numbers: Vec<_> = (round * 10..round * 10 + 5).collect();
         assert_eq!(source.until(round * 10 + 4).await, numbers);
