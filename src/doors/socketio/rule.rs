@@ -221,6 +221,7 @@ impl MessageRule for PacketRule {
         self.connecting = None;
         Next::Read
     }
+
     /// The write deadline decides whether a client on a slow link is alive, not the engine's wait
     /// for the answer to a ping that is still on its way.
     fn heartbeat(&mut self) -> Option<Message> {
