@@ -59,7 +59,7 @@ const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 /// 4 MiB: that much for each client that stalls. It reports room when half of it is free, so
 /// that a client on a slow link would look like one that takes nothing if this were large.
 #[cfg(any(target_os = "android", target_os = "linux"))]
-const UNSENT_MAX: u32 = 32 * 1024;
+const UNSENT_MAX: u32 = 64 * 1024;
 
 /// What all connections of one listener share.
 pub(super) struct Host {

@@ -38,9 +38,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The same reason, for a request's head.
 const HEADER: Duration = Duration::from_secs(10);
 
-/// The kernel takes bytes in steps: it holds up to 96 KiB that are not sent (32 KiB and one
-/// segment of 64 KiB) and takes more when 16 KiB are left. On a link of 20 kbit/s that is a step
-/// in 32 s. The same time as `USER_TIMEOUT`, after which the kernel gives up.
+/// The kernel takes bytes in steps: it holds up to 128 KiB that are not sent (64 KiB and one
+/// segment of 64 KiB) and takes more when 32 KiB are left. On a link of 20 kbit/s that is a step
+/// in 39 s. The same time as `USER_TIMEOUT`, after which the kernel gives up.
 const WRITE: Duration = Duration::from_secs(60);
 
 /// An answer takes milliseconds; one that does not come is the door's to judge.
