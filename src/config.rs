@@ -109,6 +109,8 @@ pub struct Config {
     pub history_keep: Duration,
     /// How long what has run out still counts as what was on last.
     pub stale_after: Duration,
+    /// How long a stop may take.
+    pub shutdown_timeout: Duration,
     /// The most connections that the main port holds at once.
     pub max_connections: usize,
     /// The limits per client address.
@@ -215,6 +217,7 @@ impl Config {
             state: layers.required("state", value::path),
             history_keep: layers.required("history-days", number::days),
             stale_after: layers.required("stale-after", number::span),
+            shutdown_timeout: layers.required("shutdown-timeout", number::span),
             max_connections: layers.required("max-connections", number::connections),
             address: addresses::read(&mut layers),
             trusted_proxies: layers.list("trusted-proxy", value::networks),

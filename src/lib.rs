@@ -36,7 +36,6 @@ pub mod watchdog;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Context as _;
 use axum::body::Body;
@@ -61,8 +60,8 @@ use crate::nowplaying::Station;
 use crate::nowplaying::feed::Feed;
 use crate::ports::{Ports, address};
 use crate::redis::RedisBroker;
-use crate::stopping::stop;
-pub use crate::stopping::{STOP_LIMIT, Stopped};
+pub use crate::stopping::Stopped;
+use crate::stopping::{StopClock, stop};
 use crate::store::{Store, Writing};
 use crate::supervise::Supervisor;
 
@@ -136,7 +135,7 @@ impl Server {
     /// Something can't be loaded or opened; the text says what and where.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let beside = descriptors(&config);
-        let connections_most = opening::connections_most(config.max_connections, beside);
+        let connections_most = opening::connections_most(config.max_connections, beside)?;
         check_redis(&config)?;
         let script = client_script(&config)?;
         let mut namespaces = opening::namespaces(&config)?;
@@ -401,20 +400,19 @@ impl Server {
             () = shutdown.cancelled() => {}
             () = supervisor.failed() => shutdown.cancel(),
         }
-        join_all(tasks).await;
-        let stopping = Instant::now();
-        let stopped = stop(&self.hub, io, &connections).await;
+        let clock = StopClock::start(self.config.shutdown_timeout);
+        clock.step("all tasks had ended", join_all(tasks)).await;
+        let stopped = stop(&self.hub, io, &connections, clock).await;
         if let Some(webhook) = self.webhook {
-            webhook
-                .stop(STOP_LIMIT.saturating_sub(stopping.elapsed()))
-                .await;
+            // Half of what is left: the other steps follow.
+            webhook.stop(clock.left() / 2).await;
         }
         // Last of all that publishes: who leaves is told to the other nodes.
         if let Some(node) = node {
-            node.stop().await;
+            clock.step("the other nodes were told", node.stop()).await;
         }
         if let Some(writing) = self.writing {
-            writing.close().await;
+            writing.close(clock.left()).await;
         }
         Stopped {
             failed: supervisor.has_failed(),

@@ -7,7 +7,7 @@ use tracing::warn;
 use crate::config::{Config, Tls, token_variable};
 use crate::core::namespace::{Namespace, Publisher, Rooms};
 use crate::namespaces::{PUSH, WEBHOOK};
-use crate::net::tls;
+use crate::net::{DescriptorsError, tls};
 use crate::store::{Opened, Store, StoreError};
 use crate::{namespaces, net};
 
@@ -24,13 +24,17 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<String> {
 
 /// The number of connections: as many as `asked` for, or fewer if the limit of open files
 /// leaves fewer beside the `beside` descriptors that the server needs itself.
-pub(crate) fn connections_most(asked: usize, beside: usize) -> usize {
+///
+/// # Errors
+/// The limit leaves too few for clients.
+pub(crate) fn connections_most(asked: usize, beside: usize) -> Result<usize, DescriptorsError> {
     let good_for = match net::raise_descriptors(asked, beside) {
         Ok(good_for) => usize::try_from(good_for).unwrap_or(asked),
-        Err(error) => {
+        Err(DescriptorsError::Unknown(error)) => {
             warn!(%error, "the limit of open files is not known");
-            return asked;
+            return Ok(asked);
         }
+        Err(too_few) => return Err(too_few),
     };
     if good_for < asked / 2 {
         warn!(
@@ -41,7 +45,7 @@ pub(crate) fn connections_most(asked: usize, beside: usize) -> usize {
              raise it (ulimit -n, or LimitNOFILE= of systemd)"
         );
     }
-    asked.min(good_for)
+    Ok(asked.min(good_for))
 }
 
 pub(crate) fn namespaces(config: &Config) -> anyhow::Result<Vec<Namespace>> {

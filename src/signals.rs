@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -36,11 +36,12 @@ impl Signals {
     /// # Errors
     /// The system rejects a handler.
     pub fn new() -> io::Result<Self> {
-        iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).map(Self)
+        iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]).map(Self)
     }
 
     /// Cancels `stop` at the first SIGTERM or SIGINT and exits at the second;
-    /// notifies `reload` at each SIGHUP.
+    /// notifies `reload` at each SIGHUP; ignores SIGUSR1 and SIGUSR2, which log rotation sends to
+    /// other servers.
     ///
     /// # Errors
     /// The system starts no thread.
@@ -66,10 +67,12 @@ fn run(
         let name = match signal {
             SIGTERM => "SIGTERM",
             SIGINT => "SIGINT",
-            _ => {
+            SIGHUP => {
                 reload.notify_one();
                 continue;
             }
+            // Ignored.
+            _ => continue,
         };
         if *stopping {
             let (done, written) = sync_channel(1);

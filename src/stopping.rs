@@ -1,20 +1,16 @@
-//! The end of a server: everybody is told, and has some time to go. Knows clients and
-//! connections, and no door but the engine, which ends polls.
+//! The end of a server: every client is told, and has some time to close its connection. Knows
+//! clients and connections, and no transport but the engine, which ends polls.
 
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use socketioxide::SocketIo;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
 use crate::core::hub::Hub;
 use crate::net::Connections;
-
-/// How long clients may take to go when the server stops: what a supervisor
-/// usually grants, and half of the deadline of a single stalled write.
-pub const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long clients have for what they were told before the engine ends those
 /// polls that are left: more than a round trip to a phone.
@@ -29,12 +25,49 @@ pub struct Stopped {
     pub failed: bool,
 }
 
-/// Tells every client, and waits for them up to [`STOP_LIMIT`].
-pub(crate) async fn stop(hub: &Arc<Hub>, io: SocketIo, connections: &Connections) -> Stopped {
+/// The time that a stop has, from its beginning.
+#[derive(Clone, Copy)]
+pub(crate) struct StopClock {
+    /// The server waits for clients until then. In the last quarter it tells the backend and the
+    /// other nodes who has left, and writes its state.
+    clients_until: Instant,
+    until: Instant,
+}
+
+impl StopClock {
+    /// A stop that begins now and takes at most `limit`.
+    pub(crate) fn start(limit: Duration) -> Self {
+        let until = Instant::now() + limit;
+        Self {
+            clients_until: until - limit / 4,
+            until,
+        }
+    }
+
+    /// The time that is left.
+    pub(crate) fn left(self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
+    /// Runs a step of the stop; gives it up at the end of the stop.
+    pub(crate) async fn step(self, name: &str, step: impl Future) {
+        if timeout_at(self.until, step).await.is_err() {
+            warn!("the stop was over before {name}");
+        }
+    }
+}
+
+/// Tells every client, and waits for them while there is time.
+pub(crate) async fn stop(
+    hub: &Arc<Hub>,
+    io: SocketIo,
+    connections: &Connections,
+    clock: StopClock,
+) -> Stopped {
     let open = connections.open();
     info!(clients = hub.client_count(), connections = open, "stopping");
-    hub.stop().await;
     let gone = async {
+        hub.stop().await;
         // By themselves first: the engine would say Engine.IO's goodbye between
         // the last word and the end, after which some SDKs stay away.
         if timeout(BY_THEMSELVES, connections.wait_closed())
@@ -53,7 +86,7 @@ pub(crate) async fn stop(hub: &Arc<Hub>, io: SocketIo, connections: &Connections
             () = closing => {}
         }
     };
-    let cut = match timeout(STOP_LIMIT, gone).await {
+    let cut = match timeout_at(clock.clients_until, gone).await {
         Ok(()) => 0,
         Err(_) => connections.kill_all(),
     };

@@ -4,7 +4,7 @@
 use super::opt::{Kind, Opt};
 
 /// All options, in the order of the help.
-pub(super) const OPTIONS: [Opt; 53] = [
+pub(super) const OPTIONS: [Opt; 54] = [
     Opt::new(
         "port",
         Kind::Listen,
@@ -142,7 +142,8 @@ pub(super) const OPTIONS: [Opt; 53] = [
         Kind::Number,
         "MS",
         "How long the backend of the webhook door has for an answer, and how often an \
-         idle client is asked whether it is there, in milliseconds; 0 for no limit",
+         idle client is asked whether it is there (every 30 s at least), in milliseconds; 0 for \
+         no limit",
     )
     .alias("WS_TIMEOUT")
     .or("30000"),
@@ -281,6 +282,15 @@ pub(super) const OPTIONS: [Opt; 53] = [
          as 90s, 10m or 1h",
     )
     .or("10m"),
+    Opt::new(
+        "shutdown-timeout",
+        Kind::Text,
+        "TIME",
+        "How long a stop may take at most; clients that have not closed their connections by \
+         then are cut; as 8s or 1m",
+    )
+    // Docker kills after 10 s.
+    .or("8s"),
     Opt::new(
         "max-connections",
         Kind::Number,

@@ -158,6 +158,7 @@ fn every_option_can_be_set_everywhere() {
         ("state", "s", "\"s\""),
         ("history-days", "30", "30"),
         ("stale-after", "90s", "\"90s\""),
+        ("shutdown-timeout", "9s", "\"9s\""),
         ("max-connections", "7", "7"),
         ("address-connections", "6", "6"),
         ("address-sessions", "2", "2"),

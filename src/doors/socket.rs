@@ -195,8 +195,10 @@ impl Reader {
                     return read;
                 }
                 _ = self.ping.tick() => {
-                    // A part of a long message also shows that the peer is alive.
-                    if self.stream.has_received() || self.paused_until.is_some() {
+                    // A part of a long message also shows that the peer is alive. Behind output
+                    // that waits, a ping takes its time: the write deadline decides there.
+                    let is_read = self.stream.has_received() || self.paused_until.is_some();
+                    if is_read || self.wire.is_slow() {
                         self.unanswered = 0;
                     }
                     let is_silent = self.unanswered == self.unanswered_most;

@@ -71,13 +71,24 @@ async fn listen(
     Ok((head, listener.into_body()).into_response())
 }
 
-/// What a browser says that comes back, or a program in its query; what is no
-/// offset was none of ours.
+/// Query parameters in which clients that cannot set headers send the id of the last event:
+/// this server's own, and those of EventSource polyfills (`event-source-polyfill` and others).
+const LAST_EVENT_ID: [&str; 4] = [
+    "last_event_id",
+    "lastEventId",
+    "lastEventID",
+    "evs_last_event_id",
+];
+
+/// The position from which a returning client recovers. The header takes precedence over the
+/// query, and a later parameter over an earlier one: a polyfill appends its own to the URL that
+/// the page gave it. Values that are no position are ignored.
 fn last_event_id(headers: &HeaderMap, query: &str) -> Option<Offset> {
     let header = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let mut query = form_urlencoded::parse(query.as_bytes());
-    let query = query.find_map(|(name, value)| (name == "last_event_id").then_some(value));
-    header.or(query.as_deref())?.parse().ok()
+    let ids = form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| LAST_EVENT_ID.contains(&&**name))
+        .filter_map(|(_, id)| id.parse().ok());
+    header.and_then(|id| id.parse().ok()).or_else(|| ids.last())
 }
 
 async fn open(

@@ -58,10 +58,6 @@ const ASKED_MOST: usize = 4096;
 /// Most descriptors: calls of each kind, and idle connections to the backend.
 pub const DESCRIPTORS: usize = QUESTIONS_MOST + DELIVERIES_MOST + backend::IDLE_MOST;
 
-/// How long a stop waits for the backend at least: those who were cut at the end of
-/// its limit are told of by a call that begins only then.
-const LAST_WORD: Duration = Duration::from_secs(1);
-
 /// What the door needs.
 pub struct Needs {
     /// The rooms.
@@ -147,7 +143,7 @@ impl Webhook {
     }
 
     /// Waits until the backend knows the end of every connection, but no longer than
-    /// this, or the time for a last word; says how many it does not know.
+    /// `limit`; logs how many it does not know.
     pub async fn stop(&self, limit: Duration) {
         self.tasks.close();
         let mut accepted = self.accepted.subscribe();
@@ -157,7 +153,7 @@ impl Webhook {
             let _ = accepted.wait_for(|count| *count == 0).await;
         };
         // What is left is counted.
-        let _ = timeout(limit.max(LAST_WORD), all_told).await;
+        let _ = timeout(limit, all_told).await;
         let untold = *self.accepted.borrow();
         if untold > 0 {
             metrics::counter!("roomcast_webhook_undelivered_total").increment(untold as u64);

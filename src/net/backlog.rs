@@ -17,7 +17,7 @@ pub(super) const FRAMES_MOST: usize = 512;
 pub const FRAME_BYTES_MOST: usize = 8 << 20;
 
 /// The most bytes of frames that one wire has to itself, answers among them: half a KiB
-/// for each of as many frames as may wait. Ten thousand that stall cost 2.5 GiB for the 20 seconds
+/// for each of as many frames as may wait. Ten thousand that stall cost 2.5 GiB for the minute
 /// after which they are cut.
 pub(super) const OWN_BYTES_MOST: usize = 256 * 1024;
 

@@ -39,21 +39,27 @@ use super::tls;
 /// domain make heads of some 10 KiB.
 const HEAD_MAX: usize = 64 * 1024;
 
-/// Finds a peer that vanished in about two minutes: a minute of silence, then
-/// four probes. Engines have their own pings; SSE and idle HTTP have not.
+/// Finds a peer that vanished while nothing is sent to it: half a minute of silence, then
+/// three probes, and [`USER_TIMEOUT`] where the system has it.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(60))
+    .with_time(Duration::from_secs(30))
     .with_interval(Duration::from_secs(15))
-    .with_retries(4);
+    .with_retries(3);
+
+/// How long a peer may leave data, or a probe of its closed window, without an
+/// acknowledgement; by itself Linux tries for 15 minutes. All transports send something at least
+/// every 30 s, so that a peer that vanished is gone within 90 s.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const USER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One year, as is usual (RFC 6797). Without subdomains, which may be other servers.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Bytes the kernel takes that it has not sent yet. By itself it takes up to
-/// 4 MiB: that much for each client that stalls, and room is reported only when
-/// a third of it has become free, so a slow peer would look like a stalled one.
+/// Bytes that the kernel takes before it has sent them. By itself it takes up to
+/// 4 MiB: that much for each client that stalls. It reports room when half of it is free, so
+/// that a client on a slow link would look like one that takes nothing if this were large.
 #[cfg(any(target_os = "android", target_os = "linux"))]
-const UNSENT_MAX: u32 = 128 * 1024;
+const UNSENT_MAX: u32 = 64 * 1024;
 
 /// What all connections of one listener share.
 pub(super) struct Host {
@@ -269,13 +275,46 @@ fn handshake_failed(peer: PeerAddr, reason: &'static str, error: &dyn std::fmt::
 }
 
 fn prepare(tcp: &TcpStream) {
+    let socket = SockRef::from(tcp);
     let options = tcp
         .set_nodelay(true)
-        .and_then(|()| SockRef::from(tcp).set_tcp_keepalive(&KEEPALIVE));
+        .and_then(|()| socket.set_tcp_keepalive(&KEEPALIVE));
     #[cfg(any(target_os = "android", target_os = "linux"))]
-    let options = options.and_then(|()| SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT_MAX));
+    let options = options
+        .and_then(|()| socket.set_tcp_notsent_lowat(UNSENT_MAX))
+        .and_then(|()| socket.set_tcp_user_timeout(Some(USER_TIMEOUT)));
     if let Err(error) = options {
         // The peer is gone already, as a rule.
         debug!(%error, "cannot set socket options");
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Every listener admits its connections here.
+    #[tokio::test]
+    async fn an_admitted_socket_has_its_timeouts() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap());
+        let (_peer, accepted) = tokio::join!(peer, listener.accept());
+        let host = Host {
+            tls: None,
+            limits: Limits::default(),
+            shutdown: CancellationToken::new(),
+            connections: Connections::default(),
+            reserve: Reserve::default(),
+        };
+        let admitted = host.admit(accepted.unwrap().0, Place::default()).ok();
+        let admitted = admitted.expect("the server is full");
+        let socket = SockRef::from(admitted.tcp.socket().tcp());
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+        assert!(socket.keepalive().unwrap());
+        let silence = Duration::from_secs(30);
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), silence);
+        assert!(silence + USER_TIMEOUT <= Duration::from_secs(90));
     }
 }

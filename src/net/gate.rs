@@ -40,8 +40,15 @@ pub trait MessageRule: Send + 'static {
 
     /// A frame of the server has been written up to its start.
     ///
-    /// [`Next::Read`] ends a wait, [`Next::Wait`] leaves things as they are.
+    /// [`Next::Read`] ends a wait, [`Next::Wait`] leaves things as they are, [`Next::Heartbeat`]
+    /// has the reader call [`heartbeat`](Self::heartbeat).
     fn outbound(&mut self, frame: Frame<'_>) -> Next;
+
+    /// Returns the message that the reader receives in place of a client that is alive and cannot
+    /// answer in time.
+    fn heartbeat(&mut self) -> Option<Message> {
+        None
+    }
 }
 
 /// The rule's decision about a message.
@@ -65,6 +72,8 @@ pub enum Next {
     Read,
     /// Do not read beyond this message yet.
     Wait,
+    /// The reader receives a heartbeat.
+    Heartbeat,
 }
 
 /// The rate at which frames without content (pings, pongs, empty messages and fragments)
@@ -230,6 +239,16 @@ impl WebSocket {
         self.reading == Reading::Discard
     }
 
+    /// Whether a rule may have a heartbeat for the reader.
+    pub(super) fn has_rule(&self) -> bool {
+        self.ruled.is_some()
+    }
+
+    /// Returns the heartbeat that the rule has for the reader.
+    pub(super) fn heartbeat(&mut self) -> Option<Message> {
+        self.ruled.as_mut()?.rule.heartbeat()
+    }
+
     /// Frees the memory of the last message: the reader has handled it.
     pub(super) fn message_handled(&mut self) {
         if !self.assembler.is_large() {
@@ -353,14 +372,14 @@ impl WebSocket {
             used += taken;
             match seen {
                 Seen::Need => return written,
-                Seen::Start => {
-                    if rule.outbound(outbound.frame()) == Next::Read
-                        && self.reading == Reading::Held
-                    {
+                Seen::Start => match rule.outbound(outbound.frame()) {
+                    Next::Read if self.reading == Reading::Held => {
                         self.reading = Reading::On;
                         written = Written::Release;
                     }
-                }
+                    Next::Heartbeat => written = Written::Release,
+                    Next::Read | Next::Wait => {}
+                },
                 Seen::End => {}
             }
         }

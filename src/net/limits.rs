@@ -20,7 +20,7 @@ pub struct Limits {
     pub handshake: Duration,
     /// Time for a request's head, counted from the accept or the last answer.
     pub header: Duration,
-    /// Longest time in which a peer takes no byte although some are waiting.
+    /// Longest time in which the kernel takes no byte for a peer although some are waiting.
     pub write: Duration,
     /// Longest time for which a [`MessageRule`](super::MessageRule) holds a reader
     /// back, and the gate one whose upgrade is not answered yet.
@@ -38,9 +38,10 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The same reason, for a request's head.
 const HEADER: Duration = Duration::from_secs(10);
 
-/// Under Engine.IO's default of 25 s between pings plus 20 s for the answer, so
-/// that a stalled writer ends before its session would.
-const WRITE: Duration = Duration::from_secs(20);
+/// The kernel takes bytes in steps: it holds up to 128 KiB that are not sent (64 KiB and one
+/// segment of 64 KiB) and takes more when 32 KiB are left. On a link of 20 kbit/s that is a step
+/// in 39 s. The same time as `USER_TIMEOUT`, after which the kernel gives up.
+const WRITE: Duration = Duration::from_secs(60);
 
 /// An answer takes milliseconds; one that does not come is the door's to judge.
 /// Under Engine.IO's ping timeout of 20 s, so that holding back ends no session.
@@ -54,22 +55,56 @@ pub const LISTENER_DESCRIPTORS: usize = 1 + 64 + RESERVED;
 /// certificates and pages, DNS lookups.
 const PROCESS_DESCRIPTORS: usize = 64;
 
-/// Raises the limit of open files as far as the system lets us, which is often
+/// Fewest connections of clients that a server must have descriptors for. One browser opens six.
+const CONNECTIONS_LEAST: u64 = 16;
+
+/// Why the limit of open files is no good.
+#[derive(Debug, thiserror::Error)]
+pub enum DescriptorsError {
+    /// The system does not tell the limit.
+    #[error("the limit of open files is not known")]
+    Unknown(#[from] std::io::Error),
+    /// The server cannot work with so few.
+    #[error(
+        "the limit of open files is {limit}, and the server needs at least {needed} with these \
+         settings, {beside} of them for itself: raise it (ulimit -n, LimitNOFILE= of systemd, or \
+         ulimits of Docker)"
+    )]
+    TooFew {
+        /// The highest limit that the system allows.
+        limit: u64,
+        /// What the server needs at least.
+        needed: u64,
+        /// How many of these are not for clients.
+        beside: u64,
+    },
+}
+
+/// Raises the limit of open files as far as the system allows, which is often
 /// 1024 to begin with; returns how many connections that is good for, beside what
 /// else needs descriptors.
 ///
 /// # Errors
-/// The system does not say what the limit is.
-pub fn raise_descriptors(connections: usize, beside: usize) -> std::io::Result<u64> {
+/// The limit is unknown, or too low for any useful server.
+pub fn raise_descriptors(connections: usize, beside: usize) -> Result<u64, DescriptorsError> {
     let beside = (beside + PROCESS_DESCRIPTORS) as u64;
-    let limit = rlimit::increase_nofile_limit(connections as u64 + beside)?;
+    let connections = connections as u64;
+    let limit = rlimit::increase_nofile_limit(connections + beside)?;
+    let needed = beside + connections.min(CONNECTIONS_LEAST);
+    if limit < needed {
+        return Err(DescriptorsError::TooFew {
+            limit,
+            needed,
+            beside,
+        });
+    }
     Ok(good_for(limit, beside))
 }
 
-/// How many connections a limit of open files allows: at least half of the limit, so that
-/// the server can always serve clients.
+/// How many connections a limit of open files allows: at least half of the limit, since the
+/// server rarely needs all `beside` descriptors at once.
 fn good_for(limit: u64, beside: u64) -> u64 {
-    limit.saturating_sub(beside).max(limit / 2)
+    (limit - beside).max(limit / 2)
 }
 
 impl Default for Limits {
@@ -92,7 +127,7 @@ mod tests {
 
     #[test]
     fn clients_have_half_of_the_descriptors_at_least() {
-        for (limit, beside, expected) in [(20_000, 200, 19_800), (1_024, 900, 512), (60, 200, 30)] {
+        for (limit, beside, expected) in [(20_000, 200, 19_800), (1_024, 900, 512)] {
             assert_eq!(good_for(limit, beside), expected);
         }
     }

@@ -46,7 +46,7 @@ pub use backlog::FRAME_BYTES_MOST;
 pub use charset::charset;
 pub use connections::Connections;
 pub use gate::{MessageRule, Next, Verdict};
-pub use limits::{LISTENER_DESCRIPTORS, Limits, raise_descriptors};
+pub use limits::{DescriptorsError, LISTENER_DESCRIPTORS, Limits, raise_descriptors};
 pub use listen::{BindError, bind, bind_next, bind_when_free, is_own_address};
 pub use memory::{LargeMemory, NoMemory, Reservation};
 pub use message::{Message, ProtocolError};

@@ -3,9 +3,11 @@
 
 use std::io::{self, IoSlice, Write};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rustls::ServerConnection;
+use tokio::time::Instant;
 
 use super::backlog::{Backlog, Frame};
 use super::frame::{CLOSE, Follower, Step};
@@ -20,6 +22,14 @@ const AT_ONCE: usize = 16;
 /// the kernel takes more time for two parts than that (measured at 429 bytes: 1.24 x a
 /// loop of `send(2)`, against 0.99 x).
 const JOINED_MOST: usize = 1024;
+
+/// A frame from this size on may take the peer longer than the time it has to answer a ping:
+/// 6 s at 20 kbit/s, and as much for what the kernel still holds of others.
+const LARGE: usize = 16 * 1024;
+
+/// How long a peer counts as slow after its last output has left the backlog: the kernel still
+/// holds some of it. The same as the write deadline, which judges the peer before.
+const SLOW_FOR: Duration = Duration::from_secs(60);
 
 /// What goes out, and what waits to; behind the socket's lock.
 #[derive(Default)]
@@ -36,6 +46,8 @@ pub(super) struct Out {
     closing: Option<Box<Bytes>>,
     /// The engine, waiting for room or for the end.
     engine: Option<Waker>,
+    /// When output waited last, or when the kernel took a large frame.
+    waited: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +122,7 @@ impl Out {
         let at_boundary = self.tail.at_boundary();
         if !self.backlog.has_frames() && !self.waits() && at_boundary {
             written = self.write_parts(kernel, parts).map_err(|_| Untaken::Gone)?;
+            self.note_large(written);
             if written == length {
                 return Ok(());
             }
@@ -173,6 +186,7 @@ impl Out {
         let first = only.as_ref().map_or(&**first, |only| &only[0]);
         if !self.waits() {
             let written = self.write_vectored(kernel, bufs, first)?;
+            self.note_large(written);
             if written > 0 {
                 let mut left = written;
                 for buf in bufs {
@@ -227,6 +241,18 @@ impl Out {
         self.backlog.is_half_empty()
     }
 
+    /// Whether output waits for the peer, or has waited a moment ago. A ping and its answer may
+    /// then take their time: the write deadline decides whether the peer is gone.
+    pub(super) fn is_slow(&self) -> bool {
+        self.waits() || self.waited.is_some_and(|at| at.elapsed() < SLOW_FOR)
+    }
+
+    fn note_large(&mut self, written: usize) {
+        if written >= LARGE {
+            self.waited = Some(Instant::now());
+        }
+    }
+
     /// Whether the peer has to receive some output before the server reads more from it.
     pub(super) fn is_congested(&self) -> bool {
         self.backlog.is_congested()
@@ -236,6 +262,7 @@ impl Out {
     pub(super) fn step(&mut self, kernel: &dyn Kernel) -> io::Result<bool> {
         let done = self.flush(kernel)?;
         self.flushing = !done;
+        self.waited = Some(Instant::now());
         if done || self.backlog.engine_room() > 0 {
             self.wake_engine();
         }

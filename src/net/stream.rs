@@ -137,7 +137,7 @@ impl Stream {
             }
             let Poll::Ready(inbound) = self.poll_inbound(cx, most) else {
                 self.in_a_row = 0;
-                return Poll::Pending;
+                return self.poll_heartbeat(cx);
             };
             self.in_a_row += 1;
             match inbound {
@@ -161,6 +161,22 @@ impl Stream {
                 }
             }
         }
+    }
+
+    /// Waits for a heartbeat of the rule, while the client is silent.
+    fn poll_heartbeat(&mut self, cx: &Context<'_>) -> Poll<Result<Message, ReadError>> {
+        let Gate::WebSocket(websocket) = &mut self.gate else {
+            return Poll::Pending;
+        };
+        if !websocket.has_rule() {
+            return Poll::Pending;
+        }
+        if self.socket.park_reader(cx.waker()).is_err() {
+            return Poll::Ready(Err(ReadError::Gone));
+        }
+        websocket
+            .heartbeat()
+            .map_or(Poll::Pending, |heartbeat| Poll::Ready(Ok(heartbeat)))
     }
 
     /// Waits until the gate allows reading the client. If a pause ends and the rule has a message,

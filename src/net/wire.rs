@@ -57,6 +57,13 @@ impl Wire {
         socket.is_none_or(|socket| socket.out().is_half_empty())
     }
 
+    /// Whether output waits for the peer, or has waited a moment ago, so that its answer to a
+    /// ping may be late.
+    pub fn is_slow(&self) -> bool {
+        let socket = self.0.upgrade();
+        socket.is_some_and(|socket| socket.out().is_slow())
+    }
+
     /// The same as [`Wire::send`] for the answer to something that the peer has sent:
     /// while many of them wait, the peer is not read.
     ///
@@ -170,13 +177,16 @@ fn step(socket: &Socket) -> io::Result<bool> {
     done
 }
 
+/// Longest time that a peer may stay after all was said to it.
+const STAY_MOST: Duration = Duration::from_secs(20);
+
 /// How often it is looked whether a peer has hung up: seldom enough for ten
 /// thousand at once, and a stop is held up no longer than this.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Cuts the connection of a peer that does not hang up although all was said.
 async fn outlive(socket: Arc<Socket>) {
-    let until = Instant::now() + socket.deadline();
+    let until = Instant::now() + socket.deadline().min(STAY_MOST);
     let socket = {
         let weak = Arc::downgrade(&socket);
         drop(socket);

@@ -23,9 +23,6 @@ const RETRY: Duration = Duration::from_secs(2);
 /// How often what is too old is removed from the play log.
 const EXPIRE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long the last writing may take when the server stops.
-const STOP_LIMIT: Duration = Duration::from_secs(5);
-
 /// The thread at work. Dropped, it ends without a last word.
 pub struct Writing {
     pub(super) shared: Arc<Shared>,
@@ -33,10 +30,11 @@ pub struct Writing {
 }
 
 impl Writing {
-    /// Writes what is left, once nothing is published any more.
-    pub async fn close(mut self) {
+    /// Writes what is left, once nothing is published any more; waits for it no longer than
+    /// `limit`.
+    pub async fn close(mut self, limit: Duration) {
         self.shared.stop(Stop::Clean);
-        let ended = timeout(STOP_LIMIT, &mut self.ended).await;
+        let ended = timeout(limit, &mut self.ended).await;
         if !matches!(ended, Ok(Ok(()))) || !self.shared.is_written() {
             warn!("the state could not be written at the end; what came last may be lost");
         }

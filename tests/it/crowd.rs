@@ -201,7 +201,9 @@ async fn crowd(case: Case) {
     let (_alone, clients) = alone(case.clients).await;
     let count = |of: Role| (0..clients).filter(|client| role(*client) == of).count();
     let begun = Instant::now();
-    let mut program = Program::start(case.options).await;
+    // All are to be told of the stop, also on a busy machine.
+    let options = [case.options, &["--shutdown-timeout", "60s"]].concat();
+    let mut program = Program::start(&options).await;
     let cert = program.folder.path().join("certs").join(tls::CERT_FILE);
     let (tell, number) = watch::channel(0);
     let scene = Arc::new(Scene {

@@ -3,8 +3,9 @@
 
 mod attacks;
 mod burst;
+mod faults;
 mod mutated;
-mod peer;
+pub mod peer;
 
 use std::time::{Duration, Instant};
 

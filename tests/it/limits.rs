@@ -16,3 +16,5 @@ mod reserve;
 mod rooms;
 #[path = "limits/signals.rs"]
 mod signals;
+#[path = "limits/slow.rs"]
+mod slow;

@@ -53,17 +53,34 @@ async fn who_comes_back_hears_what_it_missed() {
     source.until(4).await;
     let mut id = source.last_id.clone();
     drop(source);
-    // As a browser does it, and as a program may.
-    for round in [1, 2] {
+    // Header and query of a client that has received the event NEW last, and OLD before.
+    let old = id.clone();
+    let cases = [
+        ("NEW", ""),
+        ("", "last_event_id=NEW"),
+        ("", "lastEventId=NEW"),
+        ("", "lastEventID=NEW"),
+        ("", "evs_last_event_id=NEW"),
+        ("NEW", "lastEventId=OLD"),
+        ("nonsense", "lastEventId=NEW"),
+        // A polyfill appends its parameter to the URL of the page.
+        ("", "last_event_id=OLD&lastEventId=NEW"),
+        (
+            "",
+            "evs_last_event_id=OLD&x=1&last_event_id=NEW&lastEventId=",
+        ),
+    ];
+    for (round, (header, query)) in (1..).zip(cases) {
         publish(&server, round * 10..round * 10 + 5);
-        let (target, headers) = match round {
-            1 => (ROOM.to_owned(), format!("Last-Event-ID: {id}\r\n")),
-            _ => (format!("{ROOM}?last_event_id={id}"), String::new()),
-        };
-        let mut source = Source::open(server.address, &target, &headers).await;
+        let [header, query] = [header, query].map(|t| t.replace("NEW", &id).replace("OLD", &old));
+        let headers = format!("Last-Event-ID: {header}\r\n");
+        let mut source = Source::open(server.address, &format!("{ROOM}?{query}"), &headers).await;
         let joined = source.told().await;
-        assert_eq!(joined.data["recovered"], true, "{joined:?}");
-        assert_eq!(joined.data["since"], id);
+        assert_eq!(
+            joined.data["recovered"], true,
+            "{header} {query}: {joined:?}"
+        );
+        assert_eq!(joined.data["since"], id, "{header} {query}");
         let numbers: Vec<_> = (round * 10..round * 10 + 5).collect();
         assert_eq!(source.until(round * 10 + 4).await, numbers);
         id = source.last_id;

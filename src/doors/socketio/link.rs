@@ -166,6 +166,11 @@ impl Link {
         budgets.fold(connects, Option::max)
     }
 
+    /// Whether output waits for the client, or has waited a moment ago.
+    pub(super) fn is_slow(&self) -> bool {
+        self.wire.get().is_some_and(Wire::is_slow)
+    }
+
     /// Whether a namespace whose CONNECT is answered does not take events yet.
     pub(super) fn is_opening(&self) -> bool {
         !self.lock().opening.is_empty()

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::link::{HEARTBEAT_EVERY, Link};
-use super::packet::{PROTOCOL_ERROR, Packet, PacketError, PacketKind};
+use super::packet::{PROTOCOL_ERROR, Packet, PacketError, PacketKind, Version};
 use super::payload::namespace_of;
 use crate::net::frame::{Frame, START_MAX, close_frame};
 use crate::net::{Message, MessageRule, Next, ProtocolError, Verdict, Wire};
@@ -43,6 +43,8 @@ pub(super) struct PacketRule {
     connecting: Option<String>,
     /// When the client's heartbeat is replaced next, while the client is read slowly.
     heartbeat: Option<Instant>,
+    /// Whether a ping was sent behind output that waits: its answer may be late.
+    pinged_slowly: bool,
     /// The longest message that is read, in bytes.
     most: usize,
 }
@@ -73,6 +75,7 @@ impl PacketRule {
             upgrade,
             connecting: None,
             heartbeat: None,
+            pinged_slowly: false,
             most,
         }
     }
@@ -207,6 +210,10 @@ impl MessageRule for PacketRule {
         let start = text(frame.start);
         let length = usize::try_from(frame.header.len).unwrap_or(usize::MAX);
         self.link.passed(start, length);
+        if start == PING && self.link.opener.version == Version::V4 && self.link.is_slow() {
+            self.pinged_slowly = true;
+            return Next::Heartbeat;
+        }
         let answers = start.starts_with("40") || start.starts_with("44");
         let expected = self.connecting.as_deref() == Some(namespace_of(start));
         if !(answers && expected) {
@@ -215,7 +222,17 @@ impl MessageRule for PacketRule {
         self.connecting = None;
         Next::Read
     }
+
+    /// The write deadline decides whether a client on a slow link is alive, not the engine's wait
+    /// for the answer to a ping that is still on its way.
+    fn heartbeat(&mut self) -> Option<Message> {
+        let pinged = std::mem::take(&mut self.pinged_slowly);
+        pinged.then(|| Message::Text(self.link.heartbeat().encode()))
+    }
 }
+
+/// The packet with which the server asks whether a client is alive (Engine.IO v4).
+const PING: &str = "2";
 
 /// The start of a payload as text, without a character that is cut off at its end.
 fn text(start: &[u8]) -> &str {

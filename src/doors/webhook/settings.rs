@@ -11,7 +11,8 @@ use crate::core::secret::SigningSecret;
 /// allows. A call that never ended would block others for good.
 pub(super) const UNLIMITED: Duration = Duration::from_secs(600);
 
-/// How often an idle client is pinged if `--ws-timeout` is 0: the default of that option.
+/// How often an idle client is pinged at least, also if `--ws-timeout` is longer or 0: the default
+/// of that option. A client that vanished is found within two pings.
 const PING_EVERY: Duration = Duration::from_secs(30);
 
 /// The settings of calls to the backend.
@@ -37,11 +38,36 @@ impl Settings {
 
     /// How often an idle client is pinged.
     pub(super) fn ping_every(&self) -> Duration {
-        self.timeout.unwrap_or(PING_EVERY)
+        self.timeout.map_or(PING_EVERY, |own| own.min(PING_EVERY))
     }
 
     /// The timeout in the `POST` to the backend, in milliseconds; 0 means no limit.
     pub(super) fn timeout_millis(&self) -> u64 {
         self.timeout.unwrap_or_default().as_millis() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_clients_are_pinged_often_enough_to_find_one_that_vanished() {
+        let millis = Duration::from_millis;
+        for (timeout, expected) in [
+            (None, millis(30_000)),
+            (Some(millis(100)), millis(100)),
+            (Some(millis(30_000)), millis(30_000)),
+            (Some(millis(600_000)), millis(30_000)),
+        ] {
+            let settings = Settings {
+                target: Uri::default(),
+                timeout,
+                retry: Duration::ZERO,
+                ca: None,
+                secret: None,
+            };
+            assert_eq!(settings.ping_every(), expected, "{timeout:?}");
+        }
     }
 }

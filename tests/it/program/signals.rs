@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,6 +51,46 @@ async fn the_second_signal_exits_at_once() {
         // A stop that waited for the client to the end would give 0.
         assert_eq!(program.exit().await.code(), Some(1), "{first} {second}");
     }
+}
+
+/// Clients that answer no close frame do not keep the server from ending in time.
+#[tokio::test]
+async fn a_stop_ends_in_time_where_clients_answer_nothing() {
+    const LIMIT: Duration = Duration::from_secs(2);
+    let mut program = Program::start(&["--shutdown-timeout", "2s"]).await;
+    let mut silent = Vec::new();
+    for target in [
+        "/socket.io/?EIO=4&transport=websocket",
+        "/api/?target=metadata",
+        "/events/metadata/now-playing",
+    ] {
+        let request = UPGRADE.replace("/socket.io/?EIO=4&transport=websocket", target);
+        let mut client = TcpStream::connect(program.address).await.unwrap();
+        client.write_all(request.as_bytes()).await.unwrap();
+        client.read_u8().await.unwrap();
+        silent.push(client);
+    }
+    program.signal("TERM").await;
+    program.line(r#""message":"stopping""#).await;
+    let stopping = Instant::now();
+    assert_eq!(program.exit().await.code(), Some(0));
+    let took = stopping.elapsed();
+    assert!(took < LIMIT, "{took:?}");
+    let last = program.seen.last().unwrap();
+    // An event stream needs no answer.
+    assert!(last.contains(r#""message":"stopped","cut":2"#), "{last}");
+}
+
+/// Signals that other servers understand, as "open the logs again" for example.
+#[tokio::test]
+async fn signals_without_a_meaning_are_ignored() {
+    let mut program = Program::start(&[]).await;
+    for name in ["USR1", "USR2"] {
+        program.signal(name).await;
+        assert_eq!(program.get("/health").await.status, 200, "{name}");
+    }
+    program.signal("TERM").await;
+    assert_eq!(program.exit().await.code(), Some(0));
 }
 
 /// A disk that does not answer holds up who reads from it, and not the end.

@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpSocket;
+use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::{Program, command, run, signal, taken};
@@ -185,4 +186,22 @@ async fn exit_codes_of_what_does_not_run() {
         assert!(said.contains(expected), "{options:?}: {said}");
         assert_eq!(silent, "", "{options:?}");
     }
+}
+
+#[tokio::test]
+async fn too_few_open_files_are_a_start_error_that_names_the_need() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--host", "127.0.0.1", "--port", "0", "--zetta-listen=off"];
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_server"))
+        .args(options)
+        .current_dir(folder.path());
+    let ended = run(limited).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let expected = "the limit of open files is 64, and the server needs at least ";
+    let (_, needed) = ended.stderr.split_once(expected).expect(&ended.stderr);
+    let (needed, advice) = needed.split_once(' ').unwrap();
+    assert!(needed.parse::<u64>().unwrap() > 64 && advice.contains("ulimit -n"));
 }

@@ -5,7 +5,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::Program;
-use crate::http;
+use crate::http::{self, posted};
 use crate::server::{TestServer, song};
 
 const SCHEMES: [&[&str]; 2] = [&[], &["--https"]];
@@ -182,5 +182,70 @@ async fn metrics_believe_a_trusted_proxy() {
             let problem: Value = serde_json::from_str(&answer.body).unwrap();
             assert_eq!(problem["code"], code, "{headers}");
         }
+    }
+}
+
+/// A request through a trusted proxy is private only if the proxy names a private client.
+#[tokio::test]
+async fn a_trusted_proxy_opens_nothing_that_was_closed() {
+    let options = ["--trusted-proxy", "127.0.0.1,192.168.7.7"];
+    let program = Program::start(&options).await;
+    for (headers, is_private) in [
+        ("", false),
+        ("X-Forwarded-Proto: https", false),
+        ("Forwarded: for=192.0.2.1", false),
+        ("Forwarded: for=192.168.1.1;proto=http", true),
+        ("Forwarded: for=\"192.168.1.1:4711\"", true),
+        ("Forwarded: for=\"[2001:db8::1]:4711\"", false),
+        ("Forwarded: for=unknown", false),
+        ("Forwarded: proto=https", false),
+        ("X-Forwarded-For: 192.0.2.1", false),
+        ("X-Forwarded-For: 192.0.2.1:4711", false),
+        ("X-Forwarded-For: [2001:db8::1]:4711", false),
+        ("X-Forwarded-For: 192.168.1.1", true),
+        ("X-Forwarded-For: 192.168.1.1:4711", true),
+        ("X-Forwarded-For: [fd00::1]:4711", true),
+        ("X-Forwarded-For: 192.168.1.1, 192.168.7.7", true),
+        ("X-Forwarded-For: 192.0.2.1, 192.168.7.7", false),
+        ("X-Forwarded-For: 127.0.0.1:port", false),
+        ("X-Forwarded-For: ", false),
+        (
+            "X-Forwarded-For: 192.168.1.1\r\nForwarded: for=192.0.2.1",
+            false,
+        ),
+        // These name no client, whatever they say.
+        ("X-Real-IP: 192.0.2.1", false),
+        ("X-Real-IP: 192.168.1.1", false),
+        ("CF-Connecting-IP: 192.0.2.1", false),
+        ("CF-Connecting-IP: 192.168.1.1", false),
+        ("True-Client-IP: 192.0.2.1", false),
+        ("True-Client-IP: 192.168.1.1", false),
+        (
+            "X-Forwarded-For: 192.168.1.1\r\nX-Real-IP: 192.0.2.1",
+            false,
+        ),
+        (
+            "X-Forwarded-For: 192.168.1.1\r\nCF-Connecting-IP: 192.0.2.1",
+            false,
+        ),
+        (
+            "X-Forwarded-For: 192.168.1.1\r\nTrue-Client-IP: 192.0.2.1",
+            false,
+        ),
+        // As the guide tells the scraper on the proxy's own host.
+        ("X-Forwarded-For: 127.0.0.1", true),
+    ] {
+        let lines = match headers {
+            "" => String::new(),
+            headers => format!("{headers}\r\n"),
+        };
+        let metrics = program.ask("GET", "/metrics", &lines).await;
+        let published = posted("/bus-message/r", &lines, "1");
+        let published = http::ask(program.connect().await, published).await;
+        let expected = match is_private {
+            true => (200, 200),
+            false => (403, 403),
+        };
+        assert_eq!((metrics.status, published.status), expected, "{headers}");
     }
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use axum::http::Method;
 use futures_util::StreamExt;
-use roomcast::STOP_LIMIT;
 use serde_json::json;
 use tokio::net::TcpStream;
 
@@ -14,6 +13,9 @@ use super::backend::{Backend, Called, Does, ok};
 use super::{Client, answered, rest, style};
 use crate::http;
 use crate::program::{Program, command, run};
+
+/// How long a stop may take by default.
+const STOP_LIMIT: Duration = Duration::from_secs(8);
 
 /// How long a start or an end takes besides what it waits for.
 const SLACK: Duration = Duration::from_secs(5);

@@ -43,7 +43,7 @@ test('nothing that works is closed for its silence', async () => {
 });
 
 test('times are in the order that their owners rely on', async () => {
-  const stop = await seconds('src/stopping.rs', 'STOP_LIMIT');
+  const stop = Number(/--shutdown-timeout[^]*?\[default: (\d+)s\]/.exec(help)[1]);
   const idle = await seconds('src/net/limits.rs', 'HEADER');
   const answer = await seconds('src/healthcheck.rs', 'ANSWER_WITHIN');
   const ofNginx = async (pattern) => Number(await found(NGINX, pattern));
