@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
+use crate::client::SOON;
 
 /// What is put into each column of a row: another type, no UTF-8, and numbers that nothing has.
 const VALUES: [&str; 5] = [
@@ -118,7 +119,7 @@ async fn made() -> (TempDir, Offset) {
     created.await.unwrap();
     store.aired(item("first", 0));
     store.aired(item("second", 500));
-    writing.close().await;
+    writing.close(SOON).await;
     (folder, given[2])
 }
 
@@ -188,7 +189,7 @@ async fn goes_on(folder: &Path, table: &str, column: &str, value: &str, third: O
     assert!(is_new, "{case}: {next} was given before");
     assert_eq!(listener.messages(1).await, ["77"], "{case}");
     store.aired(item("third", 1_000));
-    writing.close().await;
+    writing.close(SOON).await;
     assert!(store.is_ok(), "{case}: it is written");
     // Only times that no query asks for are never read.
     let is_wrong = value.contains('X') && (table, column) != ("plays", "started");
@@ -204,5 +205,5 @@ async fn goes_on(folder: &Path, table: &str, column: &str, value: &str, third: O
     assert_eq!(last(&hub, "a").as_deref(), Some("77"), "{case}");
     let plays = store.history(&all).unwrap();
     assert_eq!(plays[0].title, "third", "{case}");
-    writing.close().await;
+    writing.close(SOON).await;
 }
