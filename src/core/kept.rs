@@ -173,11 +173,18 @@ impl Kept {
         self.history = VecDeque::new();
     }
 
-    /// The retained events in the order of their offsets, each once.
+    /// The retained events in the order of their offsets, each once, for clients that join.
+    /// Where there are several keys, each event says whether it is the current one: the last.
     pub(super) fn current(&self) -> Vec<Arc<Event>> {
         let mut kept: Vec<_> = self.retained.iter().map(|(_, e)| e.clone()).collect();
         kept.sort_by_key(|event| event.offset.number);
         kept.dedup_by_key(|event| event.offset.number);
+        if self.retained.len() > 1 {
+            let last = kept.len() - 1;
+            for (at, event) in kept.iter_mut().enumerate() {
+                *event = event.for_joining(at == last);
+            }
+        }
         kept
     }
 
