@@ -330,7 +330,7 @@ impl Server {
             tasks.spawn(zetta::run(
                 listener,
                 config,
-                programme.went_on(),
+                programme.stored(),
                 publish,
                 feed,
                 shutdown.clone(),

@@ -40,12 +40,12 @@ impl Slot {
     /// Where a change goes, with its item; nowhere if listeners need not hear of it.
     pub fn of(change: &Change) -> Option<(Self, &Item)> {
         match change {
-            Change::Current(item) | Change::Corrected(item) => {
+            Change::Current(item) | Change::Resumed(item, _) | Change::Corrected(item) => {
                 let song = item.is_song();
                 Some((Self::Current { song }, item))
             }
             Change::Next(item) => Some((Self::Next, item)),
-            Change::Again(_) | Change::Aired(_) => None,
+            Change::Again(_) => None,
         }
     }
 }

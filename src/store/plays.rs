@@ -1,43 +1,45 @@
 //! The table of the play log: one row per item aired, corrected in place.
 //! Knows SQL and items; not where they come from, nor who asks.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, Transaction, params};
+use uuid::Uuid;
 
-use super::Query;
-use crate::nowplaying::{Item, capped, printable};
-
-/// How far from its start the other rows of an item are looked for: no item is
-/// longer.
-const LONGEST: Duration = Duration::days(1);
+use super::{Query, Store, file, schema};
+use crate::nowplaying::{AIRINGS_MOST, Airing, Item, SAME_ID, capped, printable};
 
 const COLUMNS: &str = "item, started, type, title, artist, album, length";
 
-/// Adds an item that was aired, or corrects the row that it has.
-pub(super) fn record(db: &Transaction<'_>, item: &Item) -> rusqlite::Result<()> {
-    let near = format!(
-        "SELECT {COLUMNS}, id FROM plays
-         WHERE item = ?1 AND started BETWEEN ?2 AND ?3 ORDER BY started DESC"
-    );
-    let mut near = db.prepare_cached(&near)?;
-    let from = item.start.checked_sub_signed(LONGEST).unwrap_or(item.start);
-    let to = item.start.checked_add_signed(LONGEST).unwrap_or(item.start);
-    let mut rows = near.query(params![
-        item.id,
-        from.timestamp_millis(),
-        to.timestamp_millis()
-    ])?;
-    let mut known = None;
-    while let Some(row) = rows.next()? {
-        if is_airing(item, &read_row(row)?) {
-            known = Some(row.get::<_, i64>(7)?);
-            break;
-        }
+impl Store {
+    /// The last airings, the newest last; none if they can't be read. Blocks while it reads.
+    pub fn last_airings(&self, now: DateTime<Utc>) -> Vec<Airing> {
+        file::read_only(&self.0.folder, &mut None, |db| last_airings(db, now)).unwrap_or_default()
     }
-    // A correction leaves the start: clocks of hot spares differ.
+}
+
+fn last_airings(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Airing>> {
     let sql = format!(
-        "INSERT INTO plays ({COLUMNS}, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (id) DO UPDATE SET
+        "SELECT * FROM (SELECT {COLUMNS}, airing, received, id FROM plays
+         ORDER BY id DESC LIMIT {AIRINGS_MOST}) WHERE received >= ?1 ORDER BY id"
+    );
+    let mut statement = db.prepare(&sql)?;
+    let airing = |row: &Row<'_>| {
+        let received = DateTime::from_timestamp_millis(row.get(8)?).unwrap_or_default();
+        Ok(Airing {
+            item: read_row(row)?,
+            received,
+        })
+    };
+    let oldest = (now - SAME_ID).timestamp_millis();
+    statement.query_map([oldest], airing)?.collect()
+}
+
+/// Adds an item that was aired, or corrects the row of its airing, which keeps its start.
+pub(super) fn record(db: &Transaction<'_>, item: &Item) -> rusqlite::Result<()> {
+    let sql = format!(
+        "INSERT INTO plays ({COLUMNS}, airing, received)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (airing) DO UPDATE SET
          type = ?3, title = ?4, artist = ?5, album = ?6, length = ?7"
     );
     db.prepare_cached(&sql)?.execute(params![
@@ -48,7 +50,8 @@ pub(super) fn record(db: &Transaction<'_>, item: &Item) -> rusqlite::Result<()> 
         item.artist,
         item.album,
         item.length,
-        known
+        item.airing.as_bytes(),
+        Utc::now().timestamp_millis(),
     ])?;
     Ok(())
 }
@@ -82,8 +85,13 @@ pub(super) fn each<E>(
     query: &Query,
     mut take: impl FnMut(Item) -> Result<(), E>,
 ) -> rusqlite::Result<Result<(), E>> {
+    // A file of an earlier version may be read before it is migrated.
+    let airing = match schema::version(db)? {
+        ..=2 => "NULL",
+        _ => "airing",
+    };
     let sql = format!(
-        "SELECT {COLUMNS} FROM plays
+        "SELECT {COLUMNS}, {airing} FROM plays
          WHERE started >= ?1 AND started < ?2 AND (?3 OR type = ?4)
          ORDER BY started DESC, id DESC LIMIT ?5"
     );
@@ -106,7 +114,7 @@ pub(super) fn each<E>(
 /// Adds what is not written yet to what was read.
 pub(super) fn merge(rows: &mut Vec<Item>, waiting: Vec<Item>, query: &Query) {
     for item in waiting {
-        match rows.iter_mut().find(|row| is_airing(&item, row)) {
+        match rows.iter_mut().find(|row| row.airing == item.airing) {
             Some(row) => {
                 let start = row.start;
                 *row = Item { start, ..item };
@@ -131,17 +139,6 @@ pub(super) fn merge(rows: &mut Vec<Item>, waiting: Vec<Item>, query: &Query) {
     rows.truncate(within);
 }
 
-/// Whether a row and an item are the same airing. A row holds only the length of the file, which is
-/// enough: the same file is always played from the same trims.
-fn is_airing(item: &Item, row: &Item) -> bool {
-    let is_file = row.length == item.length;
-    let played = if is_file { item.played } else { row.played };
-    item.is_airing_of(&Item {
-        played,
-        ..row.clone()
-    })
-}
-
 fn read_row(row: &Row<'_>) -> rusqlite::Result<Item> {
     let start: i64 = row.get(1)?;
     // Rows of earlier versions may have longer texts, and control characters.
@@ -149,7 +146,9 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Item> {
         let text = printable(row.get_ref(column)?.as_str()?);
         Ok::<_, rusqlite::Error>(capped(&text).to_owned())
     };
+    let airing: Option<[u8; 16]> = row.get(7)?;
     Ok(Item {
+        airing: airing.map(Uuid::from_bytes).unwrap_or_default(),
         id: text(0)?,
         start: DateTime::from_timestamp_millis(start).unwrap_or_default(),
         kind: text(2)?,

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tracing::info;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::Api;
 use super::publish::unreadable;
@@ -119,6 +120,7 @@ pub(super) fn item(
         return Err(unreadable(why));
     }
     Ok(Item {
+        airing: Uuid::nil(),
         id: String::new(),
         kind: clean(&track.r#type),
         title: clean(&track.track),
