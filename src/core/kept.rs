@@ -174,13 +174,13 @@ impl Kept {
     }
 
     /// The retained events in the order of their offsets, each once, for clients that join.
-    /// Where there are several keys, each event says whether it is the current one: the last.
+    /// Of several events each says whether it is the current one: the last.
     pub(super) fn current(&self) -> Vec<Arc<Event>> {
         let mut kept: Vec<_> = self.retained.iter().map(|(_, e)| e.clone()).collect();
         kept.sort_by_key(|event| event.offset.number);
         kept.dedup_by_key(|event| event.offset.number);
-        if self.retained.len() > 1 {
-            let last = kept.len() - 1;
+        let last = kept.len().saturating_sub(1);
+        if last > 0 {
             for (at, event) in kept.iter_mut().enumerate() {
                 *event = event.for_joining(at == last);
             }
