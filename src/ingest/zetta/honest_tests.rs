@@ -16,7 +16,7 @@ use super::xml::{Asset, LogEvent};
 use crate::nowplaying::Change;
 
 /// How many programmes are played.
-const CASES: u32 = 100;
+const CASES: u32 = 500;
 
 const SECOND: u64 = 1_000;
 
@@ -248,8 +248,11 @@ fn honest_senders_lose_no_airing_and_publish_none_twice() {
         }
         let expected = (0..airings.len()).map(|number| (format!("T{number}"), 1));
         prop_assert_eq!(published, expected.collect());
-        let last = episodes.last().unwrap().airing;
-        prop_assert_eq!(latest, format!("T{last}"));
+        if away.0 >= away.1 {
+            // Else the other one may be the first to tell what was missed, and be late.
+            let last = episodes.last().unwrap().airing;
+            prop_assert_eq!(latest, format!("T{last}"));
+        }
         Ok(())
     });
     result.unwrap_or_else(|why| panic!("{why}"));
