@@ -38,6 +38,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use axum::body::Body;
+use chrono::Utc;
 use http::Request;
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
@@ -55,8 +56,8 @@ use crate::ingest::programme::Programme;
 use crate::ingest::rooms::Rooms;
 use crate::ingest::zetta;
 use crate::net::{Addresses, Connections, Limits, tls};
-use crate::nowplaying::Station;
 use crate::nowplaying::feed::Feed;
+use crate::nowplaying::{Airing, Station};
 use crate::ports::{Ports, address};
 use crate::redis::RedisBroker;
 use crate::stopping::stop;
@@ -67,6 +68,8 @@ use crate::store::{Opened, Store, Writing};
 pub struct Server {
     hub: Arc<Hub>,
     store: Option<Store>,
+    /// The last airings of before the start; read before anything is served.
+    stored: Vec<Airing>,
     writing: Option<Writing>,
     ports: Ports,
     tls: Option<tls::Acceptor>,
@@ -161,6 +164,7 @@ impl Server {
             (None, None) => (Hub::new(namespaces, Memory), None, None),
         };
         let webhook = more_doors::webhook(&config, &ports, &hub)?;
+        let stored = store.as_ref().map(|store| store.last_airings(Utc::now()));
         let writing = match &store {
             Some(store) => Some(store.start(hub.clone())?),
             None => None,
@@ -168,6 +172,7 @@ impl Server {
         Ok(Self {
             hub,
             store,
+            stored: stored.unwrap_or_default(),
             writing,
             ports,
             tls,
@@ -330,7 +335,7 @@ impl Server {
             tasks.spawn(zetta::run(
                 listener,
                 config,
-                programme.stored(),
+                self.stored,
                 publish,
                 feed,
                 shutdown.clone(),

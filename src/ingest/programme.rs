@@ -81,13 +81,6 @@ impl Programme {
         })
     }
 
-    /// The last airings of before a restart, the newest last: a feed that declares one of
-    /// them again declares nothing new.
-    pub fn stored(&self) -> Vec<Airing> {
-        let store = self.store.as_ref();
-        store.map_or_else(Vec::new, |store| store.last_airings(Utc::now()))
-    }
-
     /// What a feed publishes with.
     pub fn publish(self: &Arc<Self>) -> Publish {
         let programme = self.clone();
