@@ -56,8 +56,8 @@ use crate::ingest::programme::Programme;
 use crate::ingest::rooms::Rooms;
 use crate::ingest::zetta;
 use crate::net::{Addresses, Connections, Limits, tls};
-use crate::nowplaying::Station;
 use crate::nowplaying::feed::Feed;
+use crate::nowplaying::{Airing, Station};
 use crate::ports::{Ports, address};
 use crate::redis::RedisBroker;
 pub use crate::stopping::Stopped;
@@ -69,6 +69,8 @@ use crate::supervise::Supervisor;
 pub struct Server {
     hub: Arc<Hub>,
     store: Option<Store>,
+    /// The last airings of before the start; read before anything is served.
+    stored: Vec<Airing>,
     writing: Option<Writing>,
     ports: Ports,
     tls: Option<tls::Acceptor>,
@@ -166,13 +168,17 @@ impl Server {
             (None, None) => (Hub::new(namespaces, Memory), None),
         };
         let webhook = more_doors::webhook(&config, &ports, &hub)?;
-        let writing = match begin {
-            Some(begin) => Some(begin.write(hub.clone()).await),
-            None => None,
+        let (writing, stored) = match begin {
+            Some(begin) => {
+                let (writing, stored) = begin.write(hub.clone()).await;
+                (Some(writing), stored)
+            }
+            None => (None, Vec::new()),
         };
         Ok(Self {
             hub,
             store,
+            stored,
             writing,
             ports,
             tls,
@@ -348,7 +354,7 @@ impl Server {
             let listening = zetta::run(
                 listener,
                 config,
-                programme.went_on(),
+                self.stored,
                 publish,
                 feed,
                 shutdown.clone(),

@@ -263,9 +263,14 @@ const COUNTERS: &[Described] = &[
         "Good documents of the feed",
     ),
     (
+        "roomcast_zetta_faults_total",
+        Unit::Count,
+        "Faults of good documents and of their senders, by reason: start_time, status, skew",
+    ),
+    (
         "roomcast_zetta_late_total",
         Unit::Count,
-        "Items of the feed that were over already when they came",
+        "Items that a sender declared to be on when another one had followed already",
     ),
     (
         "roomcast_zetta_rejected_total",

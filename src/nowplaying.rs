@@ -8,19 +8,19 @@ mod item;
 mod text;
 mod time;
 mod track;
-mod went_on;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::Duration;
 use chrono_tz::Tz;
+use tokio::time::Instant;
 
 pub use aired::{Aired, CsvRows};
+pub use airing::Airing;
 pub use item::{Item, LENGTH_MOST, TEXT_MOST, can_start, capped};
 pub use text::{clean, printable};
 pub use time::parse_time;
 pub use track::{Track, Validity, nothing_known};
-pub use went_on::WentOn;
 
 /// Where tracks go, and who listens there.
 pub const NAMESPACE: &str = "/metadata";
@@ -35,10 +35,17 @@ pub const CURRENT_KEY: &str = "current";
 
 /// How long an item may last beyond its length: songs fade, and documents take
 /// a moment.
-pub const GRACE: Duration = Duration::minutes(1);
+pub const GRACE: Duration = Duration::from_secs(60);
 
-/// Equal ids with starts this close are one airing: hot spares' clocks differ.
-pub const SAME_START: Duration = Duration::seconds(10);
+/// The same item with starts this close, told by one sender, is one airing.
+pub const SAME_START: Duration = Duration::from_secs(10);
+
+/// For how long an id means the same airing, whichever sender declares it. Ids number the
+/// events of the station's log; a new log may begin with the same ids every day.
+pub const SAME_ID: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// How many airings are remembered: 12 hours of items of 20 seconds each.
+pub const AIRINGS_MOST: usize = 2_048;
 
 /// What a station has of its own.
 #[derive(Clone, Debug)]
@@ -54,14 +61,15 @@ pub struct Station {
 pub enum Change {
     /// Another item is on.
     Current(Item),
+    /// The item that was received first at this moment is on again, after a shorter one
+    /// that cut into it.
+    Resumed(Item, Instant),
     /// What is on was told wrong before.
     Corrected(Item),
     /// What is on was told again, and nothing new of it.
     Again(Item),
     /// Another item comes next.
     Next(Item),
-    /// The item was on, but something newer is: for the play log only.
-    Aired(Item),
 }
 
 /// Where an ingest puts what it was told; must not block.

@@ -230,6 +230,10 @@ pub struct Event {
     json: OnceLock<Box<RawValue>>,
     encoded: Encoded,
     waits: Option<Arc<()>>,
+    /// Of an event that was made for joining clients: whether it is the current one.
+    is_current: Option<bool>,
+    /// The same for joining clients, as an event that is over and as the current one.
+    for_joining: [OnceLock<Arc<Event>>; 2],
 }
 
 impl Event {
@@ -242,7 +246,21 @@ impl Event {
             json: OnceLock::new(),
             encoded: Encoded::default(),
             waits: None,
+            is_current: None,
+            for_joining: Default::default(),
         }
+    }
+
+    /// Returns the event for clients that join and receive several retained events: it says
+    /// whether it is the current one. Made once, on first use.
+    pub(super) fn for_joining(&self, is_current: bool) -> Arc<Self> {
+        let made = self.for_joining[usize::from(is_current)].get_or_init(|| {
+            Arc::new(Self {
+                is_current: Some(is_current),
+                ..Self::new(self.publication.clone(), self.offset, self.time)
+            })
+        });
+        made.clone()
     }
 
     /// Returns the event with a counter: the sender's clone of `waits` shows how many of its
@@ -267,8 +285,9 @@ impl Event {
         has_place.then_some(self.offset)
     }
 
-    /// The event as every door shows it: `{sender, room, message, offset, time}`;
-    /// without an offset where it has none.
+    /// The event as every door shows it: `{sender, room, message, offset, time, current}`;
+    /// without an offset where it has none, and `current` in events [`Event::for_joining`]
+    /// only.
     ///
     /// Written once, on first use, however many clients get it.
     pub fn json(&self) -> &RawValue {
@@ -281,6 +300,8 @@ impl Event {
                 #[serde(skip_serializing_if = "Option::is_none")]
                 offset: Option<Offset>,
                 time: String,
+                #[serde(skip_serializing_if = "Option::is_none")]
+                current: Option<bool>,
             }
             to_raw_value(&Shown {
                 sender: &self.publication.sender,
@@ -288,6 +309,7 @@ impl Event {
                 message: &self.publication.message,
                 offset: self.place(),
                 time: self.time.to_rfc3339_opts(SecondsFormat::Millis, true),
+                current: self.is_current,
             })
             .expect("strings and raw JSON always serialize")
         })

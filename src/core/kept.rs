@@ -178,11 +178,18 @@ impl Kept {
         self.history = VecDeque::new();
     }
 
-    /// The retained events in the order of their offsets, each once.
+    /// The retained events in the order of their offsets, each once, for clients that join.
+    /// Of several events each says whether it is the current one: the last.
     pub(super) fn current(&self) -> Vec<Arc<Event>> {
         let mut kept: Vec<_> = self.retained.iter().map(|(_, e)| e.clone()).collect();
         kept.sort_by_key(|event| event.offset.number);
         kept.dedup_by_key(|event| event.offset.number);
+        let last = kept.len().saturating_sub(1);
+        if last > 0 {
+            for (at, event) in kept.iter_mut().enumerate() {
+                *event = event.for_joining(at == last);
+            }
+        }
         kept
     }
 

@@ -428,8 +428,10 @@ impl State {
         let at_head = since == self.offsets.last();
         let whole = known && (at_head || self.kept.reaches(since.number));
         if !whole {
-            let current = self.kept.current().into_iter();
-            missed.extend(current.filter(|event| event.offset.number > after));
+            let mut current = self.kept.current();
+            current.retain(|event| event.offset.number > after);
+            // A retained event goes before the same one of the history: it says more.
+            missed.splice(..0, current);
             missed.sort_by_key(|event| event.offset.number);
             missed.dedup_by_key(|event| event.offset.number);
         }

@@ -10,15 +10,13 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use uuid::Uuid;
 
 use super::log_pace::LogPace;
 use super::rooms::{Rooms, Slot};
 use crate::core::event::Event;
-use crate::nowplaying::{self, Change, GRACE, Item, Publish, Station, WentOn};
+use crate::nowplaying::{self, Airing, Change, GRACE, Item, Publish, SAME_START, Station};
 use crate::store::Store;
-
-/// No item is longer than a day, whatever a feed says.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What becomes of the changes of all feeds.
 ///
@@ -32,7 +30,6 @@ pub struct Programme {
     station: Station,
     /// How long what has run out still counts as what was on last.
     stale_after: Duration,
-    went_on: Option<WentOn>,
     /// Guards what listeners were told; held to decide and while that is published,
     /// so that nothing is taken back which came meanwhile. Publishing never blocks.
     told: Mutex<Told>,
@@ -45,6 +42,8 @@ pub struct Programme {
 struct Told {
     current: Option<OnAir>,
     next: Option<Box<RawValue>>,
+    /// What a backend posted last, and when.
+    posted: Option<(Item, Instant)>,
 }
 
 struct OnAir {
@@ -64,25 +63,22 @@ impl Programme {
         station: Station,
         stale_after: Duration,
     ) -> Arc<Self> {
-        let (went_on, current) = kept(&rooms, stale_after).unzip();
+        let current = kept(&rooms, stale_after);
         let next = rooms.next().map(|event| event.publication.message.clone());
-        let told = Told { current, next };
+        let told = Told {
+            current,
+            next,
+            posted: None,
+        };
         Arc::new(Self {
             rooms,
             store,
             station,
             stale_after,
-            went_on,
             told: Mutex::new(told),
             changed: Notify::new(),
             log_pace: LogPace::new(),
         })
-    }
-
-    /// What was on when the server was stopped; a feed that knows of it does not
-    /// take for new what it is told again.
-    pub fn went_on(&self) -> Option<WentOn> {
-        self.went_on.clone()
     }
 
     /// What a feed publishes with.
@@ -114,19 +110,46 @@ impl Programme {
         self.told.lock().expect("no code panics under this lock")
     }
 
-    fn take(&self, change: Change) {
-        match &change {
-            Change::Current(item) | Change::Corrected(item) | Change::Again(item) => {
-                self.is_on(&change, item);
-            }
-            Change::Next(item) => self.comes(item),
-            Change::Aired(_) => {}
+    fn take(&self, mut change: Change) {
+        if let Change::Current(item) = &mut change
+            && item.airing.is_nil()
+        {
+            item.airing = self.posted(item);
         }
-        if let (Some(store), Some(item)) = (&self.store, aired(change))
+        match &change {
+            Change::Current(item)
+            | Change::Resumed(item, _)
+            | Change::Corrected(item)
+            | Change::Again(item) => self.is_on(&change, item),
+            Change::Next(item) => self.comes(item),
+        }
+        if let (Some(store), Change::Current(item) | Change::Corrected(item)) =
+            (&self.store, change)
             && self.log_pace.allows()
         {
             store.aired(item.shown(&self.station));
         }
+    }
+
+    /// The airing of an item that a backend posts: the one before, if it posts the same
+    /// item again while that may be on.
+    fn posted(&self, item: &Item) -> Uuid {
+        let (now, mut told) = (Instant::now(), self.lock());
+        if let Some((posted, at)) = &told.posted
+            && posted.is_same(item)
+            && now - *at <= posted.duration().max(SAME_START)
+        {
+            return posted.airing;
+        }
+        let airing = Uuid::new_v4();
+        told.posted = Some((
+            Item {
+                airing,
+                ..item.clone()
+            },
+            now,
+        ));
+        airing
     }
 
     fn is_on(&self, change: &Change, item: &Item) {
@@ -137,14 +160,18 @@ impl Programme {
             self.hear_of_others(&mut told);
         }
         let before = told.current.as_ref();
-        let before = before.filter(|_| !matches!(change, Change::Current(_)));
+        let is_news = matches!(change, Change::Current(_) | Change::Resumed(..));
+        let before = before.filter(|_| !is_news);
         // Studios repeat what is on every few seconds.
         let is_repeat = matches!(change, Change::Again(_));
         if is_repeat && before.is_none_or(|before| !before.over) {
             return;
         }
-        let received = before.and_then(|before| before.counts_from(item));
-        let until = received.unwrap_or(now) + lasting(item.played, self.stale_after);
+        let received = match change {
+            Change::Resumed(_, received) => Some(*received),
+            _ => before.and_then(|before| before.counts_from(item)),
+        };
+        let until = received.unwrap_or(now) + lasting(item, self.stale_after);
         if before.is_some_and(|before| before.over && until <= now) {
             return;
         }
@@ -204,7 +231,7 @@ impl Programme {
             let before = told.current.as_ref();
             !on_air.over && before.is_none_or(|b| b.message.get() != on_air.message.get())
         };
-        let heard = kept(&self.rooms, self.stale_after).map(|(_, on_air)| on_air);
+        let heard = kept(&self.rooms, self.stale_after);
         let Some(heard) = heard.filter(is_new) else {
             return false;
         };
@@ -235,42 +262,37 @@ impl OnAir {
     }
 }
 
-/// What was on when the server was stopped. Where that had been taken back, it is
-/// the last song: repeating it does not make it new.
-fn kept(rooms: &Rooms, stale_after: Duration) -> Option<(WentOn, OnAir)> {
+/// What is on by the rooms. Where that was taken back, it is the last song, which is over:
+/// repeating it does not make it new.
+fn kept(rooms: &Rooms, stale_after: Duration) -> Option<OnAir> {
     let read = |event: Arc<Event>| {
         let message = event.publication.message.clone();
-        Some((WentOn::read(&message, event.time)?, message))
+        Some((Airing::read(&message, event.time)?, message))
     };
     let current = rooms.current().and_then(read);
     let over = current.is_none();
-    let (went_on, message) = current.or_else(|| rooms.song().and_then(read))?;
-    let age = (Utc::now() - went_on.received).to_std().unwrap_or_default();
+    let (airing, message) = current.or_else(|| rooms.song().and_then(read))?;
     let now = Instant::now();
-    let lasting = lasting(went_on.item.played, stale_after);
+    let lasting = lasting(&airing.item, stale_after);
+    let age = if over {
+        // Messages hold whole seconds.
+        lasting + Duration::from_secs(1)
+    } else {
+        airing.age(Utc::now())
+    };
     // This clock begins with the machine: what is older than that is over.
     let received = now.checked_sub(age);
-    let on_air = OnAir {
+    Some(OnAir {
         message,
         received: received.unwrap_or(now),
         until: received.map_or(now, |received| received + lasting),
         over,
-    };
-    Some((went_on, on_air))
+    })
 }
 
-/// How long an item counts from its receipt, if it is played for this many milliseconds.
-fn lasting(played: f64, stale_after: Duration) -> Duration {
-    let grace = GRACE.to_std().expect("a minute is not negative");
-    Duration::from_millis(played as u64).min(LONGEST) + grace + stale_after
-}
-
-/// The item of a change that was on air, or is.
-fn aired(change: Change) -> Option<Item> {
-    match change {
-        Change::Current(item) | Change::Corrected(item) | Change::Aired(item) => Some(item),
-        Change::Again(_) | Change::Next(_) => None,
-    }
+/// How long an item counts from its receipt.
+fn lasting(item: &Item, stale_after: Duration) -> Duration {
+    item.duration() + GRACE + stale_after
 }
 
 async fn expiry(until: Option<Instant>) {

@@ -1,15 +1,20 @@
 //! The Zetta port: which addresses may connect, and what all connections share.
 //! Knows nothing of what a connection says; that is in the files below.
 
+mod airings;
 mod connections;
 pub mod current;
 pub mod framing;
 #[cfg(test)]
 mod fuzz_tests;
+#[cfg(test)]
+mod honest_tests;
 mod http;
 mod item;
+mod known;
 mod protocol;
 mod sender;
+mod senders;
 pub mod xml;
 
 use std::net::{IpAddr, SocketAddr};
@@ -17,9 +22,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use chrono::Utc;
 use ipnet::IpNet;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
@@ -30,7 +37,7 @@ use self::protocol::Protocol;
 use self::sender::Sender;
 use super::paced::Paced;
 use crate::nowplaying::feed::Feed;
-use crate::nowplaying::{Publish, WentOn};
+use crate::nowplaying::{Airing, Publish};
 
 /// Most descriptors: the port and its connections.
 pub const DESCRIPTORS: usize = 1 + connections::CONNECTIONS_MOST;
@@ -66,11 +73,11 @@ pub struct Config {
 
 /// Takes senders until `shutdown`, then lets them go.
 ///
-/// What they tell is held against what went on when the server was stopped.
+/// `stored` are the last airings of before a restart, the newest last.
 pub async fn run(
     listener: TcpListener,
     config: Config,
-    went_on: Option<WentOn>,
+    stored: Vec<Airing>,
     publish: Publish,
     feed: Arc<Feed>,
     shutdown: CancellationToken,
@@ -79,7 +86,7 @@ pub async fn run(
         config,
         publish,
         feed,
-        on_air: Mutex::new(OnAir::new(went_on)),
+        on_air: Mutex::new(OnAir::new(stored, Instant::now(), Utc::now())),
         troubles: Paced::new(TROUBLE_LINES),
         usual: Paced::new(USUAL_LINES),
     });

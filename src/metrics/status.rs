@@ -72,6 +72,9 @@ struct FeedHealth {
     connections: usize,
     /// Seconds; null until the first document.
     last_document_age_seconds: Option<f64>,
+    /// How far the clocks of connected senders are ahead of the server's; those that are
+    /// known.
+    skew_seconds: Vec<f64>,
 }
 
 #[derive(Serialize)]
@@ -105,6 +108,7 @@ async fn health(State(sources): State<Sources>) -> Response {
         feed: FeedHealth {
             connections: sources.feed.connections(),
             last_document_age_seconds: feed_age(&sources.feed),
+            skew_seconds: sources.feed.skews().into_iter().map(tenths).collect(),
         },
         clients: sources.hub.client_count(),
         broker,
@@ -173,6 +177,9 @@ fn stored(sources: &Sources) -> bool {
 }
 
 fn feed_age(feed: &Feed) -> Option<f64> {
-    let age = feed.last_document_age()?;
-    Some((age.as_secs_f64() * 10.0).round() / 10.0)
+    Some(tenths(feed.last_document_age()?.as_secs_f64()))
+}
+
+fn tenths(seconds: f64) -> f64 {
+    (seconds * 10.0).round() / 10.0
 }

@@ -1,26 +1,74 @@
-//! Which items are the same, and which are the same time that one is on.
-//! Knows no sender: how a feed repeats and corrects is its own matter.
+//! An airing: one time that an item is on. Knows which declarations mean the same item,
+//! and how an airing is read back after a restart. Knows no sender.
 
-use chrono::Duration;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use super::track::rounded;
-use super::{Item, SAME_START};
+use super::{GRACE, Item};
 
-/// How exactly a room keeps starts.
-const KEPT_TO: Duration = Duration::seconds(1);
+/// An item and the time at which the server received it first, from before a restart.
+#[derive(Clone, Debug)]
+pub struct Airing {
+    /// The item as listeners received it: what is not a song has no name. A message has no
+    /// id either, and starts in whole seconds.
+    pub item: Item,
+    /// The time of receipt.
+    pub received: DateTime<Utc>,
+}
 
-impl Item {
-    /// Whether both are the same item, by its id; what has none, by its name.
-    pub fn is_same(&self, other: &Self) -> bool {
-        if self.id.is_empty() || other.id.is_empty() {
-            (&self.id, &self.title, &self.artist) == (&other.id, &other.title, &other.artist)
-        } else {
-            self.id == other.id
-        }
+impl Airing {
+    /// Reads an airing from the message of its event; none if the message shows no item.
+    pub fn read(message: &RawValue, received: DateTime<Utc>) -> Option<Self> {
+        let shown: Shown = serde_json::from_str(message.get()).ok()?;
+        let played = shown.ends_at.map(|end| end - shown.start);
+        let item = Item {
+            airing: Uuid::nil(),
+            id: String::new(),
+            kind: shown.kind,
+            title: shown.track,
+            artist: shown.artist,
+            album: shown.album,
+            length: shown.length,
+            played: played.map_or(shown.length, |played| played.num_milliseconds() as f64),
+            start: shown.start,
+        };
+        let item = item.capped();
+        (!shown.stale).then_some(Self { item, received })
     }
 
-    /// Whether listeners can't tell one from the other, but by their starts: both
-    /// are the same song, or no songs and of the same length.
+    /// The time since the receipt by the wall clock, which somebody may have set in the
+    /// meantime: not below zero, and at most the item's own length and [`GRACE`].
+    pub fn age(&self, now: DateTime<Utc>) -> Duration {
+        let age = (now - self.received).to_std().unwrap_or_default();
+        age.min(self.item.duration() + GRACE)
+    }
+}
+
+impl Item {
+    /// Whether both are the same item: by id, or by title and artist if neither has one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id
+            && (!self.id.is_empty() || (&self.title, &self.artist) == (&other.title, &other.artist))
+    }
+
+    /// Whether both say the same of one airing, whose start each sender tells by its own clock.
+    pub fn matches(&self, other: &Self) -> bool {
+        let (airing, start) = (self.airing, self.start);
+        *self
+            == Self {
+                airing,
+                start,
+                ..other.clone()
+            }
+    }
+
+    /// Whether listeners can tell the two items apart by their starts only: both are the
+    /// same song, or both are masked and have the same length.
     pub fn looks_like(&self, other: &Self) -> bool {
         if self.is_song() && other.is_song() {
             (&self.title, &self.artist) == (&other.title, &other.artist)
@@ -28,109 +76,49 @@ impl Item {
             self.is_song() == other.is_song() && rounded(self.length) == rounded(other.length)
         }
     }
+}
 
-    /// Whether both, as everybody may see them, are the same time that the same
-    /// item is on: told twice, corrected, or told again behind a restart.
-    ///
-    /// The same item can't begin again while it is on. What is masked and has no
-    /// id can't be told from the next one, but by its start: the very same, or that
-    /// of a hot spare with the same length.
-    pub fn is_airing_of(&self, other: &Self) -> bool {
-        let apart = (self.start - other.start).abs();
-        let is_unknown = |item: &Self| item.id.is_empty() && !item.is_song();
-        if is_unknown(self) && is_unknown(other) {
-            return apart < KEPT_TO || apart <= SAME_START && self.looks_like(other);
-        }
-        let earlier = if self.start <= other.start {
-            self
-        } else {
-            other
-        };
-        self.is_same(other)
-            && apart <= SAME_START.max(Duration::milliseconds(earlier.played as i64))
-    }
+/// A track, as `message` writes it.
+#[derive(Deserialize)]
+struct Shown {
+    track: String,
+    #[serde(rename = "type")]
+    kind: String,
+    artist: String,
+    album: String,
+    length: f64,
+    #[serde(rename = "timestampUTC")]
+    start: DateTime<Utc>,
+    #[serde(default, rename = "endsAt")]
+    ends_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    stale: bool,
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Station;
     use super::*;
 
-    /// Everything on air fades: what comes next begins before the end.
+    /// Somebody may set the clock while the server is down.
     #[test]
-    fn an_airing_is_told_from_the_next() {
-        let station = Station {
-            timezone: chrono_tz::America::Chicago,
-            text: "The station".into(),
-        };
-        let told = |id: &str, kind: &str, title: &str, length: f64, start: &str| {
-            let told = Item {
-                id: id.into(),
-                kind: kind.into(),
-                title: title.into(),
-                length,
-                played: length,
-                start: start.parse().unwrap(),
+    fn the_age_of_an_airing_is_between_zero_and_its_length_and_a_minute() {
+        let received: DateTime<Utc> = "2026-03-01T01:00:00Z".parse().unwrap();
+        for (passed, played, age) in [
+            (-86_400, 200_000.0, 0),
+            (-1, 200_000.0, 0),
+            (17, 200_000.0, 17),
+            (259, 200_000.0, 259),
+            (86_400, 200_000.0, 260),
+            (86_400, 0.0, 60),
+            (200_000, 1e300, 86_460),
+        ] {
+            let item = Item {
+                played,
                 ..Item::default()
             };
-            told.shown(&station)
-        };
-        let minute = |seconds: &str| format!("2024-09-24T00:32:{seconds}Z");
-        for (what, first, second, same) in [
-            (
-                "spots by hand",
-                ("", "SPOT", "Acme", 30_000.0, "20"),
-                ("", "SPOT", "Other", 30_000.0, "49.5"),
-                false,
-            ),
-            (
-                "short ones",
-                ("", "SPOT", "Acme", 5_000.0, "20"),
-                ("", "SPOT", "Other", 6_000.0, "24.5"),
-                false,
-            ),
-            (
-                "one, told by the spare",
-                ("", "SPOT", "Acme", 5_000.0, "20"),
-                ("", "SPOT", "Acme", 5_000.0, "28"),
-                true,
-            ),
-            (
-                "one, corrected behind a restart",
-                ("", "SPOT", "Acme", 0.0, "20.9"),
-                ("", "SPOT", "Acme", 30_000.0, "20"),
-                true,
-            ),
-            (
-                "one with an id, told again without a start",
-                ("1", "SPOT", "Acme", 30_000.0, "20"),
-                ("1", "SPOT", "Acme", 30_000.0, "49.5"),
-                true,
-            ),
-            (
-                "two with ids",
-                ("1", "SPOT", "Acme", 30_000.0, "20"),
-                ("2", "SPOT", "Other", 30_000.0, "20"),
-                false,
-            ),
-            (
-                "a song by hand, told again without a start",
-                ("", "SONG", "One", 30_000.0, "20"),
-                ("", "SONG", "One", 30_000.0, "49.5"),
-                true,
-            ),
-            (
-                "a song, and a spot, by hand",
-                ("", "SONG", "One", 30_000.0, "20"),
-                ("", "SPOT", "Acme", 30_000.0, "20"),
-                false,
-            ),
-        ] {
-            let [first, second] = [first, second].map(|(id, kind, title, length, start)| {
-                told(id, kind, title, length, &minute(start))
-            });
-            assert_eq!(second.is_airing_of(&first), same, "{what}");
-            assert_eq!(first.is_airing_of(&second), same, "{what}");
+            let airing = Airing { item, received };
+            let now = received + chrono::TimeDelta::seconds(passed);
+            assert_eq!(airing.age(now), Duration::from_secs(age), "{passed} s");
         }
     }
 }

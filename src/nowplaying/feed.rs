@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many senders there are, and when the last whole document came.
+/// How many senders there are, how far their clocks are off, and when the last whole
+/// document came.
 #[derive(Default)]
 pub struct Feed {
     connections: AtomicUsize,
     /// Guards when the last whole document came; held to read or set it.
     last_document: Mutex<Option<Instant>>,
+    /// Guards the skews of the connected senders; held to read or set them.
+    skews: Mutex<Vec<f64>>,
 }
 
 impl Feed {
@@ -24,6 +27,17 @@ impl Feed {
     /// How long ago the last whole document came; nothing before the first.
     pub fn last_document_age(&self) -> Option<Duration> {
         self.last().map(|last| last.elapsed())
+    }
+
+    /// How far the clocks of connected senders are ahead of the server's, in seconds.
+    pub fn skews(&self) -> Vec<f64> {
+        let skews = self.skews.lock().expect("no code panics under this lock");
+        skews.clone()
+    }
+
+    /// The skews have changed.
+    pub fn set_skews(&self, skews: Vec<f64>) {
+        *self.skews.lock().expect("no code panics under this lock") = skews;
     }
 
     /// A whole document has come.

@@ -1,7 +1,10 @@
 //! An item on air, as a feed says it; and what of it everybody may see.
 //! Knows no form that it is written in.
 
-use chrono::{DateTime, Duration, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
+use uuid::Uuid;
 
 use super::Station;
 
@@ -22,16 +25,20 @@ pub fn capped(text: &str) -> &str {
 
 /// How far ahead an item can start: what is later is no time of a clock that is
 /// anywhere near right.
-const AHEAD_MOST: Duration = Duration::days(1);
+const AHEAD_MOST: TimeDelta = TimeDelta::days(1);
 
-/// Whether something on air can have this start, as it is told now.
+/// Whether something on air can have this start, as it is told now. Leap seconds can't be
+/// shown: JavaScript's `Date` does not accept them.
 pub fn can_start(start: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    start > DateTime::UNIX_EPOCH && start - now < AHEAD_MOST
+    let is_leap_second = start.nanosecond() >= 1_000_000_000;
+    start > DateTime::UNIX_EPOCH && start - now < AHEAD_MOST && !is_leap_second
 }
 
 /// An item on air, as a feed says it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Item {
+    /// The airing that the item is part of: the key of its row in the play log.
+    pub airing: Uuid,
     /// The feed's id of it; empty where it has none.
     pub id: String,
     /// What kind of item; listeners see `SONG` or nothing of it.
@@ -62,6 +69,11 @@ impl Item {
     pub fn is_song(&self) -> bool {
         let named = !self.title.trim().is_empty();
         named && self.kind.trim().eq_ignore_ascii_case(Self::SONG)
+    }
+
+    /// How long it is on air; zero if that is unknown.
+    pub fn duration(&self) -> Duration {
+        Duration::from_millis(self.played.min(LENGTH_MOST) as u64)
     }
 
     /// Returns the item with its texts [`capped`].

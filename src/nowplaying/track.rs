@@ -167,6 +167,7 @@ mod tests {
 
     fn item(kind: &str, start: &str) -> Item {
         Item {
+            airing: uuid::Uuid::nil(),
             id: "1".into(),
             kind: kind.into(),
             title: "I Know It's Over".into(),

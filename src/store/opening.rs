@@ -19,6 +19,7 @@ use super::written::Tried;
 use super::{Opened, Shared, Store, StoreError};
 use crate::core::durable::Snapshot;
 use crate::core::hub::Hub;
+use crate::nowplaying::Airing;
 use crate::supervise;
 
 /// How long the start waits for the disk: usual ones need a few milliseconds for the four syncs
@@ -31,8 +32,8 @@ pub struct Begin {
     /// Until when the start waits.
     until: Instant,
     hub: mpsc::Sender<Arc<Hub>>,
-    /// Ends when the disk was first tried to write.
-    begun: oneshot::Receiver<()>,
+    /// The last airings, when the disk was first tried to write.
+    begun: oneshot::Receiver<Vec<Airing>>,
     ended: oneshot::Receiver<()>,
 }
 
@@ -117,17 +118,22 @@ impl Store {
 
 impl Begin {
     /// Begins to write the rooms of this hub, and the play log; waits for the disk no longer than
-    /// the start may take.
-    pub async fn write(self, hub: Arc<Hub>) -> Writing {
+    /// the start may take. Also returns the last airings, none while the disk hangs.
+    pub async fn write(self, hub: Arc<Hub>) -> (Writing, Vec<Airing>) {
         // Where the thread has ended there is nothing to wait for.
         let _ = self.hub.send(hub);
-        if timeout_at(self.until, self.begun).await.is_err() {
-            self.shared.is_slow();
-        }
-        Writing {
+        let airings = match timeout_at(self.until, self.begun).await {
+            Ok(airings) => airings.unwrap_or_default(),
+            Err(_) => {
+                self.shared.is_slow();
+                Vec::new()
+            }
+        };
+        let writing = Writing {
             shared: self.shared,
             ended: self.ended,
-        }
+        };
+        (writing, airings)
     }
 }
 
@@ -151,7 +157,7 @@ struct Opening {
     /// Takes the rooms, or why the folder can't be used, as long as the start waits for it.
     loaded: oneshot::Sender<Result<Vec<Snapshot>, StoreError>>,
     hubs: mpsc::Receiver<Arc<Hub>>,
-    begun: oneshot::Sender<()>,
+    begun: oneshot::Sender<Vec<Airing>>,
 }
 
 impl Opening {
@@ -176,7 +182,10 @@ impl Opening {
             Some(Err(error)) => self.shared.failed(&error),
             None => {}
         }
-        let begun = (!is_refused).then_some(self.begun);
-        Some(Writer::new(self.shared, hub, self.file, begun))
+        let mut writer = Writer::new(self.shared, hub, self.file, self.begun);
+        if is_refused {
+            writer.has_begun();
+        }
+        Some(writer)
     }
 }

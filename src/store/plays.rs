@@ -1,16 +1,16 @@
 //! The table of the play log: one row per item aired, corrected in place.
 //! Knows SQL and items; not where they come from, nor who asks.
 
-use chrono::{DateTime, Duration, Utc};
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, Transaction, params};
+use uuid::Uuid;
 
-use super::Query;
 use super::damaged::{self, Table};
-use crate::nowplaying::{Item, capped, printable};
-
-/// How far from its start the other rows of an item are looked for: no item is
-/// longer.
-const LONGEST: Duration = Duration::days(1);
+use super::reader::read_only;
+use super::{Query, schema};
+use crate::nowplaying::{AIRINGS_MOST, Airing, Item, SAME_ID, capped, printable};
 
 /// For rows that can't be read.
 pub(super) const TABLE: Table = Table {
@@ -20,31 +20,39 @@ pub(super) const TABLE: Table = Table {
 
 const COLUMNS: &str = "item, started, type, title, artist, album, length";
 
-/// Adds an item that was aired, or corrects the row that it has.
-pub(super) fn record(db: &Transaction<'_>, item: &Item) -> rusqlite::Result<()> {
-    let near = format!(
-        "SELECT {COLUMNS}, id FROM plays
-         WHERE item = ?1 AND started BETWEEN ?2 AND ?3 ORDER BY started DESC"
-    );
-    let mut near = db.prepare_cached(&near)?;
-    let from = item.start.checked_sub_signed(LONGEST).unwrap_or(item.start);
-    let to = item.start.checked_add_signed(LONGEST).unwrap_or(item.start);
-    let mut rows = near.query(params![
-        item.id,
-        from.timestamp_millis(),
-        to.timestamp_millis()
-    ])?;
-    let mut known = None;
-    while let Some(row) = rows.next()? {
-        if read_row(row).is_ok_and(|row| is_airing(item, &row)) {
-            known = Some(row.get::<_, i64>(7)?);
-            break;
-        }
-    }
-    // A correction leaves the start: clocks of hot spares differ.
+/// The last airings in the file of a folder, the newest last; none if they can't be read.
+pub(super) fn last_airings(folder: &Path, now: DateTime<Utc>) -> Vec<Airing> {
+    read_only(folder, &mut None, |db| airings(db, now)).unwrap_or_default()
+}
+
+fn airings(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Airing>> {
     let sql = format!(
-        "INSERT INTO plays ({COLUMNS}, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (id) DO UPDATE SET
+        "SELECT * FROM (SELECT {COLUMNS}, airing, received, id FROM plays
+         ORDER BY id DESC LIMIT {AIRINGS_MOST}) WHERE received >= ?1 ORDER BY id"
+    );
+    let mut statement = db.prepare(&sql)?;
+    let airing = |row: &Row<'_>| -> anyhow::Result<_> {
+        Ok(Airing {
+            item: read_row(row)?,
+            received: damaged::time(row.get(8)?)?,
+        })
+    };
+    let oldest = (now - SAME_ID).timestamp_millis();
+    let mut rows = statement.query([oldest])?;
+    let mut airings = Vec::new();
+    while let Some(row) = rows.next()? {
+        // Rows that can't be read are set aside by the readers of the play log.
+        airings.extend(airing(row).ok());
+    }
+    Ok(airings)
+}
+
+/// Adds an item that was aired, or corrects the row of its airing, which keeps its start.
+pub(super) fn record(db: &Transaction<'_>, item: &Item) -> rusqlite::Result<()> {
+    let sql = format!(
+        "INSERT INTO plays ({COLUMNS}, airing, received)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (airing) DO UPDATE SET
          type = ?3, title = ?4, artist = ?5, album = ?6, length = ?7"
     );
     db.prepare_cached(&sql)?.execute(params![
@@ -55,7 +63,8 @@ pub(super) fn record(db: &Transaction<'_>, item: &Item) -> rusqlite::Result<()> 
         item.artist,
         item.album,
         item.length,
-        known
+        item.airing.as_bytes(),
+        Utc::now().timestamp_millis(),
     ])?;
     Ok(())
 }
@@ -95,8 +104,13 @@ pub(super) fn each<E>(
     mut take: impl FnMut(Item) -> Result<(), E>,
     damaged: &mut Vec<i64>,
 ) -> rusqlite::Result<Result<(), E>> {
+    // A file of an earlier version may be read before it is migrated.
+    let airing = match schema::version(db)? {
+        ..=2 => "NULL",
+        _ => "airing",
+    };
     let sql = format!(
-        "SELECT {COLUMNS}, id FROM plays
+        "SELECT {COLUMNS}, {airing}, id FROM plays
          WHERE started >= ?1 AND started < ?2 AND (?3 OR type = ?4)
          ORDER BY started DESC, id DESC LIMIT ?5"
     );
@@ -115,7 +129,7 @@ pub(super) fn each<E>(
                     return Ok(Err(refused));
                 }
             }
-            Err(_) => damaged.push(row.get(7)?),
+            Err(_) => damaged.push(row.get(8)?),
         }
     }
     Ok(Ok(()))
@@ -124,7 +138,7 @@ pub(super) fn each<E>(
 /// Adds what is not written yet to what was read.
 pub(super) fn merge(rows: &mut Vec<Item>, waiting: Vec<Item>, query: &Query) {
     for item in waiting {
-        match rows.iter_mut().find(|row| is_airing(&item, row)) {
+        match rows.iter_mut().find(|row| row.airing == item.airing) {
             Some(row) => {
                 let start = row.start;
                 *row = Item { start, ..item };
@@ -149,17 +163,6 @@ pub(super) fn merge(rows: &mut Vec<Item>, waiting: Vec<Item>, query: &Query) {
     rows.truncate(within);
 }
 
-/// Whether a row and an item are the same airing. A row holds only the length of the file, which is
-/// enough: the same file is always played from the same trims.
-fn is_airing(item: &Item, row: &Item) -> bool {
-    let is_file = row.length == item.length;
-    let played = if is_file { item.played } else { row.played };
-    item.is_airing_of(&Item {
-        played,
-        ..row.clone()
-    })
-}
-
 fn read_row(row: &Row<'_>) -> anyhow::Result<Item> {
     let length: f64 = row.get(6)?;
     anyhow::ensure!(length.is_finite() && length >= 0.0, "{length} is no length");
@@ -168,7 +171,9 @@ fn read_row(row: &Row<'_>) -> anyhow::Result<Item> {
         let text = printable(row.get_ref(column)?.as_str()?);
         Ok::<_, rusqlite::Error>(capped(&text).to_owned())
     };
+    let airing: Option<[u8; 16]> = row.get(7)?;
     Ok(Item {
+        airing: airing.map(Uuid::from_bytes).unwrap_or_default(),
         id: text(0)?,
         start: damaged::time(row.get(1)?)?,
         kind: text(2)?,

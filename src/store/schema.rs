@@ -11,7 +11,7 @@ use super::file::OpenError;
 const APPLICATION: i64 = 0x726f_6f6d;
 
 /// The schema of this version. With another one comes a step in [`migrate`].
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 const TABLES: &str = "
     -- The run of the server that wrote last: one row.
@@ -62,9 +62,12 @@ const TABLES: &str = "
         title   TEXT NOT NULL,
         artist  TEXT NOT NULL,
         album   TEXT NOT NULL,
-        length  REAL NOT NULL     -- ms, 0 where unknown
+        length  REAL NOT NULL,    -- ms, 0 where unknown
+        airing  BLOB,             -- a UUID; none in old rows of earlier versions
+        received INTEGER          -- ms since 1970, by the server's clock
     );
     CREATE INDEX plays_by_start ON plays (started);
+    CREATE UNIQUE INDEX plays_by_airing ON plays (airing);
 ";
 
 /// Whether a file is ours, or nobody's yet.
@@ -83,12 +86,23 @@ pub(super) fn check(db: &Connection, path: &Path) -> Result<(), OpenError> {
 }
 
 /// What brings the schema of a version to that of the next one.
-const STEPS: [(i64, &str); 1] = [(
-    1,
-    "ALTER TABLE rooms ADD COLUMN token BLOB;
-     ALTER TABLE rooms ADD COLUMN retain INTEGER;
-     ALTER TABLE rooms ADD COLUMN history INTEGER;",
-)];
+const STEPS: [(i64, &str); 2] = [
+    (
+        1,
+        "ALTER TABLE rooms ADD COLUMN token BLOB;
+         ALTER TABLE rooms ADD COLUMN retain INTEGER;
+         ALTER TABLE rooms ADD COLUMN history INTEGER;",
+    ),
+    (
+        2,
+        // Senders may declare the last airings again; rows have no time of receipt.
+        "ALTER TABLE plays ADD COLUMN airing BLOB;
+         ALTER TABLE plays ADD COLUMN received INTEGER;
+         CREATE UNIQUE INDEX plays_by_airing ON plays (airing);
+         UPDATE plays SET airing = randomblob(16), received = unixepoch() * 1000
+             WHERE id > (SELECT max(id) FROM plays) - 16;",
+    ),
+];
 
 /// Makes the tables where there are none, and brings those of earlier versions up.
 pub(super) fn migrate(db: &mut Connection) -> rusqlite::Result<()> {

@@ -16,6 +16,7 @@ use super::{HANGS_AFTER, Shared, plays, rooms};
 use crate::core::durable::Snapshot;
 use crate::core::hub::Hub;
 use crate::core::panics::catch;
+use crate::nowplaying::Airing;
 
 /// After how long what the disk refused is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -51,27 +52,35 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     hub: Arc<Hub>,
     file: File,
-    /// Ends when the disk was first tried.
-    begun: Option<oneshot::Sender<()>>,
+    /// Takes the last airings when the disk was first tried; none after that.
+    begun: Option<oneshot::Sender<Vec<Airing>>>,
     /// When what is too old was removed last.
     expired: Option<Instant>,
 }
 
 impl Writer {
-    /// Begins at once, since the rooms that were read need their numbers, unless the disk has
-    /// refused already. `begun` is dropped once it was tried.
+    /// Begins at once, since the rooms that were read need their numbers, unless it
+    /// [has begun](Self::has_begun).
     pub(super) fn new(
         shared: Arc<Shared>,
         hub: Arc<Hub>,
         file: File,
-        begun: Option<oneshot::Sender<()>>,
+        begun: oneshot::Sender<Vec<Airing>>,
     ) -> Self {
         Self {
             shared,
             hub,
             file,
-            begun,
+            begun: Some(begun),
             expired: None,
+        }
+    }
+
+    /// The disk was tried: the start need not wait for it any more.
+    pub(super) fn has_begun(&mut self) {
+        if let Some(begun) = self.begun.take() {
+            // The start may not wait any more.
+            let _ = begun.send(plays::last_airings(&self.shared.folder, Utc::now()));
         }
     }
 
@@ -117,7 +126,7 @@ impl Writer {
                 }
             }
             self.shared.tried.send_replace(last);
-            self.begun.take();
+            self.has_begun();
             if stop {
                 return;
             }

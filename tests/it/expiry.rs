@@ -209,6 +209,7 @@ async fn an_older_item_is_not_on_again_behind_a_restart() {
     ] {
         let state = tempfile::tempdir().unwrap();
         let server = TestServer::start_in(state.path(), &[]).await;
+        feed(server.zetta, &old).await;
         feed(server.zetta, before).await;
         assert_eq!(now_playing(&server).await["now"]["track"], expected);
         server.stop().await;

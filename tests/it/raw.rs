@@ -17,6 +17,7 @@ use crate::client::{Client, SOON};
 use crate::cluster::redis::{Keeps, Redis};
 use crate::http::get;
 use crate::server::{TestServer, play, song};
+use crate::source::Source;
 use crate::webhook::backend::Backend;
 
 /// A listener that did nothing but connect.
@@ -427,5 +428,51 @@ async fn the_first_subprotocol_is_answered_but_not_by_socket_io() {
             assert_eq!(found, answer.filter(|_| is_raw), "{path} {offers}");
         }
     }
+    server.stop().await;
+}
+
+async fn message(source: &mut Source) -> Value {
+    loop {
+        let told = source.told().await;
+        if told.event == "message" {
+            return told.data;
+        }
+    }
+}
+
+/// Everywhere but here a client that joins can tell the ended song from what is on.
+#[tokio::test]
+async fn retained_events_say_which_one_is_current() {
+    let server = on_air(&[song(0, "First"), spot(300)]).await;
+    let room = "/events/metadata/now-playing";
+    let mut source = Source::open(server.address, room, "").await;
+    let mut client = Client::connect(server.address, "/metadata").await.unwrap();
+    client.join("now-playing").await;
+    for current in [false, true] {
+        let (told, event) = (message(&mut source).await, client.next().await);
+        assert_eq!(
+            (&told["current"], &event["current"]),
+            (&json!(current), &json!(current))
+        );
+        let kind = if current { "LINK" } else { "SONG" };
+        assert_eq!(
+            (&told["message"]["type"], &event["message"]["type"]),
+            (&json!(kind), &json!(kind))
+        );
+    }
+    // What comes from now on is current: nothing needs to be said.
+    let mut zetta = server.zetta().await;
+    play(&mut zetta, &song(600, "Second")).await;
+    let (told, event) = (message(&mut source).await, client.next().await);
+    assert_eq!(told["message"]["track"], "Second");
+    assert_eq!((told.get("current"), event.get("current")), (None, None));
+    // A song that is on is both, and one event: it is current.
+    let mut late = Source::open(server.address, room, "").await;
+    let told = message(&mut late).await;
+    assert_eq!(
+        (told.get("current"), &told["message"]["track"]),
+        (None, &json!("Second"))
+    );
+    drop((source, late, client, zetta));
     server.stop().await;
 }

@@ -134,7 +134,14 @@ impl Port {
             _counting: metrics::set_default_local_recorder(recorder),
             _logging: tracing::subscriber::set_default(subscriber),
         };
-        tokio::spawn(zetta::run(listener, config, None, publish, feed, shutdown));
+        tokio::spawn(zetta::run(
+            listener,
+            config,
+            Vec::new(),
+            publish,
+            feed,
+            shutdown,
+        ));
         port
     }
 
@@ -188,6 +195,14 @@ impl Port {
             .collect()
     }
 
+    /// How many faults of good documents were counted for this reason.
+    fn faults(&self, reason: &str) -> u64 {
+        let counter = format!(r#"roomcast_zetta_faults_total{{reason="{reason}"}} "#);
+        let counted = self.counted.render();
+        let count = counted.lines().find_map(|line| line.strip_prefix(&counter));
+        count.map_or(0, |count| count.parse().unwrap())
+    }
+
     /// What was counted as wrong is this alone, and one log line says so.
     fn complained(&self, reason: &str, times: u64) {
         let expected = [(reason.to_owned(), times)].into();
@@ -201,16 +216,24 @@ impl Port {
     }
 }
 
+/// What is logged of a sender whose clock is wrong, as that of most documents here is.
+const SKEWED: &[u8] = b"the clock of this sender";
+
 /// Counts the lines of a log.
 #[derive(Clone, Default)]
 struct Lines {
     warned: Arc<AtomicUsize>,
+    skewed: Arc<AtomicUsize>,
     told: Arc<AtomicUsize>,
 }
 
 impl Lines {
     fn warned(&self) -> usize {
         self.warned.load(Ordering::Relaxed)
+    }
+
+    fn skewed(&self) -> usize {
+        self.skewed.load(Ordering::Relaxed)
     }
 
     fn told(&self) -> usize {
@@ -222,21 +245,24 @@ impl<'a> MakeWriter<'a> for Lines {
     type Writer = Line;
 
     fn make_writer(&'a self) -> Line {
-        Line(self.told.clone())
+        Line(self.told.clone(), self.skewed.clone())
     }
 
     fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line {
         let warns = *meta.level() <= Level::WARN;
-        Line(if warns { &self.warned } else { &self.told }.clone())
+        let lines = if warns { &self.warned } else { &self.told };
+        Line(lines.clone(), self.skewed.clone())
     }
 }
 
 /// A line that is counted when it is written.
-struct Line(Arc<AtomicUsize>);
+struct Line(Arc<AtomicUsize>, Arc<AtomicUsize>);
 
 impl io::Write for Line {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        let is_skewed = line.windows(SKEWED.len()).any(|part| part == SKEWED);
+        let lines = if is_skewed { &self.1 } else { &self.0 };
+        lines.fetch_add(1, Ordering::Relaxed);
         Ok(line.len())
     }
 

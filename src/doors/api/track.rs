@@ -4,6 +4,7 @@
 use chrono::{DateTime, Duration, Utc};
 use tracing::info;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::Api;
 use crate::core::error::Error;
@@ -146,6 +147,7 @@ pub(super) fn item(
         return Err(FieldError::wrong("the start", wanted, &start).into());
     }
     Ok(Item {
+        airing: Uuid::nil(),
         id: String::new(),
         kind: clean(&track.r#type),
         title: clean(&track.track),

@@ -5,8 +5,8 @@ import { Source } from './source.js';
 import { LISTED, Tracks } from './tracks.js';
 import { showProgress, showState, showTracks } from './view.js';
 
-// How long to wait for more before anything is written: who joins is sent the
-// last song and what is on one behind the other, and only the latter is news.
+// How long to wait for more before anything is written: a page that comes back
+// receives all tracks that it missed, and only the last one is on.
 const SETTLE_MS = 50;
 
 // How often the progress is written.

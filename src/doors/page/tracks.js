@@ -26,8 +26,9 @@ export class Tracks {
     this.#clock.set(time);
   }
 
-  // An event of the room `now-playing`.
-  on({ message, time }) {
+  // An event of the room `now-playing`. A page that joins also receives the last song: its
+  // `current` is false if something else is on.
+  on({ message, time, current }) {
     this.#clock.atLeast(time);
     const track = trackOf(message);
     if (!track) {
@@ -40,7 +41,9 @@ export class Tracks {
       this.#songs.delete(track.start);
     }
     this.#heard.add(track.start);
-    this.#now = track;
+    if (current !== false) {
+      this.#now = track;
+    }
     this.#forget();
   }
 

@@ -1,181 +1,164 @@
-//! What is on, of all that the senders say. Pure: the time is an argument.
-//! Knows log events and items, not connections.
+//! What a document declares to be on and to come next, and what that changes. Pure: the
+//! time is an argument. Knows log events; which airing is on is the matter of `airings`.
 
-use std::collections::VecDeque;
+use std::net::SocketAddr;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
 
-use super::item::{id_of, item, parse_start};
+use super::airings::{Airings, Outcome};
+use super::item::{id_of, item, makes_sense, parse_start};
+use super::senders::{Declared, is_near};
 use super::xml::{Asset, LogEvent};
-use crate::nowplaying::{Change, GRACE, Item, SAME_START, WentOn};
+use crate::nowplaying::{Airing, Change, Item};
 
-/// A start further ahead than this is compared as the time of receipt.
-const AHEAD: Duration = Duration::minutes(1);
+/// A sender whose fresh starts are further off than this has a wrong clock.
+const SKEW_MOST: TimeDelta = TimeDelta::minutes(2);
 
-/// How many items are remembered that were on before. Senders repeat what they
-/// sent within some tens of seconds; so many jingles do not fit in that.
-const RECENT_MOST: usize = 16;
+/// The words by which a `Status` says that an item is over.
+const OVER: [&str; 5] = ["PLAYED", "HISTORY", "PAST", "STOPPED", "SKIPPED"];
 
 /// What is on, over all connections.
 #[derive(Debug, Default)]
 pub struct OnAir {
-    current: Option<Known>,
-    next: Option<Known>,
-    /// What was on before, the newest last; at most [`RECENT_MOST`].
-    recent: VecDeque<Known>,
+    airings: Airings,
+    /// The song that comes next, and the number of the sender that told it.
+    next: Option<(u64, Item)>,
 }
 
-#[derive(Debug)]
-struct Known {
-    item: Item,
-    /// Whether its start is the sender's and not the time of receipt.
-    timed: bool,
-    /// The start that newer ones are compared with, and when it was first told.
-    order: (DateTime<Utc>, DateTime<Utc>),
-    received: DateTime<Utc>,
-    /// Whether it is from before a restart, and has not been told since: its id
-    /// is not known, nor its name if it is no song.
-    went_on: bool,
+/// The result of a document.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// What it changes.
+    pub changes: Vec<Change>,
+    /// Whether it declares an airing that is over, for the first time by its sender.
+    pub is_late: bool,
+    /// What is wrong with it or its sender.
+    pub faults: Vec<Fault>,
+}
+
+/// Something wrong with a sender or its documents.
+#[derive(Debug, PartialEq)]
+pub struct Fault {
+    /// The name of the kind of fault, as in the metrics.
+    pub reason: &'static str,
+    /// What was wrong, as the sender wrote it.
+    pub text: String,
+    /// Whether it is to be logged: once for each sender.
+    pub is_logged: bool,
 }
 
 impl OnAir {
-    /// What is on when nothing was told yet.
-    pub fn new(went_on: Option<WentOn>) -> Self {
+    /// Begins with the airings of before a restart, the newest last.
+    pub fn new(stored: Vec<Airing>, now: Instant, wall: DateTime<Utc>) -> Self {
         Self {
-            current: went_on.map(Known::went_on),
-            ..Self::default()
+            airings: Airings::new(stored, now, wall),
+            next: None,
         }
     }
 
-    /// Takes a document that was received at `now`; gives what it changes.
-    pub fn take(&mut self, events: &[LogEvent], now: DateTime<Utc>) -> Vec<Change> {
-        let Some((event, asset)) = current_of(events) else {
-            return Vec::new();
+    /// Takes a document that was received at `now`, which is `wall` by the server's clock.
+    pub fn take(
+        &mut self,
+        sender: SocketAddr,
+        events: &[LogEvent],
+        now: Instant,
+        wall: DateTime<Utc>,
+    ) -> Taken {
+        let current = current_of(events);
+        let declared = current.map(|(event, asset)| declared(event, asset, &event.start, wall));
+        let sender = self.airings.senders.number(sender, declared.as_ref());
+        let mut taken = Taken::default();
+        for event in events {
+            let senseless = makes_sense(event, wall).err();
+            taken
+                .faults
+                .extend(senseless.map(|(reason, text)| self.fault(sender, reason, text)));
+        }
+        let (Some((event, _)), Some(declared)) = (current, declared) else {
+            return taken;
         };
-        let start = parse_start(&event.start, now);
-        let change = self.on(Known::new(event, asset, start, now));
-        // What follows an item that is over is no news.
-        let is_late = matches!(change, Change::Aired(_));
-        let next = next_of(events, event, now).filter(|_| !is_late);
-        let next = next.and_then(|next| self.comes(next));
-        [Some(change), next].into_iter().flatten().collect()
+        let Outcome {
+            change,
+            is_late,
+            skew,
+        } = self.airings.declare(sender, declared, now, wall);
+        taken.is_late = is_late;
+        if let Some(skew) = skew {
+            self.airings.senders.set_skew(sender, skew);
+            if skew.abs() > SKEW_MOST {
+                let seconds = skew.num_seconds().to_string();
+                taken.faults.push(self.fault(sender, "skew", seconds));
+            }
+        }
+        // An item that is over says nothing of the next one.
+        let next = change.as_ref().and_then(|_| next_of(events, event, wall));
+        taken.changes.extend(change);
+        taken
+            .changes
+            .extend(next.and_then(|next| self.comes(sender, next)));
+        taken
     }
 
-    fn on(&mut self, mut told: Known) -> Change {
-        if let Some(current) = &mut self.current {
-            if current.is_same(&told) {
-                return match current.correct(told) {
-                    Some(corrected) => Change::Corrected(corrected),
-                    None => Change::Again(current.item.clone()),
+    /// The connection of this address is over; the next one from there continues it.
+    pub fn gone(&mut self, sender: SocketAddr) {
+        self.airings.senders.gone(sender);
+    }
+
+    /// How far the clocks of the connected senders are ahead, in seconds.
+    pub fn skews(&self) -> Vec<f64> {
+        let skews = self.airings.senders.skews();
+        skews
+            .map(|skew| skew.num_milliseconds() as f64 / 1_000.0)
+            .collect()
+    }
+
+    fn fault(&mut self, sender: u64, reason: &'static str, text: String) -> Fault {
+        let is_logged = self.airings.senders.logs(sender, reason);
+        Fault {
+            reason,
+            text,
+            is_logged,
+        }
+    }
+
+    /// A sender corrects what it told itself; the one whose airing is on knows better than
+    /// the others, whose clocks may differ.
+    fn comes(&mut self, sender: u64, told: Item) -> Option<Change> {
+        let next = match &self.next {
+            Some((teller, next)) if next.is_same(&told) => {
+                let is_own = *teller == sender;
+                let is_start_kept = is_own && is_near(Some(next.start), Some(told.start));
+                let start = if is_start_kept {
+                    next.start
+                } else {
+                    told.start
                 };
+                let corrected = Item { start, ..told };
+                if corrected == *next || !(is_own || self.airings.is_owner(sender)) {
+                    return None;
+                }
+                corrected
             }
-            // A repeat is no newer than the first time that it was told.
-            if let Some(before) = self.recent.iter().find(|before| told.repeats(before)) {
-                told.order = before.order;
-            }
-            if told.order < current.order && told.received < current.ends() {
-                return Change::Aired(told.item);
-            }
-        }
-        let change = Change::Current(told.item.clone());
-        if let Some(before) = self.current.replace(told) {
-            self.remember(before);
-        }
-        change
-    }
-
-    fn comes(&mut self, told: Known) -> Option<Change> {
-        if let Some(next) = &mut self.next
-            && next.is_same(&told)
-        {
-            return next.correct(told).map(Change::Next);
-        }
-        let change = Change::Next(told.item.clone());
-        self.next = Some(told);
-        Some(change)
-    }
-
-    fn remember(&mut self, before: Known) {
-        self.recent.retain(|known| !known.repeats(&before));
-        self.recent.push_back(before);
-        if self.recent.len() > RECENT_MOST {
-            self.recent.pop_front();
-        }
+            _ => told,
+        };
+        self.next = Some((sender, next.clone()));
+        Some(Change::Next(next))
     }
 }
 
-impl Known {
-    /// An item that was told at `now`, with its start where it has one.
-    fn new(
-        event: &LogEvent,
-        asset: &Asset,
-        start: Option<DateTime<Utc>>,
-        now: DateTime<Utc>,
-    ) -> Self {
-        let item = item(event, asset, start.unwrap_or(now));
-        Self {
-            timed: start.is_some(),
-            order: order(&item, now),
-            received: now,
-            item,
-            went_on: false,
-        }
-    }
-
-    fn went_on(WentOn { item, received }: WentOn) -> Self {
-        Self {
-            timed: true,
-            order: order(&item, received),
-            received,
-            item,
-            went_on: true,
-        }
-    }
-
-    /// Takes what is told of the same item now; the item, if that is another.
-    ///
-    /// The start stays: the clocks of hot spares differ.
-    fn correct(&mut self, told: Self) -> Option<Item> {
-        let corrected = Item {
-            start: self.item.start,
-            ..told.item
-        };
-        self.went_on = false;
-        if corrected == self.item {
-            return None;
-        }
-        self.item = corrected.clone();
-        Some(corrected)
-    }
-
-    /// Whether both are one and the same time that the item was on. What has
-    /// neither id nor start can be on again, and be told the same.
-    fn repeats(&self, other: &Self) -> bool {
-        let has_key = !self.item.id.is_empty() || (self.timed && other.timed);
-        has_key && self.is_same(other)
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        let both_timed = self.timed && other.timed;
-        let apart = (self.item.start - other.item.start).abs();
-        let same_item = if self.went_on || other.went_on {
-            self.item.looks_like(&other.item)
-        } else {
-            self.item.is_same(&other.item)
-        };
-        same_item && (!both_timed || apart <= SAME_START)
-    }
-
-    /// Until when an older start can't be what is on.
-    fn ends(&self) -> DateTime<Utc> {
-        self.received + Duration::milliseconds(self.item.played as i64) + GRACE
+fn declared(event: &LogEvent, asset: &Asset, start: &str, wall: DateTime<Utc>) -> Declared {
+    let start = parse_start(start, wall);
+    Declared {
+        item: item(event, asset, start.unwrap_or(wall)),
+        start,
     }
 }
 
-/// What tells which of two items is newer.
-fn order(item: &Item, received: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
-    let ahead = item.start - received > AHEAD;
-    (if ahead { received } else { item.start }, received)
+/// Whether this is the stop of an item.
+fn is_over(event: &LogEvent) -> bool {
+    OVER.iter()
+        .any(|over| over.eq_ignore_ascii_case(&event.status))
 }
 
 fn is_marked(event: &LogEvent) -> bool {
@@ -188,7 +171,10 @@ fn current_of(events: &[LogEvent]) -> Option<(&LogEvent, &Asset)> {
     let find = |rule: &dyn Fn(&LogEvent) -> bool| events.iter().find(|event| rule(event));
     let found = find(&|event| event.status.eq_ignore_ascii_case("CURRENT"))
         .or_else(|| find(&|event| event.last_started.eq_ignore_ascii_case("true")))
-        .or_else(|| find(&|event| id_of(event).is_empty() && event.asset.is_some()))
+        .or_else(|| {
+            let by_hand = |e: &LogEvent| id_of(e).is_empty() && e.asset.is_some();
+            find(&|event| by_hand(event) && !is_over(event))
+        })
         .or_else(|| {
             let unmarked = |e: &LogEvent| e.status.is_empty() && e.last_started.is_empty();
             let first = || events.iter().find(with_asset);
@@ -201,19 +187,30 @@ fn current_of(events: &[LogEvent]) -> Option<(&LogEvent, &Asset)> {
     Some((found, found.asset.as_ref()?))
 }
 
-/// The unmarked item that starts first after what is on.
-fn next_of(events: &[LogEvent], current: &LogEvent, now: DateTime<Utc>) -> Option<Known> {
-    let from = parse_start(&current.start, now).unwrap_or(now);
-    let unmarked = events
-        .iter()
-        .filter(|event| !is_marked(event) && !std::ptr::eq(*event, current));
-    unmarked
-        .filter_map(|event| {
-            let start = parse_start(&event.start, now).or(parse_start(&event.scheduled, now))?;
-            Some(Known::new(event, event.asset.as_ref()?, Some(start), now))
-        })
-        .filter(|known| known.item.start > from)
-        .min_by_key(|known| known.item.start)
+/// The unmarked song that starts first after what is on; where there are no times, the
+/// first one behind it in the document.
+fn next_of(events: &[LogEvent], current: &LogEvent, wall: DateTime<Utc>) -> Option<Item> {
+    let time = |event: &LogEvent| {
+        let told = parse_start(&event.start, wall);
+        told.or_else(|| parse_start(&event.scheduled, wall))
+    };
+    let from = time(current);
+    let mut is_behind = false;
+    let to_come = events.iter().filter_map(|event| {
+        if std::ptr::eq(event, current) {
+            is_behind = true;
+            return None;
+        }
+        let start = time(event);
+        let is_later = start
+            .zip(from)
+            .map_or(is_behind, |(start, from)| start > from);
+        let next = item(event, event.asset.as_ref()?, start.unwrap_or(wall));
+        (is_later && !is_marked(event) && next.is_song()).then_some((start, next))
+    });
+    // Of those without a time the first in the document is the next one.
+    let next = to_come.min_by_key(|(start, _)| start.unwrap_or(DateTime::<Utc>::MAX_UTC));
+    next.map(|(_, next)| next)
 }
 
 #[cfg(test)]

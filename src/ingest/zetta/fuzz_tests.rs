@@ -1,8 +1,11 @@
 //! Property tests of input from senders: the bytes of a connection, and documents.
 
+use std::time::Duration;
+
 use ::http::HeaderValue;
 use ::http::header::CONTENT_TYPE;
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
+use tokio::time::Instant;
 
 use super::current::OnAir;
 use super::framing::{Found, Framer};
@@ -133,15 +136,17 @@ fn kept(events: &[LogEvent]) -> usize {
 
 /// Applies events, and writes each change as listeners and the play log receive it.
 fn on_air(events: &[LogEvent], station: &Station) {
-    let now = Utc::now();
-    let mut on_air = OnAir::new(None);
-    for at in [now, now + TimeDelta::seconds(20)] {
-        for change in on_air.take(events, at) {
+    let (now, wall) = (Instant::now(), Utc::now());
+    let sender = ([127, 0, 0, 1], 1).into();
+    let mut on_air = OnAir::default();
+    for later in [0, 20] {
+        let now = now + Duration::from_secs(later);
+        for change in on_air.take(sender, events, now, wall).changes {
             let (Change::Current(item)
+            | Change::Resumed(item, _)
             | Change::Corrected(item)
             | Change::Again(item)
-            | Change::Next(item)
-            | Change::Aired(item)) = change;
+            | Change::Next(item)) = change;
             check(item, station);
         }
     }

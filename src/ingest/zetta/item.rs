@@ -2,19 +2,43 @@
 //! Knows how studios write numbers and times, not which item is on.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use uuid::Uuid;
 
 use super::xml::{Asset, LogEvent};
 use crate::nowplaying::{Item, LENGTH_MOST, can_start};
 
+/// The words of a `Status` that are no mistake. Only `CURRENT` means something here.
+const STATUSES: [&str; 16] = [
+    "",
+    "CURRENT",
+    "PLAYED",
+    "PLAYING",
+    "HISTORY",
+    "PAST",
+    "NEXT",
+    "FUTURE",
+    "UPCOMING",
+    "SCHEDULED",
+    "PENDING",
+    "QUEUED",
+    "LOADED",
+    "READY",
+    "STOPPED",
+    "SKIPPED",
+];
+
 /// The item of a log event that starts, or is to start, at `start`.
 pub(super) fn item(event: &LogEvent, asset: &Asset, start: DateTime<Utc>) -> Item {
     let (length, played) = lengths(event, asset);
-    let kind = [&event.kind, &asset.kind]
-        .into_iter()
-        .find(|kind| !kind.is_empty());
+    // A song only if both say so.
+    let kind = match event.kind.trim().eq_ignore_ascii_case(Item::SONG) {
+        true => &asset.kind,
+        false => &event.kind,
+    };
     Item {
+        airing: Uuid::nil(),
         id: id_of(event).to_owned(),
-        kind: kind.cloned().unwrap_or_default(),
+        kind: kind.clone(),
         title: asset.title.clone(),
         artist: asset.artist.clone(),
         album: asset.album.clone(),
@@ -62,19 +86,34 @@ fn parse_seconds(text: &str) -> Option<f64> {
         .then_some(seconds)
 }
 
-/// A start in ISO 8601; without zone it is UTC. Nothing for what can't be one.
+/// Returns the reason and the text of a log event's first attribute that makes no sense.
+pub(super) fn makes_sense(
+    event: &LogEvent,
+    now: DateTime<Utc>,
+) -> Result<(), (&'static str, String)> {
+    let LogEvent { start, status, .. } = event;
+    if !start.is_empty() && parse_start(start, now).is_none() {
+        return Err(("start_time", start.clone()));
+    }
+    let mut known = STATUSES.iter();
+    match known.any(|known| known.eq_ignore_ascii_case(status)) {
+        true => Ok(()),
+        false => Err(("status", status.clone())),
+    }
+}
+
+/// A start in ISO 8601, also without seconds; without zone it is UTC. None for everything
+/// else: a local time, such as `7/9/2024 4:00:35 PM`, may be hours off.
 pub(super) fn parse_start(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    let naive = || {
-        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
-            .iter()
-            .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
-            .map(|time| time.and_utc())
+    let text = text.trim().to_ascii_uppercase().replacen(' ', "T", 1);
+    let parse = |form: &str| {
+        let zoned = DateTime::parse_from_str(&text, &format!("{form}%#z"));
+        let naive = || NaiveDateTime::parse_from_str(&text, form).ok();
+        let zoned = zoned.ok().map(|time| time.to_utc());
+        zoned.or_else(|| naive().map(|time| time.and_utc()))
     };
-    zoned
-        .ok()
-        .or_else(naive)
-        .filter(|start| can_start(*start, now))
+    let start = parse("%Y-%m-%dT%H:%M:%S%.f").or_else(|| parse("%Y-%m-%dT%H:%M"));
+    start.filter(|start| can_start(*start, now))
 }
 
 #[cfg(test)]
@@ -111,6 +150,44 @@ mod tests {
                 expected,
                 "{total} {trim_in} {trim_out} {duration}"
             );
+        }
+    }
+
+    #[test]
+    fn a_start_is_a_time_that_every_browser_reads_or_none() {
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        for (text, expected) in [
+            ("2026-03-01T01:02:03Z", Some("2026-03-01T01:02:03Z")),
+            (
+                "2026-03-01T01:02:03.1234567Z",
+                Some("2026-03-01T01:02:03.123456700Z"),
+            ),
+            ("2026-03-01T01:02:03", Some("2026-03-01T01:02:03Z")),
+            (" 2026-03-01 01:02:03z ", Some("2026-03-01T01:02:03Z")),
+            ("2026-03-01T01:02:03-06:00", Some("2026-03-01T07:02:03Z")),
+            ("2026-03-01T01:02:03+0000", Some("2026-03-01T01:02:03Z")),
+            ("2026-03-01 01:02:03 -0630", Some("2026-03-01T07:32:03Z")),
+            ("2026-03-01T01:02:03+02", Some("2026-02-28T23:02:03Z")),
+            ("2026-03-01T01:02", Some("2026-03-01T01:02:00Z")),
+            ("2026-03-01T01:02Z", Some("2026-03-01T01:02:00Z")),
+            ("2026-03-01T01:02+0100", Some("2026-03-01T00:02:00Z")),
+            ("2026-03-02T11:59:59Z", Some("2026-03-02T11:59:59Z")),
+            ("2026-03-02T12:00:00Z", None),
+            ("2026-03-01T01:02:60Z", None),
+            ("2026-02-28T23:59:60Z", None),
+            ("2026-02-28T23:59:60.5", None),
+            ("2026-03-01T24:00:00Z", None),
+            ("2026-02-30T00:00:00Z", None),
+            ("0001-01-01T00:00:00Z", None),
+            ("3/1/2026 1:02:03 AM", None),
+            ("03/01/2026 01:02:03", None),
+            ("+262142-01-01T00:00:00Z", None),
+            ("1772326923", None),
+            ("T", None),
+            ("", None),
+        ] {
+            let expected = expected.map(|time| time.parse::<DateTime<Utc>>().unwrap());
+            assert_eq!(parse_start(text, now), expected, "{text}");
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
+use super::current::Fault;
 use super::framing::{Broken, Found, Framer};
 use super::xml;
 use super::{PARTIAL_MOST, Port, READ};
@@ -176,11 +177,37 @@ impl Sender {
         metrics::counter!("roomcast_zetta_documents_total").increment(1);
         port.feed.heard();
         let mut on_air = port.on_air.lock().expect("no code panics under this lock");
-        for change in on_air.take(&events, Utc::now()) {
+        let taken = on_air.take(peer, &events, Instant::now(), Utc::now());
+        if taken.is_late {
+            metrics::counter!("roomcast_zetta_late_total").increment(1);
+            debug!(%peer, "a sender declares an item that is over");
+        }
+        for fault in taken.faults {
+            self.fault(&fault);
+        }
+        for change in taken.changes {
             self.tell(&change);
             (port.publish)(change);
         }
+        port.feed.set_skews(on_air.skews());
         Ok(())
+    }
+
+    fn fault(&self, fault: &Fault) {
+        let (peer, text) = (self.peer, &fault.text);
+        metrics::counter!("roomcast_zetta_faults_total", "reason" => fault.reason).increment(1);
+        match fault.reason {
+            _ if !fault.is_logged => {}
+            "skew" => {
+                warn!(%peer, seconds = text, "the clock of this sender, or of this server, is wrong: its items are published with their StartTime as it is");
+            }
+            "status" => {
+                warn!(%peer, status = text, "a Status that is unknown: only CURRENT makes an item current");
+            }
+            _ => {
+                warn!(%peer, start = text, "a StartTime that makes no sense: the time of receipt is used");
+            }
+        }
     }
 
     fn tell(&self, change: &Change) {
@@ -188,13 +215,9 @@ impl Sender {
             Change::Current(item) => ("on air", item),
             Change::Corrected(item) => ("corrected", item),
             Change::Next(item) => ("next", item),
+            Change::Resumed(item, _) => ("on air again", item),
             // Every ten seconds.
             Change::Again(_) => return,
-            Change::Aired(item) => {
-                metrics::counter!("roomcast_zetta_late_total").increment(1);
-                debug!(start = %item.start, "an item that is over already");
-                return;
-            }
         };
         self.port.usual(what, || {
             // Logs are passed on as reports are: advertisers stay out of both.
@@ -203,6 +226,16 @@ impl Sender {
             let artist = song.then_some(item.artist.as_str());
             info!(song, title, artist, start = %item.start, "{what}")
         });
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        // A second panic would end the process.
+        if let Ok(mut on_air) = self.port.on_air.lock() {
+            on_air.gone(self.peer);
+            self.port.feed.set_skews(on_air.skews());
+        }
     }
 }
 

@@ -73,11 +73,12 @@ async fn what_is_on_what_was_and_what_comes() {
             vec![song(2, "Two"), spot(3)],
             "Two",
             "Two",
-            Some(text),
-            true,
+            // The spot is skipped, and nothing is known behind it.
+            None,
+            false,
         ),
         (
-            vec![spot(3), song(4, "Four")],
+            vec![spot(3), spot(5), song(4, "Four")],
             text,
             "Two",
             Some("Four"),

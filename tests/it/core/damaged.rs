@@ -75,7 +75,7 @@ async fn run(folder: &Path) -> Running {
     };
     let namespaces = vec![durable(namespace("/n", 10, &["last"])), durable(created)];
     let hub = Hub::durable(namespaces, Memory, store.keeper(), rooms);
-    let writing = begin.write(hub.clone()).await;
+    let (writing, _) = begin.write(hub.clone()).await;
     Running {
         store,
         hub,

@@ -83,7 +83,7 @@ async fn used(options: &[&str]) -> Vec<String> {
         "on air",
         "a document can't be read",
         "a sender went away inside a document",
-        "something else spoke on this port",
+        "only POST and PUT of ZettaLite documents are served on this port",
         "a sender has gone",
         "stopped",
     ] {

@@ -46,7 +46,7 @@ async fn health_follows_the_feed_and_the_clients() {
         };
         let mut expected = json!({
             "status": "ok",
-            "feed": {"connections": 0, "lastDocumentAgeSeconds": null},
+            "feed": {"connections": 0, "lastDocumentAgeSeconds": null, "skewSeconds": []},
             "clients": 0,
             "broker": {"kind": "memory", "connected": true},
             "store": {"ok": true},

@@ -10,7 +10,7 @@ use roomcast::nowplaying::Change;
 use roomcast::simulate::{Item, Kind};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Simulation;
 use crate::client::SOON;
@@ -100,8 +100,10 @@ async fn what_is_on_air_is_read_as_it_was_meant() {
             // The clock of the spare is off, and only that.
             assert_eq!(ahead > TimeDelta::microseconds(1), machine == 1, "{ahead}");
             let (mut on_air, mut heard) = (OnAir::default(), Vec::new());
+            let sender = ([127, 0, 0, 1], 1).into();
             for document in &sent.documents {
-                for change in on_air.take(document, Utc::now()) {
+                let taken = on_air.take(sender, document, Instant::now(), Utc::now());
+                for change in taken.changes {
                     match change {
                         Change::Current(item) => heard.push(item),
                         Change::Again(_) | Change::Next(_) => {}

@@ -89,6 +89,10 @@ async fn line_20_starts() {
             fixed("2026-03-01T01:00:00Z"),
         ),
         ("2026-03-01T01:00:00-06:00", fixed("2026-03-01T07:00:00Z")),
+        ("2026-03-01T01:00:00+0000", fixed("2026-03-01T01:00:00Z")),
+        ("2026-03-01T01:00", fixed("2026-03-01T01:00:00Z")),
+        ("2026-03-01T00:59:60Z", None),
+        ("3/1/2026 1:00:00 AM", None),
         ("", None),
         ("yesterday", None),
         ("0001-01-01T00:00:00Z", None),
@@ -112,6 +116,9 @@ async fn line_20_starts() {
                 assert!((before..=Utc::now()).contains(&utc), "{start}: {utc}");
             }
         }
+        let senseless = u64::from(!start.is_empty() && !utc.starts_with("2026-03-01"));
+        assert_eq!(port.faults("start_time"), senseless, "{start}");
+        assert_eq!(port.logged.warned(), senseless as usize, "{start}");
         // The next one, by a clock that is right, is on.
         sender
             .write_all(song(2, &soon(0), "B").as_bytes())
@@ -169,15 +176,17 @@ async fn line_22_the_stop_of_the_previous_changes_nothing() {
 }
 
 #[tokio::test]
-async fn line_23_an_older_start_is_no_event() {
-    let sent = [song(2, &at(200), "B"), song(3, &at(100), "Late")];
-    let mut port = Port::open().await;
-    port.hears(sent.concat(), &["B"]).await;
-    assert!(
-        port.counted
-            .render()
-            .contains("roomcast_zetta_late_total 1")
+async fn line_23_what_is_over_is_no_event_and_a_new_airing_is_one_whatever_its_start() {
+    let (a, b, c) = (
+        song(1, &at(600), "A"),
+        song(2, &at(800), "B"),
+        song(3, &at(100), "C"),
     );
+    let mut port = Port::open().await;
+    let sent = [&a, &b, &a, &c, &b].map(String::as_str).concat();
+    port.hears(sent, &["A", "B", "C"]).await;
+    let counted = port.counted.render();
+    assert!(counted.contains("roomcast_zetta_late_total 2"), "{counted}");
     port.did_not_complain();
 }
 
@@ -194,8 +203,11 @@ async fn line_24_several_items_in_a_document() {
             &format!(r#"Type="SONG" Title="{title}" Artist1="X""#),
         )
     };
+    // Listeners would see the station's text between all songs.
+    let sweeper = item(5, 300, "Sweeper").replace(r#"Type="SONG" Title"#, r#"Type="LINK" Title"#);
     let all = [
         item(4, 600, "After"),
+        sweeper,
         item(3, 400, "Next"),
         current(2, &at(200), "Now"),
         item(1, 0, "Past"),
@@ -224,6 +236,7 @@ async fn line_24_the_next_of_two_senders_is_one() {
     };
     let (here, there) = ("2026-03-01T02:00:00Z", "2026-03-01T02:00:00.4Z");
     let sent = [
+        song(1, &at(0), "Now 1"),
         with_next(2, &at(200), here, "Next"),
         with_next(2, &at(200), there, "Next"),
         with_next(2, &at(200), here, "Next"),
@@ -232,7 +245,9 @@ async fn line_24_the_next_of_two_senders_is_one() {
         with_next(1, &at(0), "2026-03-01T01:01:00Z", "Late"),
     ];
     sender.write_all(sent.concat().as_bytes()).await.unwrap();
-    assert_eq!(port.track().await, "Now 2");
+    for title in ["Now 1", "Now 2"] {
+        assert_eq!(port.track().await, title);
+    }
     for title in ["Next", "Next, told right"] {
         let (slot, track) = port.next().await;
         assert_eq!((slot, &track["track"]), (Slot::Next, &title.into()));
@@ -257,4 +272,37 @@ async fn line_21_a_repeat_by_a_clock_ahead_is_no_event() {
         assert_eq!(port.track().await, title);
     }
     port.did_not_complain();
+}
+
+#[tokio::test]
+async fn line_32_an_item_is_masked_unless_its_event_and_its_asset_are_songs() {
+    let both = song(1, &at(0), "Buy it now");
+    let spot = r#"Type="SPOT""#;
+    for masked in [
+        both.replacen(r#"Type="SONG""#, spot, 1),
+        both.replace(r#"<Asset Type="SONG""#, &format!("<Asset {spot}")),
+        both.replace(r#"<Asset Type="SONG""#, "<Asset"),
+        both.replacen(r#"Type="SONG""#, r#"Type="""#, 1),
+    ] {
+        let mut port = Port::open().await;
+        let mut sender = port.connect().await;
+        sender.write_all(masked.as_bytes()).await.unwrap();
+        let (slot, track) = port.next().await;
+        assert_eq!(slot, Slot::Current { song: false });
+        assert_eq!(track["track"], "The station", "{masked}");
+        assert!(!track.to_string().contains("Buy it"), "{track}");
+        port.did_not_complain();
+    }
+}
+
+/// Senders repeat documents: what is wrong with them is logged once, and counted.
+#[tokio::test]
+async fn a_start_or_a_status_that_makes_no_sense_is_logged_once() {
+    let mut port = Port::open().await;
+    let wrong = song(1, "noon", "A").repeat(3);
+    let status = song(2, &at(0), "B").replace(r#""CURRENT""#, r#""ON AIR""#);
+    port.hears(wrong + &status.repeat(2), &["A", "B"]).await;
+    assert_eq!((port.faults("start_time"), port.faults("status")), (3, 2));
+    assert_eq!(port.logged.warned(), 2);
+    assert_eq!(port.rejected().len(), 0);
 }

@@ -13,6 +13,12 @@ use crate::client::SOON;
 /// Some dozens of lines are no flood, also where the test takes half a minute.
 const LINES_MOST: usize = 100;
 
+/// The time of so many seconds ago.
+fn ago(seconds: i64) -> String {
+    let time = chrono::Utc::now() - chrono::TimeDelta::seconds(seconds);
+    time.to_rfc3339()
+}
+
 #[tokio::test]
 async fn line_27_another_format_is_named() {
     let clipboard = r#"<?xml version="1.0"?><ZettaClipboard><Event Title="X"/></ZettaClipboard>"#;
@@ -178,6 +184,61 @@ async fn line_29_two_senders_are_one_feed() {
     let mut again = port.connect().await;
     again.write_all(a.as_bytes()).await.unwrap();
     port.hears(a, &[]).await;
+    port.did_not_complain();
+}
+
+/// The clock of the spare is wrong; the main machine dies, and comes back.
+#[tokio::test]
+async fn line_29_a_spare_with_another_clock_takes_over() {
+    for skew in [-300, 300, -7 * 3_600, 7 * 3_600, 9] {
+        let mut port = Port::open().await;
+        let by_main = |n: u32| song(n, &ago(0), &format!("T{n}"));
+        let by_spare = |n: u32| song(n, &ago(-skew), &format!("T{n}"));
+        let mut main = port.connect().await;
+        let mut spare = port.connect().await;
+        for n in 1..=4 {
+            main.write_all(by_main(n).as_bytes()).await.unwrap();
+            assert_eq!(port.track().await, format!("T{n}"), "{skew}");
+            let late = by_spare(n - 1) + &by_spare(n).repeat(2);
+            let late = if n == 1 { by_spare(n) } else { late };
+            spare.write_all(late.as_bytes()).await.unwrap();
+        }
+        drop(main);
+        for n in 5..=8 {
+            let repeated = by_spare(n).repeat(3);
+            spare.write_all(repeated.as_bytes()).await.unwrap();
+            assert_eq!(port.track().await, format!("T{n}"), "{skew}");
+        }
+        let mut main = port.connect().await;
+        let back = by_main(8) + &by_main(9);
+        main.write_all(back.as_bytes()).await.unwrap();
+        assert_eq!(port.track().await, "T9", "{skew}");
+        let is_off = skew.abs() > 120;
+        let shown = port.feed.skews();
+        let off = shown.iter().filter(|shown| shown.abs() > 120.0);
+        assert_eq!(off.count(), usize::from(is_off), "{shown:?}");
+        assert_eq!(port.logged.skewed(), usize::from(is_off), "{skew}");
+        port.did_not_complain();
+    }
+}
+
+/// An item that cuts into a song for three seconds.
+#[tokio::test(start_paused = true)]
+async fn a_short_item_hides_a_song_for_its_own_length_only() {
+    let mut port = Port::open().await;
+    let mut sender = port.connect().await;
+    let long = song(1, &at(0), "Song");
+    let short = song(0, "", "Short").replace(r#""200""#, r#""3""#);
+    for sent in [&long, &short] {
+        sender.write_all(sent.as_bytes()).await.unwrap();
+        port.track().await;
+    }
+    tokio::time::advance(Duration::from_secs(4)).await;
+    sender.write_all(long.as_bytes()).await.unwrap();
+    let (_, track) = port.next().await;
+    assert_eq!(track["track"], "Song");
+    assert_eq!(track["timestampUTC"], at(0), "its old start");
+    port.hears(long, &[]).await;
     port.did_not_complain();
 }
 

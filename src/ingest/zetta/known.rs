@@ -1,0 +1,89 @@
+//! An airing of the last hours: who declared it, how often, and until when it was on.
+//! Knows nothing of the other airings.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+
+use crate::nowplaying::{Change, Item};
+
+/// How many senders are remembered for each airing: more than a station has.
+const DECLARATIONS_MOST: usize = 16;
+
+/// An airing that some sender declared, or that is from the play log.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// As listeners received it, with the start that was told first.
+    pub(super) item: Item,
+    pub(super) received: Instant,
+    pub(super) last_declared: Instant,
+    /// How often it was put on: once, and whenever it was resumed.
+    pub(super) times: u32,
+    /// When another airing followed; none while it is on.
+    pub(super) followed: Option<Instant>,
+    /// At most [`DECLARATIONS_MOST`]; none if the airing is from the play log, which has no
+    /// names but those of songs, and nobody has declared it since.
+    pub(super) declarations: Vec<Declaration>,
+}
+
+/// When a sender declared an airing last, and with which start.
+#[derive(Debug)]
+pub(super) struct Declaration {
+    pub(super) sender: u64,
+    /// How often the sender changed to it.
+    pub(super) times: u32,
+    pub(super) start: Option<DateTime<Utc>>,
+    pub(super) at: Instant,
+}
+
+impl Known {
+    pub(super) fn declaration(&self, sender: u64) -> Option<&Declaration> {
+        self.declarations.iter().find(|d| d.sender == sender)
+    }
+
+    pub(super) fn is_item(&self, item: &Item) -> bool {
+        let is_stored = self.declarations.is_empty();
+        let is_masked = is_stored && self.item.id.is_empty() && item.id.is_empty();
+        self.item.is_same(item) || (is_masked && self.item.looks_like(item))
+    }
+
+    pub(super) fn declared_by(
+        &mut self,
+        sender: u64,
+        start: Option<DateTime<Utc>>,
+        at: Instant,
+        is_repeat: bool,
+    ) {
+        self.last_declared = at;
+        if let Some(known) = self.declarations.iter_mut().find(|d| d.sender == sender) {
+            known.start = known.start.or(start);
+            known.times += u32::from(!is_repeat);
+            known.at = at;
+            return;
+        }
+        if self.declarations.len() == DECLARATIONS_MOST {
+            self.declarations.remove(0);
+        }
+        self.declarations.push(Declaration {
+            sender,
+            times: 1,
+            start,
+            at,
+        });
+    }
+
+    /// The item was declared again, with other words if it `is_changed`.
+    pub(super) fn again(&mut self, item: Item, is_changed: bool) -> Change {
+        if !is_changed || self.item.matches(&item) {
+            return Change::Again(self.item.clone());
+        }
+        let start = self.item.start;
+        self.item = Item { start, ..item };
+        Change::Corrected(self.item.clone())
+    }
+}
+
+pub(super) fn is_within(since: Instant, most: Duration, now: Instant) -> bool {
+    now.saturating_duration_since(since) < most
+}
