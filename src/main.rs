@@ -160,7 +160,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     });
     let stopped = server.serve(stop).await;
     info!(cut = stopped.cut, "stopped");
-    ensure!(!stopped.failed, "a part of the server has failed");
+    ensure!(!stopped.failed, "a task of the server has failed");
     Ok(())
 }
 

@@ -195,7 +195,7 @@ const COUNTERS: &[Described] = &[
     (
         "roomcast_panics_total",
         Unit::Count,
-        "Bugs that ended something early, by part of the server",
+        "Panics (bugs in the server), by part of the server",
     ),
     (
         "roomcast_refused_total",
@@ -210,7 +210,7 @@ const COUNTERS: &[Described] = &[
     (
         "roomcast_store_damaged_files_total",
         Unit::Count,
-        "Damaged databases that were moved away",
+        "Damaged databases that were renamed",
     ),
     (
         "roomcast_store_damaged_rows_total",
@@ -265,12 +265,12 @@ const COUNTERS: &[Described] = &[
     (
         "roomcast_zetta_faults_total",
         Unit::Count,
-        "Faults of good documents and of their senders, by reason: start_time, status, skew",
+        "Wrong values in documents, and wrong clocks of senders, by reason: start_time, status, skew",
     ),
     (
         "roomcast_zetta_late_total",
         Unit::Count,
-        "Items that a sender declared to be on when another one had followed already",
+        "Items that a sender declared to be on air although another item had followed them",
     ),
     (
         "roomcast_zetta_rejected_total",

@@ -52,7 +52,7 @@ impl StopClock {
     /// Runs a step of the stop; gives it up at the end of the stop.
     pub(crate) async fn step(self, name: &str, step: impl Future) {
         if timeout_at(self.until, step).await.is_err() {
-            warn!("the stop was over before {name}");
+            warn!("the time for the stop was over before {name}");
         }
     }
 }

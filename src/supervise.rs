@@ -64,7 +64,7 @@ impl Supervisor {
                 report(name, &*panic);
                 error!(
                     task = name,
-                    "the server can't go on without this task: it ends"
+                    "the server can't run without this task: it stops"
                 );
                 supervisor.down().push(name);
                 supervisor.0.failed.cancel();

@@ -141,9 +141,8 @@ pub(super) const OPTIONS: [Opt; 54] = [
         "ws-timeout",
         Kind::Number,
         "MS",
-        "How long the backend of the webhook door has for an answer, and how often an \
-         idle client is asked whether it is there (every 30 s at least), in milliseconds; 0 for \
-         no limit",
+        "How long the backend of the webhook door has for an answer, and how often the \
+         server pings an idle client (every 30 s at least), in milliseconds; 0 for no limit",
     )
     .alias("WS_TIMEOUT")
     .or("30000"),
@@ -286,8 +285,8 @@ pub(super) const OPTIONS: [Opt; 54] = [
         "shutdown-timeout",
         Kind::Text,
         "TIME",
-        "How long a stop may take at most; clients that have not closed their connections by \
-         then are cut; as 8s or 1m",
+        "How long a stop may take at most, as 8s or 1m; connections that are still open after \
+         three quarters of that time are cut",
     )
     // Docker kills after 10 s.
     .or("8s"),

@@ -69,7 +69,7 @@ pub enum CloseReason {
     RoomDeleted,
     /// What it has sent can't be given to whom it is for.
     Undeliverable,
-    /// A bug in the server: its sink has panicked.
+    /// A bug in the server: the client's sink panicked.
     Failed,
     /// It has missed what nobody has any more: while it comes back, it learns that.
     Behind,
@@ -118,7 +118,7 @@ impl fmt::Display for CloseReason {
             Self::TooFast => "too fast: wait for the answer to what was sent before",
             Self::RoomDeleted => "the room was deleted",
             Self::Undeliverable => "what was sent could not be delivered",
-            Self::Failed => "the server has failed to serve this client; connect again",
+            Self::Failed => "a bug in the server ended this connection; connect again",
             Self::Behind => "events were missed between the nodes; connect again, with `since` where there is one",
             Self::Stopping => "the server is stopping; come back in a moment",
         })

@@ -25,6 +25,6 @@ pub fn report(part: &'static str, panic: &(dyn Any + Send)) {
     error!(
         part,
         panic = text.unwrap_or_default(),
-        "a bug: this part has failed"
+        "a bug: this part of the server panicked"
     );
 }

@@ -72,10 +72,10 @@ pub fn router(api: Api) -> Router {
     UNKNOWN.into_iter().fold(router, add).with_state(api)
 }
 
-/// The code of a query that can't be answered.
+/// The code of a query with a wrong or unknown parameter.
 const INVALID_QUERY: &str = "invalid_query";
 
-/// The parameter by which pages keep caches away (jQuery's `cache: false`).
+/// The parameter that pages add to get past caches (jQuery's `cache: false`); ignored.
 const CACHE_BUSTER: &str = "_";
 
 /// The query of a request that takes no parameters.
@@ -99,6 +99,6 @@ fn unknown_parameter(name: &str, known: &[&str]) -> Problem {
 }
 
 async fn not_found() -> Problem {
-    let why = "there is nothing here; /api/openapi.json says what there is";
+    let why = "there is no endpoint at this path; /api/openapi.json lists the endpoints";
     Problem::new(StatusCode::NOT_FOUND, "not_found", why)
 }

@@ -41,7 +41,7 @@ pub(super) fn parse_json(text: &[u8]) -> Result<&RawValue, FieldError> {
             true if text.trim_ascii().is_empty() => "there is no JSON: the text is empty".into(),
             true => "this is not JSON: it ends too early".into(),
             false => format!(
-                "this is not JSON: line {}, column {} is wrong",
+                "this is not JSON: syntax error in line {}, column {}",
                 error.line(),
                 error.column()
             ),
@@ -98,7 +98,7 @@ impl Fields {
         };
         let (_, value) = self.0.remove(at);
         match self.names().any(|known| known == name) {
-            true => Err(FieldError(format!("`{name}` is there twice"))),
+            true => Err(FieldError(format!("`{name}` appears twice"))),
             false => Ok(Some(value)),
         }
     }
@@ -127,7 +127,7 @@ pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     let shown: String = name.chars().take(VALUE_SHOWN).collect();
     let hint = Hint::new(name, known.iter().copied());
     match known.is_empty() {
-        true => format!("there is no {what} `{shown}`; this takes none"),
+        true => format!("there is no {what} `{shown}`; this request takes none"),
         false => format!("there is no {what} `{shown}`; {hint}"),
     }
 }
@@ -174,13 +174,22 @@ mod tests {
             (b" \r\n", "there is no JSON: the text is empty"),
             (b"{\"a\":", "this is not JSON: it ends too early"),
             (b"\"abc", "this is not JSON: it ends too early"),
-            (b"hello", "this is not JSON: line 1, column 1 is wrong"),
+            (
+                b"hello",
+                "this is not JSON: syntax error in line 1, column 1",
+            ),
             (
                 b"{\n  'a': 1}",
-                "this is not JSON: line 2, column 3 is wrong",
+                "this is not JSON: syntax error in line 2, column 3",
             ),
-            (b"{} x", "this is not JSON: line 1, column 4 is wrong"),
-            (b"\"\xff\"", "this is not JSON: line 1, column 2 is wrong"),
+            (
+                b"{} x",
+                "this is not JSON: syntax error in line 1, column 4",
+            ),
+            (
+                b"\"\xff\"",
+                "this is not JSON: syntax error in line 1, column 2",
+            ),
         ] {
             let error = parse_json(text).unwrap_err();
             assert_eq!(error.to_string(), expected, "{text:?}");
@@ -208,7 +217,7 @@ mod tests {
                 r#"`a` must be a string, not {"b": 1}"#,
             ),
             (&long, text, &shown),
-            (r#"{"a": "x", "a": "y"}"#, text, "`a` is there twice"),
+            (r#"{"a": "x", "a": "y"}"#, text, "`a` appears twice"),
             (r#"{"a": -1}"#, count, "`a` must be a whole number, not -1"),
             (
                 r#"{"a": "1"}"#,

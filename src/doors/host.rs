@@ -7,14 +7,14 @@ use axum::http::{HeaderMap, Version};
 
 use super::problem::Problem;
 
-/// Checks that a request names its host once.
+/// Checks that a request names its host exactly once.
 ///
 /// # Errors
-/// `Host` is there more than once or invalid, or it is missing in HTTP/1.1.
+/// The request has several headers `Host`, an invalid one, or none in HTTP/1.1.
 pub(super) fn check(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
     let mut hosts = headers.get_all(HOST).iter();
     let why = match (hosts.next(), hosts.next()) {
-        (_, Some(_)) => "the header `Host` is there more than once",
+        (_, Some(_)) => "the request has more than one header `Host`",
         // HTTP/1.0 has no such header, and HTTP/2 has `:authority` instead.
         (None, None) if version == Version::HTTP_11 => {
             "the header `Host` is missing: HTTP/1.1 needs it"

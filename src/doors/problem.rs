@@ -44,7 +44,7 @@ impl Problem {
 
 /// The answer of a route to a method that it does not have.
 pub(super) async fn method_not_allowed() -> Problem {
-    let why = "this takes other methods, which `Allow` names";
+    let why = "this endpoint takes other methods, which the header `Allow` names";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", why)
 }
 

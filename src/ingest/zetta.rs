@@ -118,12 +118,12 @@ pub async fn run(
             Ok(None) => {}
             Ok(Some(closed)) => port.trouble(
                 "idle",
-                || warn!(%closed, %peer, "too many connections: one that never sent a document was closed for a new one"),
+                || warn!(%closed, %peer, "too many connections: closed one that has never sent a document, to admit a new one"),
             ),
             Err(full) => {
                 port.trouble(
                     "connections",
-                    || warn!(%peer, %full, "too many senders: this one was refused"),
+                    || warn!(%peer, %full, "too many senders: refused this one"),
                 );
                 continue;
             }
@@ -156,7 +156,7 @@ async fn serve(sender: Sender, mut stream: TcpStream) {
         Ok((protocol, _)) => {
             port.trouble(
                 "intruder",
-                || warn!(%peer, ?protocol, "not a Zetta: another protocol was spoken on this port"),
+                || warn!(%peer, ?protocol, "not Zetta: the client speaks another protocol"),
             );
             Ok(())
         }

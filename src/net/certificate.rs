@@ -94,7 +94,7 @@ impl Certificate {
     /// Why clients refuse the certificate now, if its time is over or has not begun.
     pub(super) fn untimely(&self, now: DateTime<Utc>) -> Option<String> {
         if now > self.not_after {
-            return Some(format!("the certificate has expired on {}", self.not_after));
+            return Some(format!("the certificate expired on {}", self.not_after));
         }
         let is_early = now < self.not_before;
         is_early.then(|| format!("the certificate is not valid before {}", self.not_before))

@@ -191,7 +191,7 @@ fn a_certificate_whose_time_is_over_or_has_not_begun_is_noticed() {
         (made.not_before - second, Some("is not valid before")),
         (made.not_before, None),
         (made.not_after, None),
-        (made.not_after + second, Some("has expired")),
+        (made.not_after + second, Some("expired on")),
     ] {
         let found = made.untimely(now);
         let is_it = |word: &str| found.as_ref().is_some_and(|found| found.contains(word));

@@ -18,7 +18,7 @@ pub(super) fn move_away(folder: &Path) -> io::Result<String> {
     let count = count_damaged(folder)?;
     if count >= DAMAGED_MOST {
         return Err(io::Error::other(format!(
-            "there are {count} damaged ones already: look at the disk, and remove them"
+            "the folder holds {count} damaged databases already: check the disk, and remove them"
         )));
     }
     let to = format!("{NAME}.damaged-{}", Utc::now().format("%Y%m%dT%H%M%S%3fZ"));

@@ -59,11 +59,14 @@ impl Found {
         } in rows.iter().take(LOGGED_MOST)
         {
             let table = table.name;
-            warn!(table, ?key, %why, "a damaged row was moved to the table `damaged`");
+            warn!(table, ?key, %why, "a damaged row was set aside in the table `damaged`");
         }
         if rows.len() > LOGGED_MOST {
             let more = rows.len() - LOGGED_MOST;
-            warn!(more, "more damaged rows were moved to the table `damaged`");
+            warn!(
+                more,
+                "more damaged rows were set aside in the table `damaged`"
+            );
         }
     }
 }

@@ -201,7 +201,7 @@ impl File {
         if is_empty && lock.had_database() && self.found.file.get().is_none() {
             warn!(
                 file = %path.display(),
-                "the database is missing or empty, and there was one: a new one begins"
+                "the database is missing or empty although this folder had one: the server creates a new one"
             );
         }
         private::create(&path)?;
@@ -276,8 +276,8 @@ impl File {
             Ok(to) => {
                 error!(
                     file = %file.display(), %why, moved_to = to,
-                    "the database is damaged and was moved away; a new one begins: clients that \
-                     come back after a restart are told recovered:false, and the play log is empty"
+                    "the database was damaged: it is renamed, and a new one is created; clients that \
+                     come back after a restart receive recovered:false, and the play log is empty"
                 );
                 metrics::counter!("roomcast_store_damaged_files_total").increment(1);
                 self.rooms.clear();
@@ -285,7 +285,7 @@ impl File {
                 let _ = self.found.file.set(to);
             }
             Err(error) => {
-                error!(file = %file.display(), %why, %error, "the damaged database can't be moved away");
+                error!(file = %file.display(), %why, %error, "the damaged database can't be renamed");
             }
         }
     }

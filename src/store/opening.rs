@@ -78,7 +78,9 @@ impl Store {
             let _runtime = runtime.enter();
             match opening.take() {
                 Some(opening) => writer = opening.run(),
-                None if writer.is_none() => of_thread.failed(&"it was not opened because of a bug"),
+                None if writer.is_none() => {
+                    of_thread.failed(&"a bug kept the database from being opened")
+                }
                 None => {}
             }
             if let Some(writer) = &mut writer {
@@ -143,7 +145,7 @@ impl Shared {
         if self.ok.swap(false, Ordering::Relaxed) {
             warn!(
                 folder = %self.folder.display(),
-                "the disk is slow: the server starts before the state is open, and goes on in \
+                "the disk is slow: the server starts before the database is open, and works in \
                  memory until then"
             );
         }

@@ -104,7 +104,7 @@ impl Writer {
             *self.shared.writing_since() = Some(Instant::now());
             let written = match catch("store", || self.write_whole(&work)) {
                 Some(written) => written.map_err(|error| error.to_string()),
-                None => Err("it could not be written because of a bug".to_owned()),
+                None => Err("a bug kept the state from being written".to_owned()),
             };
             let took = self.shared.writing_since().take();
             let took = took.map(|since| since.elapsed()).unwrap_or_default();

@@ -260,7 +260,7 @@ const WORDS: &[(&str, &str, &str, &str)] = &[
         "/bus",
         "JOIN",
         r#""r""#,
-        "this is not JSON: line 1, column 1 is wrong; this event takes {room, name?, since?}",
+        "this is not JSON: syntax error in line 1, column 1; this event takes {room, name?, since?}",
     ),
     (
         "/bus",

@@ -22,7 +22,7 @@ use crate::doors::{PROBLEM_JSON, ProblemDetails};
     path = "/api/openapi.json",
     responses(
         (status = 200, description = "OpenAPI 3.1", body = Object),
-        (status = 400, description = "A parameter that there is not"),
+        (status = 400, description = "An unknown parameter"),
     ),
 )]
 pub(super) async fn description(_: NoParameters) -> impl IntoResponse {
@@ -61,7 +61,7 @@ impl IntoResponses for Unpublished {
         let refusals = [
             (
                 400,
-                "The body or a name can't be read, or a parameter that there is not",
+                "The body or a name can't be read, or a parameter is unknown",
             ),
             (401, "No token"),
             (403, "Not the token, or nobody publishes there over HTTP"),

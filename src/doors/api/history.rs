@@ -37,7 +37,7 @@ const MAX_AGE: u32 = 5;
 const VALUE_SHOWN: usize = 40;
 
 /// What a time must be.
-const TIME: &str = "a date as 2026-11-21 or a time as 2026-11-21T18:00:00Z";
+const TIME: &str = "a date such as 2026-11-21 or a time such as 2026-11-21T18:00:00Z";
 
 /// The code of a play log that can't be read.
 const UNREADABLE: &str = "unreadable";

@@ -43,7 +43,7 @@ pub(super) struct NowPlaying<'a> {
     responses(
         (status = 200, description = "What is on, the last song, and what is next", body = NowPlaying),
         (status = 304, description = "As before"),
-        (status = 400, description = "A parameter that there is not"),
+        (status = 400, description = "An unknown parameter"),
     ),
 )]
 pub(super) async fn now_playing(

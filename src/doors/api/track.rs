@@ -63,7 +63,7 @@ const FIELDS: [&str; 9] = [
 const START: &str = "timestampUTC";
 const TEXT: &str = "a string";
 const LENGTH: &str = "a number of milliseconds";
-const TIME: &str = "a time as 2026-11-21T18:00:00Z";
+const TIME: &str = "a time such as 2026-11-21T18:00:00Z";
 
 impl PostedTrack {
     fn parse(body: &[u8]) -> Result<Self, FieldError> {

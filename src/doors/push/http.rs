@@ -44,7 +44,7 @@ pub(super) fn router(publishers: Publishers) -> Router {
             drain(body).await;
             Refusal::new(
                 StatusCode::METHOD_NOT_ALLOWED,
-                "this takes other methods, which `Allow` names",
+                "this endpoint takes other methods, which the header `Allow` names",
             )
         })
         .fallback(async |body: Body| {

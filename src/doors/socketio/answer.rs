@@ -122,7 +122,7 @@ pub(super) enum Invalid {
     Event(&'static str),
     #[error("binary attachments are not understood here")]
     Binary,
-    #[error("an event is [name, argument], and its name is a string")]
+    #[error("an event must be [name, argument], and the name must be a string")]
     NoEvent,
     #[error("{why}; this event takes {form}")]
     Argument { form: &'static str, why: FieldError },

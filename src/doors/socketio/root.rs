@@ -43,7 +43,7 @@ impl MessageHandler<LocalAdapter, InOrder> for Advise {
         metrics::counter!("roomcast_refused_total", "door" => "socketio", "reason" => NO_NAMESPACE)
             .increment(1);
         let message = format!(
-            "the client is connected to no namespace: connect to one of {}, as \
+            "the client is not connected to a namespace: connect to one of {}, as \
              io(\"http://HOST:PORT/NAMESPACE\") does",
             self.0
         );

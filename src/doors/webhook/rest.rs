@@ -38,7 +38,7 @@ pub(super) fn router(door: Arc<Webhook>) -> Router {
         .route("/{id}", get(about).put(write).delete(close))
         .route("/{id}/rooms/{namespace}/{room}", put(join).delete(leave))
         .method_not_allowed_fallback(async || {
-            let why = "this takes other methods, which `Allow` names";
+            let why = "this endpoint takes other methods, which the header `Allow` names";
             Answer::bad(StatusCode::METHOD_NOT_ALLOWED, why)
         })
         .fallback(async |method: Method| match method {

@@ -29,7 +29,9 @@ struct Connection {
 /// Why there is no room for a connection.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Full {
-    #[error("{PER_ADDRESS_MOST} connections of this address have sent documents")]
+    #[error(
+        "{PER_ADDRESS_MOST} connections from this address have sent documents, so none is closed"
+    )]
     Address,
     #[error("{CONNECTIONS_MOST} connections have sent documents")]
     Port,

@@ -180,7 +180,7 @@ impl Sender {
         let taken = on_air.take(peer, &events, Instant::now(), Utc::now());
         if taken.is_late {
             metrics::counter!("roomcast_zetta_late_total").increment(1);
-            debug!(%peer, "a sender declares an item that is over");
+            debug!(%peer, "a sender declares an item that is over already");
         }
         for fault in taken.faults {
             self.fault(&fault);
@@ -199,13 +199,13 @@ impl Sender {
         match fault.reason {
             _ if !fault.is_logged => {}
             "skew" => {
-                warn!(%peer, seconds = text, "the clock of this sender, or of this server, is wrong: its items are published with their StartTime as it is");
+                warn!(%peer, seconds = text, "the clock of this sender, or of this server, is wrong: its StartTimes are published unchanged");
             }
             "status" => {
-                warn!(%peer, status = text, "a Status that is unknown: only CURRENT makes an item current");
+                warn!(%peer, status = text, "unknown Status: only CURRENT puts an item on air");
             }
             _ => {
-                warn!(%peer, start = text, "a StartTime that makes no sense: the time of receipt is used");
+                warn!(%peer, start = text, "this StartTime makes no sense: the time of receipt is published instead");
             }
         }
     }

@@ -90,7 +90,7 @@ impl Waiting {
             let events = self.heard;
             warn!(
                 events,
-                "the other nodes will not hear of events of this one"
+                "the other nodes will not receive some events of this node"
             );
         }
     }
@@ -124,7 +124,7 @@ impl Waiting {
             if self.dropped == 0 {
                 warn!(
                     most = HEARD_MOST,
-                    "more events wait for Redis than can be kept: the oldest are dropped"
+                    "more events wait for Redis than this node keeps: it drops the oldest"
                 );
             }
             self.dropped += 1;

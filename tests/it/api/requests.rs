@@ -74,14 +74,26 @@ async fn an_unknown_parameter_is_refused_with_the_nearest_one() {
             "limits",
             "did you mean `limit`?",
         ),
-        ("/api/now-playing?limit=1", "limit", "this takes none"),
-        ("/api/openapi.json?format=yaml", "format", "this takes none"),
+        (
+            "/api/now-playing?limit=1",
+            "limit",
+            "this request takes none",
+        ),
+        (
+            "/api/openapi.json?format=yaml",
+            "format",
+            "this request takes none",
+        ),
         (
             "/api/bus/r?token=0123456789abcdef",
             "token",
-            "this takes none",
+            "this request takes none",
         ),
-        ("/api/metadata/now-playing?x", "x", "this takes none"),
+        (
+            "/api/metadata/now-playing?x",
+            "x",
+            "this request takes none",
+        ),
     ] {
         let answer = match target.starts_with("/api/bus") || target.contains("metadata") {
             true => post(&server, target, BEARER, "1").await,
@@ -121,12 +133,12 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "/api/bus/r",
         "{\n\"a\":,}",
-        "this is not JSON: line 2, column 5 is wrong",
+        "this is not JSON: syntax error in line 2, column 5",
     ),
     (
         "/bus-message/r",
         "verb=play",
-        "this is not JSON: line 1, column 1 is wrong",
+        "this is not JSON: syntax error in line 1, column 1",
     ),
     ("/api/bus/%ff", "1", "the path is not UTF-8"),
     (
@@ -177,12 +189,12 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "/api/metadata/next",
         r#"{"track":"T","timestampUTC":"tomorrow"}"#,
-        "`timestampUTC` must be a time as 2026-11-21T18:00:00Z, not \"tomorrow\"",
+        "`timestampUTC` must be a time such as 2026-11-21T18:00:00Z, not \"tomorrow\"",
     ),
     (
         "/api/metadata/next",
         r#"{"track":"T","startedAt":1792000000}"#,
-        "`startedAt` must be a time as 2026-11-21T18:00:00Z, not 1792000000",
+        "`startedAt` must be a time such as 2026-11-21T18:00:00Z, not 1792000000",
     ),
     (
         "/api/metadata/next",
@@ -192,7 +204,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "/api/metadata/next",
         r#"{"track":"T","track":"U"}"#,
-        "`track` is there twice",
+        "`track` appears twice",
     ),
     (
         "/api/metadata/next",

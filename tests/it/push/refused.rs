@@ -6,18 +6,18 @@ use crate::http::{ask as request, header};
 /// What is sent to create a channel -> what is wrong with it: 400.
 const NONSENSE: &[(&[u8], &str)] = &[
     (b"", "there is no JSON: the text is empty"),
-    (b"hello", "this is not JSON: line 1, column 1 is wrong"),
+    (b"hello", "this is not JSON: syntax error in line 1, column 1"),
     (b"null", "a message must be an object, not null"),
     (b"[]", "a message must be an object, not []"),
     (br#"["SERVER_ACTION","CREATE_CHANNEL",null,{"channel":"c"}]"#, r#"a message must be an object, not [\"SERVER_ACTION\",\"CREATE_CHANNEL\",null,{…"#),
     (b"{}", "`messageType` is missing: it must be SERVER_ACTION"),
     (b"{\"messageType\":\"SERVER_ACTION\",\"action\":\"CREATE_CHANNEL\",\"data\":{\"channel\":\"c\"}", "this is not JSON: it ends too early"),
-    (b"{\"messageType\":\"SERVER_ACTION\",\"action\":\"CREATE_CHANNEL\",\"data\":{\"channel\":\"c\"}} x", "this is not JSON: line 1, column 82 is wrong"),
-    (b"{\"messageType\":\"SERVER_ACTION\",\"action\":\"CREATE_CHANNEL\",\"data\":{\"channel\":\"\xff\"}}", "this is not JSON: line 1, column 77 is wrong"),
+    (b"{\"messageType\":\"SERVER_ACTION\",\"action\":\"CREATE_CHANNEL\",\"data\":{\"channel\":\"c\"}} x", "this is not JSON: syntax error in line 1, column 82"),
+    (b"{\"messageType\":\"SERVER_ACTION\",\"action\":\"CREATE_CHANNEL\",\"data\":{\"channel\":\"\xff\"}}", "this is not JSON: syntax error in line 1, column 77"),
     (br#"{"messageType":"CLIENT_ACTION","action":"CREATE_CHANNEL","data":{"channel":"c"}}"#, r#"`messageType` must be SERVER_ACTION, not \"CLIENT_ACTION\""#),
     (br#"{"action":"CREATE_CHANNEL","data":{"channel":"c"}}"#, "`messageType` is missing: it must be SERVER_ACTION"),
     (br#"{"messageType":"SERVER_ACTION","action":"CREATE_CHANNEL"}"#, "`data` is missing: it must be an object"),
-    (br#"{"messageType":"SERVER_ACTION","messageType":"SERVER_ACTION","action":"CREATE_CHANNEL","data":{"channel":"c"}}"#, "`messageType` is there twice"),
+    (br#"{"messageType":"SERVER_ACTION","messageType":"SERVER_ACTION","action":"CREATE_CHANNEL","data":{"channel":"c"}}"#, "`messageType` appears twice"),
 ];
 
 /// Where, the `action` and its `data` -> what is wrong with it: 400.
@@ -86,7 +86,7 @@ const NO_ACTION: &[(&str, &str, &str, &str)] = &[
         "/channel/create",
         "CREATE_CHANNEL",
         r#"{"channel":"c","channel":"d"}"#,
-        "`data`: `channel` is there twice",
+        "`data`: `channel` appears twice",
     ),
     (
         "/channel/create",
@@ -164,11 +164,11 @@ const NO_PUSH: &[(&str, &str)] = &[
     ),
     (
         r#"{"channel":"c","channelToken":"TOKEN","recipients":[],"message":"a","message":"b"}"#,
-        "`data`: `message` is there twice",
+        "`data`: `message` appears twice",
     ),
     (
         r#"{"channel":"c","channelToken":"TOKEN","recipients":[],"messageJson":1e}"#,
-        "this is not JSON: line 1, column 192 is wrong",
+        "this is not JSON: syntax error in line 1, column 192",
     ),
     (
         r#"{"channel":"c","channelToken":"TOKEN","message":"m"}"#,
@@ -219,7 +219,7 @@ async fn other_methods_and_other_paths_have_the_same_form() {
     let wrong = error(
         405,
         "Method Not Allowed",
-        "this takes other methods, which `Allow` names",
+        "this endpoint takes other methods, which the header `Allow` names",
     );
     let nothing = error(404, "Not found", "there is nothing here");
     // The request -> the answer, and the methods that it names

@@ -79,14 +79,14 @@ async fn each_message_is_answered_to_the_byte() {
 /// What is sent -> what is wrong with it.
 const NONSENSE: &[(&[u8], &str)] = &[
     (b"", "there is no JSON: the text is empty"),
-    (b"hello", "this is not JSON: line 1, column 1 is wrong"),
+    (b"hello", "this is not JSON: syntax error in line 1, column 1"),
     (br#"["CLIENT_ACTION","SUBSCRIBE",null,{"channel":"a"}]"#, r#"a message must be an object, not [\"CLIENT_ACTION\",\"SUBSCRIBE\",null,{\"chan…"#),
-    (b"\xff", "this is not JSON: line 1, column 1 is wrong"),
+    (b"\xff", "this is not JSON: syntax error in line 1, column 1"),
     (br#"{"messageType":"CLIENT_ACTION","action":"SUBSCRIBE"}"#, "`data` is missing: it must be an object"),
     (br#"{"messageType":"CLIENT_ACTION","action":"SUBSCRIBE","data":{}}"#, "`data`: `channel` is missing: it must be a string"),
     (br#"{"messageType":"CLIENT_ACTION","action":"SUBSCRIBE","data":{"channel":null}}"#, "`data`: `channel` must be a string, not null"),
     (br#"{"messageType":"CLIENT_ACTION","action":"SUBSCRIBE","data":{"channel":" "}}"#, "the name of the channel is empty"),
-    (br#"{"messageType":"CLIENT_ACTION","action":"SUBSCRIBE","data":{"channel":"a","channel":"a"}}"#, "`data`: `channel` is there twice"),
+    (br#"{"messageType":"CLIENT_ACTION","action":"SUBSCRIBE","data":{"channel":"a","channel":"a"}}"#, "`data`: `channel` appears twice"),
     (br#"{"messageType":"CLIENT_ACTION","action":"subscribe","data":{"channel":"a"}}"#, r#"`action` must be SUBSCRIBE or UNSUBSCRIBE, not \"subscribe\""#),
     (br#"{"messageType":"SERVER_ACTION","action":"SUBSCRIBE","data":{"channel":"a"}}"#, r#"`messageType` must be CLIENT_ACTION, not \"SERVER_ACTION\""#),
     (br#"{"messageType":"CLIENT_ACTION","uuid":7,"action":"SUBSCRIBE","data":{"channel":"a"}}"#, "`uuid` must be a string, not 7"),

@@ -178,7 +178,7 @@ async fn a_page_that_is_lost_while_the_server_runs_costs_the_play_log_and_no_roo
 
 #[tokio::test]
 async fn a_database_that_is_missing_or_empty_is_a_warning_in_a_folder_that_had_one() {
-    const WORDS: &str = "the database is missing or empty, and there was one";
+    const WORDS: &str = "the database is missing or empty although this folder had one";
     type Damage = fn(&Path);
     let cases: [Damage; 3] = [
         |_| (),
