@@ -109,7 +109,7 @@ pub struct Config {
     pub history_keep: Duration,
     /// How long what has run out still counts as what was on last.
     pub stale_after: Duration,
-    /// How long a stop may take.
+    /// How long a stop may take at most.
     pub shutdown_timeout: Duration,
     /// The most connections that the main port holds at once.
     pub max_connections: usize,

@@ -65,7 +65,7 @@ pub(crate) fn run(format: &Format, most: impl Fn(usize) -> usize, parse: impl Fn
         };
         let (mut time, size) = timed();
         if time > slowest.get().0 {
-            // Its first run may have had more to do: the fastest of four counts.
+            // The first run may include initialisation: the fastest of four counts.
             time = (0..3).map(|_| timed().0).fold(time, Duration::min);
         }
         let input = case.bytes.len();
@@ -91,8 +91,8 @@ pub(crate) fn run(format: &Format, most: impl Fn(usize) -> usize, parse: impl Fn
     );
 }
 
-/// For how long this thread was on a processor (proc(5), `schedstat`): a busy machine makes
-/// no case slower.
+/// The processor time of this thread (proc(5), `schedstat`), which does not depend on how busy the
+/// machine is.
 fn worked() -> Duration {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat");
     let stat = stat.expect("the tests run on Linux");

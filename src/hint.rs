@@ -1,18 +1,18 @@
-//! The right word for a wrong one. Knows words only.
+//! Suggestions for mistyped names. Knows words only.
 
 use std::fmt;
 
-/// The right word that is nearest to a wrong one; all of them where none is near.
+/// A suggestion for a wrong word: the nearest valid word, or all of them if none is near.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// Most likely this was meant.
+    /// The word that was most likely meant.
     Nearest(String),
-    /// Nothing is like it; these are all there are.
+    /// All valid words: none is near.
     All(Vec<String>),
 }
 
 impl Hint {
-    /// Looks for the word that is nearest to `wrong`.
+    /// Finds the word of `right` that is nearest to `wrong`.
     pub fn new<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Self {
         let plain = |word: &str| word.to_lowercase().replace('_', "-");
         let wrong = plain(wrong);
@@ -29,12 +29,12 @@ impl Hint {
     }
 }
 
-/// The longest word that is compared, in bytes: twice the longest valid one. Longer words
-/// are no typing errors, and comparing them takes seconds.
+/// The longest word that is compared, in bytes: twice the longest valid one. A longer word is not
+/// a typing error, and comparing it can take minutes.
 const WORD_MOST: usize = 64;
 
-/// How alike two words are (0 to 1) that one is taken for a slip of the other:
-/// a letter left out, doubled or swapped, in words of four letters and more.
+/// The similarity (0 to 1) from which one word counts as a typing error of the other: a letter left
+/// out, doubled or swapped, in words of four letters or more.
 const NEAR: f64 = 0.75;
 
 impl fmt::Display for Hint {
@@ -46,11 +46,11 @@ impl fmt::Display for Hint {
     }
 }
 
-/// The most letters that are left out, added, changed or swapped in a [`slip`].
+/// The most letters that a [`slip`] leaves out, adds, changes or swaps.
 const SLIP_MOST: usize = 2;
 
-/// The right word of which `name` is a slip. Stricter than [`Hint`]: for names that may well be
-/// somebody else's.
+/// Returns the valid word of which `name` is a typing error. Stricter than [`Hint`], for names that
+/// may belong to another program.
 pub fn slip<'a>(name: &str, right: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = name.chars().count();
     let near = right
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn what_is_like_nothing_gets_the_whole_list() {
-        // Comparing a long word took minutes.
+        // Comparing the long word would take minutes.
         for wrong in ["xyz", &"port".repeat(1 << 18)] {
             let hint = Hint::new(wrong, ["port", "host"]);
             assert_eq!(hint.to_string(), "there are: port, host");

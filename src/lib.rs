@@ -69,7 +69,7 @@ use crate::supervise::Supervisor;
 pub struct Server {
     hub: Arc<Hub>,
     store: Option<Store>,
-    /// The last airings of before the start; read before anything is served.
+    /// The last airings before this start; the store reads them before the server serves anything.
     stored: Vec<Airing>,
     writing: Option<Writing>,
     ports: Ports,
@@ -231,7 +231,7 @@ impl Server {
         self.tls.clone()
     }
 
-    /// What the tasks run under that live as long as the server.
+    /// The supervisor of the tasks that live as long as the server.
     pub fn supervisor(&self) -> Supervisor {
         self.supervisor.clone()
     }
@@ -410,7 +410,7 @@ impl Server {
         clock.step("all tasks had ended", join_all(tasks)).await;
         let stopped = stop(&self.hub, io, &connections, clock).await;
         if let Some(webhook) = self.webhook {
-            // Half of what is left: the other steps follow.
+            // Half of the time that is left: other steps follow.
             webhook.stop(clock.left() / 2).await;
         }
         // Last of all that publishes: who leaves is told to the other nodes.

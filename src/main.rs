@@ -62,7 +62,7 @@ fn complain(error: &anyhow::Error) {
     }
 }
 
-/// Writes a line to stderr. If that fails, there is nobody left to be told.
+/// Writes a line to stderr. Ignores a failure: there is no other place to report it.
 fn tell(line: impl Display) {
     let _ = writeln!(stderr(), "server: {line}");
 }
@@ -73,7 +73,8 @@ fn print(text: impl Display) -> anyhow::Result<()> {
     printed(write!(out, "{text}").and_then(|()| out.flush()))
 }
 
-/// What came of writing to stdout. Whoever closes the pipe has read enough.
+/// Turns the result of a write to stdout into an error. A closed pipe is none: its reader has read
+/// enough.
 fn printed(written: io::Result<()>) -> anyhow::Result<()> {
     match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -178,7 +179,7 @@ async fn reload_certificate(reload: Arc<Notify>, tls: Option<tls::Acceptor>) {
     }
 }
 
-/// Plays until it is over, somebody ends it, or what is on can't be printed any more.
+/// Runs the simulation until it is over, a signal ends it, or stdout can't be written any more.
 #[tokio::main(flavor = "current_thread")]
 async fn simulate(options: &simulate::Options) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -190,7 +191,7 @@ async fn simulate(options: &simulate::Options) -> anyhow::Result<()> {
     let told = move |news: News| match &news {
         News::OnAir(..) => {
             if let Err(error) = writeln!(stdout(), "{news}") {
-                // The first error ends the programme.
+                // The first error ends the simulation.
                 let _ = refused.try_send(error);
             }
         }

@@ -26,7 +26,7 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<String> {
 /// leaves fewer beside the `beside` descriptors that the server needs itself.
 ///
 /// # Errors
-/// The limit leaves too few for clients.
+/// The limit leaves too few connections for clients.
 pub(crate) fn connections_most(asked: usize, beside: usize) -> Result<usize, DescriptorsError> {
     let good_for = match net::raise_descriptors(asked, beside) {
         Ok(good_for) => usize::try_from(good_for).unwrap_or(asked),

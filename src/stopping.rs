@@ -1,4 +1,4 @@
-//! The end of a server: every client is told, and has some time to close its connection. Knows
+//! Stops a server: tells every client, and gives it some time to close its connection. Knows
 //! clients and connections, and no transport but the engine, which ends polls.
 
 use std::future::pending;
@@ -21,11 +21,11 @@ const BY_THEMSELVES: Duration = Duration::from_secs(1);
 pub struct Stopped {
     /// How many connections had to be cut, since they did not end by themselves.
     pub cut: usize,
-    /// Whether a task has failed without which the server can't go on.
+    /// Whether a task has failed that the server cannot run without.
     pub failed: bool,
 }
 
-/// The time that a stop has, from its beginning.
+/// The deadlines of a stop.
 #[derive(Clone, Copy)]
 pub(crate) struct StopClock {
     /// The server waits for clients until then. In the last quarter it tells the backend and the
@@ -44,12 +44,12 @@ impl StopClock {
         }
     }
 
-    /// The time that is left.
+    /// The time that is left for the stop.
     pub(crate) fn left(self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }
 
-    /// Runs a step of the stop; gives it up at the end of the stop.
+    /// Runs a step of the stop, but not longer than the stop may take.
     pub(crate) async fn step(self, name: &str, step: impl Future) {
         if timeout_at(self.until, step).await.is_err() {
             warn!("the time for the stop was over before {name}");
@@ -57,7 +57,7 @@ impl StopClock {
     }
 }
 
-/// Tells every client, and waits for them while there is time.
+/// Tells every client, and waits for them to close as long as there is time.
 pub(crate) async fn stop(
     hub: &Arc<Hub>,
     io: SocketIo,
@@ -90,7 +90,7 @@ pub(crate) async fn stop(
         Ok(()) => 0,
         Err(_) => connections.kill_all(),
     };
-    // Who has gone is told to the other nodes only once that has been done here.
+    // The other nodes learn that a client has left only after its rooms here have.
     drop(timeout(BY_THEMSELVES, hub.drained()).await);
     if cut > 0 {
         warn!(cut, "connections did not end in time and were cut");

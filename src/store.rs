@@ -52,7 +52,7 @@ pub const DESCRIPTORS: usize = 2 + 3 * 3;
 /// Why a folder can't be the store's. A disk that refuses is no reason.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no thread to be had.
+    /// The system starts no thread.
     #[error("the thread of the store can't be started: {0}")]
     Thread(#[from] std::io::Error),
     /// Two processes would give the same offsets.
@@ -103,12 +103,11 @@ pub struct Store(Arc<Shared>);
 
 /// A store, and what it had.
 pub struct Opened {
-    /// The store; nothing is written before [`Begin::write`].
+    /// The store; it writes nothing before [`Begin::write`].
     pub store: Store,
-    /// The durable rooms, as they were; none while the disk hangs, and then the hub gets them
-    /// later.
+    /// The durable rooms of the file. Empty if the disk is slow; then the hub receives them later.
     pub rooms: Vec<Snapshot>,
-    /// Begins to write.
+    /// Starts the writing, once there is a hub.
     pub begin: Begin,
 }
 
@@ -117,8 +116,8 @@ struct Shared {
     /// Guards what is to be written; held to add and to take only.
     pending: Mutex<Pending>,
     wake: Condvar,
-    /// Guards the note of what was given out; held to write it, while no room and nothing else
-    /// of the store is locked.
+    /// Guards the note that events were sent; held to write it. No room and nothing else of the store
+    /// is locked meanwhile.
     given: Mutex<Given>,
     /// How far the writer is, for those who wait for it.
     tried: Tried,
@@ -130,7 +129,7 @@ struct Shared {
     keep: Duration,
     /// Guards the connection of those who read; held while one of them does.
     reader: Mutex<Option<Reader>>,
-    /// What was found damaged.
+    /// The damage found since the start.
     found: Arc<Found>,
 }
 
@@ -141,12 +140,12 @@ impl Store {
         self.0.ok.load(Ordering::Relaxed) && since.is_none_or(|at| at.elapsed() < HANGS_AFTER)
     }
 
-    /// What the damaged database was renamed to, if there was one since the start.
+    /// The new name of the damaged database, if the store has renamed one since the start.
     pub fn damaged_file(&self) -> Option<&str> {
         self.0.found.file.get().map(String::as_str)
     }
 
-    /// How many damaged rows were set aside since the start.
+    /// How many damaged rows the store has set aside since the start.
     pub fn damaged_rows(&self) -> usize {
         self.0.found.rows()
     }

@@ -1,5 +1,5 @@
-//! Tasks and threads that live as long as the server. One that panics is started again; one
-//! that can't be started again ends the server, so that whoever runs it starts a new one.
+//! Supervises the tasks and threads that live as long as the server. Restarts one that panics. If it
+//! can't be restarted, ends the server, so that the service manager starts a new one.
 
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -14,24 +14,24 @@ use tracing::{error, info};
 
 use crate::core::panics::{catch, report};
 
-/// How long after a panic a task or thread is started again: a bug that comes back at once
-/// costs a line of the log a second.
+/// How long after a panic a task or thread is restarted: a bug that recurs at once logs one line per
+/// second.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
 
-/// The tasks of one server.
+/// The supervisor of the tasks of one server.
 #[derive(Clone, Debug, Default)]
 pub struct Supervisor(Arc<Supervised>);
 
 #[derive(Debug, Default)]
 struct Supervised {
-    /// Which tasks have panicked and do not run.
+    /// The tasks that have panicked and do not run.
     down: Mutex<Vec<&'static str>>,
-    /// One of them can't be started again.
+    /// Cancelled when one of them can't be restarted.
     failed: CancellationToken,
 }
 
 impl Supervisor {
-    /// Runs a task, and runs it anew whenever it panics.
+    /// Runs a task, and restarts it whenever it panics.
     pub fn restart<F>(
         &self,
         name: &'static str,
@@ -52,7 +52,7 @@ impl Supervisor {
         })
     }
 
-    /// Runs a task that can't be run anew: if it panics the server ends.
+    /// Runs a task that can't be restarted: if it panics, the server stops.
     pub fn run(
         &self,
         name: &'static str,
@@ -72,7 +72,7 @@ impl Supervisor {
         })
     }
 
-    /// Waits until a task has failed without which the server can't go on.
+    /// Waits until a task has failed that the server cannot run without.
     pub async fn failed(&self) {
         self.0.failed.cancelled().await;
     }
@@ -92,7 +92,7 @@ impl Supervisor {
     }
 }
 
-/// Runs `work` in a thread of its own, and again whenever it panics.
+/// Runs `work` in a thread of its own, and restarts it whenever it panics.
 ///
 /// # Errors
 /// The system starts no thread.

@@ -288,7 +288,7 @@ pub(super) const OPTIONS: [Opt; 54] = [
         "How long a stop may take at most, as 8s or 1m; connections that are still open after \
          three quarters of that time are cut",
     )
-    // Docker kills after 10 s.
+    // By default Docker kills a container 10 s after SIGTERM.
     .or("8s"),
     Opt::new(
         "max-connections",

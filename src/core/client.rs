@@ -193,7 +193,7 @@ impl Client {
 /// The part of the server that a panic in a sink is counted for.
 pub(super) const SINK: &str = "sink";
 
-/// Calls a client's sink. A panic in it costs that client alone: it is to be closed.
+/// Calls a client's sink. If the sink panics, returns the reason to close this client.
 pub(super) fn calls_sink(
     call: impl FnOnce() -> Result<(), CloseReason>,
 ) -> Result<(), CloseReason> {

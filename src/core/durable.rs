@@ -13,13 +13,14 @@ use super::terms::Terms;
 /// is still time. What is not used of it is left out after an unclean end.
 pub const BLOCK: u64 = 10_000;
 
-/// Is told that a durable room has changed, and later asks the hub for its contents. Never
-/// calls the hub itself, and is never called under the lock of a room.
+/// The store's side of durable rooms: the hub reports changes to it, and the store later asks the
+/// hub for the contents. Its methods never call the hub, and the hub never calls them under the
+/// lock of a room.
 pub trait Keeper: Send + Sync + 'static {
-    /// A publication begins: an event may be given out once this returns, and not before.
+    /// A publication begins. The room sends the event only after this has returned.
     fn begins(&self);
 
-    /// A publication that began in this room is over: the event was given out, or refused.
+    /// A publication that began in this room has ended: the room has sent the event or refused it.
     fn published(&self, namespace: &NamespaceName, room: &RoomName);
 
     /// The room was created, or there is none of that name any more.
@@ -37,7 +38,8 @@ impl Keeping {
         Self { namespace, keeper }
     }
 
-    /// Announces a publication in the room, until the value is dropped.
+    /// Reports to the store that a publication begins in the room, and that it ends when the
+    /// value is dropped.
     pub(super) fn publishing<'a>(&'a self, room: &'a RoomName) -> Publishing<'a> {
         self.keeper.begins();
         Publishing {
@@ -51,7 +53,7 @@ impl Keeping {
     }
 }
 
-/// A publication that has begun.
+/// A publication in progress.
 pub(super) struct Publishing<'a> {
     keeping: &'a Keeping,
     room: &'a RoomName,

@@ -230,9 +230,10 @@ pub struct Event {
     json: OnceLock<Box<RawValue>>,
     encoded: Encoded,
     waits: Option<Arc<()>>,
-    /// Of an event that was made for joining clients: whether it is the current one.
+    /// Whether the event is the current one; `None` unless it was made by
+    /// [`for_joining`](Self::for_joining).
     is_current: Option<bool>,
-    /// The same for joining clients, as an event that is over and as the current one.
+    /// The copies of this event for joining clients: the one that is over, and the current one.
     for_joining: [OnceLock<Arc<Event>>; 2],
 }
 
@@ -285,9 +286,9 @@ impl Event {
         has_place.then_some(self.offset)
     }
 
-    /// The event as every door shows it: `{sender, room, message, offset, time, current}`;
-    /// without an offset where it has none, and `current` in events [`Event::for_joining`]
-    /// only.
+    /// The event as every door shows it: `{sender, room, message, offset, time, current}`.
+    /// Events without an offset have no `offset`; only those of [`Event::for_joining`] have
+    /// `current`.
     ///
     /// Written once, on first use, however many clients get it.
     pub fn json(&self) -> &RawValue {

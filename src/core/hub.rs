@@ -81,7 +81,7 @@ pub struct Outside<'a> {
     pub same: Option<Same>,
 }
 
-/// What [`Hub::forget_on_panic`] returns.
+/// The guard of [`Hub::forget_on_panic`].
 pub struct ForgetOnPanic(Arc<Hub>, Arc<Client>);
 
 impl Drop for ForgetOnPanic {
@@ -203,7 +203,7 @@ impl Hub {
         }
     }
 
-    /// Disconnects the client if the task that holds this panics.
+    /// Returns a guard that disconnects the client if the task that holds it panics.
     #[must_use]
     pub fn forget_on_panic(self: &Arc<Self>, client: &Arc<Client>) -> ForgetOnPanic {
         ForgetOnPanic(self.clone(), client.clone())

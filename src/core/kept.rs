@@ -163,7 +163,7 @@ impl Kept {
         had
     }
 
-    /// Events before this number are lost: nothing before it is a place to recover from.
+    /// Events before this number are lost: no client can recover from an earlier offset.
     pub(super) fn lose_before(&mut self, number: u64) {
         self.hole = number;
     }
@@ -179,7 +179,7 @@ impl Kept {
     }
 
     /// The retained events in the order of their offsets, each once, for clients that join.
-    /// Of several events each says whether it is the current one: the last.
+    /// If there are several, each says whether it is the current one; the last one is.
     pub(super) fn current(&self) -> Vec<Arc<Event>> {
         let mut kept: Vec<_> = self.retained.iter().map(|(_, e)| e.clone()).collect();
         kept.sort_by_key(|event| event.offset.number);

@@ -12,7 +12,7 @@ pub(super) struct Offsets {
     /// The number that may not be reached in this epoch, since a store that was
     /// ended uncleanly would give it again; none while no store knows the epoch.
     limit: Option<u64>,
-    /// The last offset of the epoch before, while everything since is known as well.
+    /// The last offset of the previous epoch, as long as the room knows all events since then.
     followed: Option<Offset>,
 }
 
@@ -42,10 +42,9 @@ impl Offsets {
         self.offset(self.head)
     }
 
-    /// Begins another epoch where the store has reserved no more, so that no offset
-    /// is given twice, whatever the store still gets to know; the offset that
-    /// [`Offsets::give`] then gives. It counts on, so the epoch before stays good to
-    /// go on from, as long as this process lives.
+    /// Begins another epoch if the store has reserved no more numbers, so that the room never gives
+    /// an offset twice. Returns the offset that [`Offsets::give`] gives next. The numbers continue,
+    /// so clients can recover from the previous epoch as long as this process lives.
     pub(super) fn prepare(&mut self) -> Offset {
         let number = self.head + 1;
         if self.limit.is_some_and(|limit| number >= limit) {

@@ -1,12 +1,12 @@
-//! Panics, which are bugs: each is logged and counted, and costs no more than what it
-//! interrupts.
+//! Catches panics, which are bugs, so that each ends only the work that it interrupts. Logs and
+//! counts them.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tracing::error;
 
-/// Runs `work`, which belongs to this part of the server; none if it panics.
+/// Runs `work`, which belongs to this part of the server. Returns `None` if it panics.
 pub fn catch<T>(part: &'static str, work: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => Some(done),

@@ -136,7 +136,7 @@ struct State {
     arrivals: BTreeMap<ClientKey, Arrival>,
     /// Of a shared room: whether it is not known yet what is in it.
     loading: bool,
-    /// Of a shared room: what its members have received before the other nodes did.
+    /// Of a shared room: the events that its members received before the other nodes.
     early: Early,
     /// How many clients have ever become members.
     joins: u64,
@@ -152,7 +152,7 @@ struct Member {
     shard: usize,
     /// It is sent every event behind this number.
     from: u64,
-    /// How many clients had ever become members, this one included.
+    /// The number of the member: how many clients had ever joined, this one included.
     number: u64,
 }
 
@@ -188,8 +188,8 @@ impl Room {
         }
     }
 
-    /// Takes what a store had of it, unless something was published meanwhile. Whoever is in the
-    /// room already, since the store was slow, is sent what it retains.
+    /// Takes over the contents of the room from the store, unless a client has published in the
+    /// meantime. Members that joined before (the store was slow) receive the retained events.
     pub(super) fn restore(&self, snapshot: Snapshot, spec: &Namespace, tasks: &TaskTracker) {
         let mut state = self.lock();
         if state.offsets.last().number == 0 {
@@ -430,7 +430,7 @@ impl State {
         if !whole {
             let mut current = self.kept.current();
             current.retain(|event| event.offset.number > after);
-            // A retained event goes before the same one of the history: it says more.
+            // A retained event replaces the same one of the history: it has `current`.
             missed.splice(..0, current);
             missed.sort_by_key(|event| event.offset.number);
             missed.dedup_by_key(|event| event.offset.number);

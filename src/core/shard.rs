@@ -48,7 +48,7 @@ pub(super) type Tell = Box<dyn Fn(&Arc<Client>) + Send>;
 
 pub(super) enum Item {
     Event(Arc<Event>),
-    /// An event for the members with these numbers: by how many had ever come.
+    /// An event for the members with these numbers.
     Some(Arc<Event>, RangeInclusive<u64>),
     /// An event for this member alone.
     For(ClientKey, Arc<Event>),
@@ -67,7 +67,7 @@ pub(super) enum Item {
     },
     /// An answer in its place among the events.
     Reply(Reply),
-    /// Something for each member that came behind so many others.
+    /// A call for each member that joined after so many others.
     Each(Tell, u64),
     /// There are no members any more: each is told by this.
     End(Tell),
@@ -246,7 +246,7 @@ async fn drain(shard: Arc<Shard>, mut members: Members) {
     }
 }
 
-/// Runs an answer. A panic in it costs whoever waits for it alone.
+/// Runs an answer. If it panics, only the client that waits for it is affected.
 fn run(reply: Reply) {
     catch("answer", reply);
 }
@@ -307,7 +307,7 @@ impl Members {
         self.numbers.push(number);
     }
 
-    /// Those that have these numbers.
+    /// The members with these numbers.
     fn numbered(&self, range: RangeInclusive<u64>) -> impl Iterator<Item = &Member> {
         let numbered = self.list.iter().zip(&self.numbers);
         numbered.filter_map(move |(member, number)| range.contains(number).then_some(member))

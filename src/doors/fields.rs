@@ -1,5 +1,5 @@
 //! The fields of a JSON object that a client has sent. Each error names the field and says what
-//! it must be, in words of our own: serde's are for programmers. Pure.
+//! it must be; serde's own texts are for programmers. Pure.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ const VALUE_SHOWN: usize = 40;
 pub(super) struct FieldError(String);
 
 impl FieldError {
-    /// A value that is not what it must be.
+    /// The error of a value that is not what it must be.
     pub(super) fn wrong(what: &str, wanted: &str, value: &(impl Serialize + ?Sized)) -> Self {
         let value = serde_json::to_string(value).unwrap_or_default();
         let mut shown: String = value.chars().take(VALUE_SHOWN).collect();
@@ -28,7 +28,7 @@ impl FieldError {
         Self(format!("{what} must be {wanted}, not {shown}"))
     }
 
-    /// A value that is not there.
+    /// The error of a value that is missing.
     pub(super) fn missing(what: &str, wanted: &str) -> Self {
         Self(format!("{what} is missing: it must be {wanted}"))
     }
@@ -59,7 +59,7 @@ impl Fields {
         serde_json::from_str(value.get()).map_err(|_| FieldError::wrong(what, "an object", value))
     }
 
-    /// Takes a field that must be there. `wanted` says what it must be.
+    /// Takes a required field. `wanted` says what it must be.
     pub(super) fn required<T: DeserializeOwned>(
         &mut self,
         name: &str,
@@ -81,17 +81,17 @@ impl Fields {
         Ok(value.flatten())
     }
 
-    /// Takes a field of any JSON that must be there.
+    /// Takes a required field that may be any JSON.
     pub(super) fn any(&mut self, name: &str) -> Result<Box<RawValue>, FieldError> {
         self.take(name)?.ok_or_else(|| missing(name, "any JSON"))
     }
 
-    /// Takes a field that must be there, and an object.
+    /// Takes a required field that must be an object.
     pub(super) fn object(&mut self, name: &str) -> Result<Self, FieldError> {
         self.required(name, "an object")
     }
 
-    /// Takes a field as it came.
+    /// Takes a field as the client sent it.
     pub(super) fn take(&mut self, name: &str) -> Result<Option<Box<RawValue>>, FieldError> {
         let Some(at) = self.names().position(|known| known == name) else {
             return Ok(None);
@@ -103,12 +103,12 @@ impl Fields {
         }
     }
 
-    /// The names of the fields that were not taken.
+    /// The names of the fields that are left.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Checks that no field is left: all that are `known` were taken.
+    /// Checks that no field is left, once all `known` ones are taken.
     pub(super) fn finish(self, known: &[&str]) -> Result<(), FieldError> {
         match self.names().next() {
             Some(name) => Err(FieldError(unknown("field", name, known))),
@@ -116,13 +116,13 @@ impl Fields {
         }
     }
 
-    /// The fields that were not taken, as they came.
+    /// The fields that are left, as the client sent them.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.0.iter().map(|(name, value)| (name.as_str(), &**value))
     }
 }
 
-/// Says that there is nothing of this name, and which one may have been meant.
+/// Returns the error text for an unknown name, with the name that may have been meant.
 pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     let shown: String = name.chars().take(VALUE_SHOWN).collect();
     let hint = Hint::new(name, known.iter().copied());

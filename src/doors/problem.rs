@@ -1,5 +1,5 @@
-//! Refusals of HTTP requests: problem details (RFC 9457), and the one table of the statuses of
-//! what the hub refuses. `docs/errors.md` lists the codes.
+//! Refusals of HTTP requests: problem details (RFC 9457), and the only table of the HTTP statuses of
+//! the hub's refusals. `docs/errors.md` lists the codes.
 
 use axum::extract::rejection::PathRejection;
 use axum::http::{StatusCode, header};
@@ -31,12 +31,12 @@ impl Problem {
         }
     }
 
-    /// What was sent can't be read.
+    /// The client sent something that the server can't read.
     pub(super) fn bad_request(code: &'static str, why: impl ToString) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, why)
     }
 
-    /// It can't be answered now.
+    /// The server can't answer now.
     pub(super) fn unavailable(code: &'static str, why: impl ToString) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, why)
     }
@@ -48,17 +48,17 @@ pub(super) async fn method_not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", why)
 }
 
-/// What a [`Problem`] is written as.
+/// The content type of a [`Problem`].
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// Problem details (RFC 9457), as they are written.
+/// The JSON of problem details (RFC 9457).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(super) struct ProblemDetails<'a> {
     /// Always `about:blank`: the code says what kind of problem it is.
     #[schema(example = "about:blank")]
     r#type: &'static str,
-    /// What HTTP says of the status.
+    /// The reason phrase of the status.
     #[schema(example = "Unauthorized")]
     title: &'static str,
     /// The status of the answer.
@@ -85,7 +85,7 @@ impl From<PathRejection> for Problem {
 }
 
 impl From<Error> for Problem {
-    /// What the hub has refused, as HTTP says it.
+    /// A refusal of the hub, with its HTTP status.
     fn from(error: Error) -> Self {
         Self::new(status_of(&error), error.code(), error)
     }
@@ -107,7 +107,7 @@ impl IntoResponse for Problem {
             (header::CACHE_CONTROL, "no-store"),
         ];
         let answer = (self.status, head, problem);
-        // What 401 has to say (RFC 9110, section 11.6.1).
+        // RFC 9110, section 11.6.1, requires it with 401.
         if self.status == StatusCode::UNAUTHORIZED {
             return ([(header::WWW_AUTHENTICATE, "Bearer")], answer).into_response();
         }
@@ -115,7 +115,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The HTTP status of what the hub refuses: the only such table. The push and webhook transports
+/// The HTTP status of a refusal of the hub: the only such table. The push and webhook transports
 /// derive their own from it.
 pub(super) fn status_of(error: &Error) -> StatusCode {
     match error {
@@ -193,7 +193,7 @@ mod tests {
             let row = format!("| `{}` | {} |", error.code(), status_of(error).as_u16());
             assert!(docs.contains(&row), "{row}");
         }
-        // No code is missing above.
+        // The list above has all codes.
         let source = include_str!("../core/error.rs").lines();
         let codes = source.filter_map(|line| line.split_once("=> \"")?.1.split('"').next());
         let known = all.iter().map(Error::code).collect::<BTreeSet<_>>();

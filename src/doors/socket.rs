@@ -195,8 +195,8 @@ impl Reader {
                     return read;
                 }
                 _ = self.ping.tick() => {
-                    // A part of a long message also shows that the peer is alive. Behind output
-                    // that waits, a ping takes its time: the write deadline decides there.
+                    // A part of a long message also shows that the peer is alive. While output
+                    // waits for it, a pong may be late: then the write deadline decides.
                     let is_read = self.stream.has_received() || self.paused_until.is_some();
                     if is_read || self.wire.is_slow() {
                         self.unanswered = 0;

@@ -71,7 +71,7 @@ async fn listen(
     Ok((head, listener.into_body()).into_response())
 }
 
-/// Query parameters in which clients that cannot set headers send the id of the last event:
+/// The query parameters in which clients that cannot set headers send the id of the last event:
 /// this server's own, and those of EventSource polyfills (`event-source-polyfill` and others).
 const LAST_EVENT_ID: [&str; 4] = [
     "last_event_id",
@@ -82,7 +82,7 @@ const LAST_EVENT_ID: [&str; 4] = [
 
 /// The position from which a returning client recovers. The header takes precedence over the
 /// query, and a later parameter over an earlier one: a polyfill appends its own to the URL that
-/// the page gave it. Values that are no position are ignored.
+/// the page gave it. Values that are not offsets are ignored.
 fn last_event_id(headers: &HeaderMap, query: &str) -> Option<Offset> {
     let header = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let ids = form_urlencoded::parse(query.as_bytes())

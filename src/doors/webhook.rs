@@ -143,7 +143,7 @@ impl Webhook {
     }
 
     /// Waits until the backend knows the end of every connection, but no longer than
-    /// `limit`; logs how many it does not know.
+    /// `limit`; logs how many ends the backend does not know.
     pub async fn stop(&self, limit: Duration) {
         self.tasks.close();
         let mut accepted = self.accepted.subscribe();

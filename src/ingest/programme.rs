@@ -20,10 +20,9 @@ use crate::store::Store;
 
 /// What becomes of the changes of all feeds.
 ///
-/// An item counts from its receipt for as long as it is played, a minute and `stale_after`;
-/// a correction is no new receipt, nor is a repeat. So what was taken back stays
-/// that when it is told again: it can't be on any more. Only an item without a
-/// length, as a long talk, is on again.
+/// An item counts as current for its length, a minute and `stale_after`, from its receipt. A
+/// correction or a repeat is not a new receipt: an item that was taken back stays taken back when a
+/// sender repeats it. Only an item without a length, such as a long talk, is on air again.
 pub struct Programme {
     rooms: Arc<Rooms>,
     store: Option<Store>,
@@ -42,7 +41,7 @@ pub struct Programme {
 struct Told {
     current: Option<OnAir>,
     next: Option<Box<RawValue>>,
-    /// What a backend posted last, and when.
+    /// The item that a backend posted last, and when.
     posted: Option<(Item, Instant)>,
 }
 
@@ -131,8 +130,8 @@ impl Programme {
         }
     }
 
-    /// The airing of an item that a backend posts: the one before, if it posts the same
-    /// item again while that may be on.
+    /// Returns the airing of an item that a backend posts: the previous one, if the backend posts the
+    /// same item again while it may be on air.
     fn posted(&self, item: &Item) -> Uuid {
         let (now, mut told) = (Instant::now(), self.lock());
         if let Some((posted, at)) = &told.posted
@@ -262,8 +261,8 @@ impl OnAir {
     }
 }
 
-/// What is on by the rooms. Where that was taken back, it is the last song, which is over:
-/// repeating it does not make it new.
+/// The item that is on air according to the rooms. If it was taken back, the last song, which is over:
+/// a sender that repeats that song does not put it on air again.
 fn kept(rooms: &Rooms, stale_after: Duration) -> Option<OnAir> {
     let read = |event: Arc<Event>| {
         let message = event.publication.message.clone();
@@ -275,7 +274,7 @@ fn kept(rooms: &Rooms, stale_after: Duration) -> Option<OnAir> {
     let now = Instant::now();
     let lasting = lasting(&airing.item, stale_after);
     let age = if over {
-        // Messages hold whole seconds.
+        // Messages have whole seconds only.
         lasting + Duration::from_secs(1)
     } else {
         airing.age(Utc::now())
@@ -290,7 +289,7 @@ fn kept(rooms: &Rooms, stale_after: Duration) -> Option<OnAir> {
     })
 }
 
-/// How long an item counts from its receipt.
+/// How long an item counts as current, from its receipt.
 fn lasting(item: &Item, stale_after: Duration) -> Duration {
     item.duration() + GRACE + stale_after
 }

@@ -42,12 +42,11 @@ use crate::nowplaying::{Airing, Publish};
 /// Most descriptors: the port and its connections.
 pub const DESCRIPTORS: usize = 1 + connections::CONNECTIONS_MOST;
 
-/// How long a document, or an HTTP request with one, may take from its first
-/// byte to its last: studios are on the same network, and a burst repeats what
-/// was lost.
+/// How long a document, or an HTTP request with one, may take from its first byte to its last:
+/// studios are on the same network, and senders repeat their documents.
 const PARTIAL_MOST: Duration = Duration::from_secs(30);
 
-/// How much is read at once; a usual document has 1 to 4 KiB.
+/// How many bytes one read takes; a usual document has 1 to 4 KiB.
 const READ: usize = 16 * 1024;
 
 /// How many lines of a kind of trouble are written in ten seconds; one says it.
@@ -57,8 +56,8 @@ const TROUBLE_LINES: u32 = 1;
 /// with its correction, on two senders that connect anew, and no flood.
 const USUAL_LINES: u32 = 5;
 
-/// Finds a sender that vanished within 90 s: half a minute of silence, then three
-/// unanswered probes. Silence of hours is normal and ends nothing.
+/// Detects within 90 s that a sender has vanished: after 30 s of silence the kernel sends three
+/// probes. A sender that answers them may be silent for hours.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(30))
     .with_interval(Duration::from_secs(20))
@@ -73,7 +72,7 @@ pub struct Config {
 
 /// Takes senders until `shutdown`, then lets them go.
 ///
-/// `stored` are the last airings of before a restart, the newest last.
+/// `stored` are the last airings before a restart, the newest last.
 pub async fn run(
     listener: TcpListener,
     config: Config,
@@ -143,7 +142,7 @@ pub async fn run(
     tasks.wait().await;
 }
 
-/// Serves a connection to its end, whoever ends it.
+/// Serves a connection until either side ends it.
 async fn serve(sender: Sender, mut stream: TcpStream) {
     let (port, peer) = (sender.port.clone(), sender.peer);
     let _connected = port.feed.connected();

@@ -39,7 +39,7 @@ pub struct Sources {
     pub store: Option<Store>,
     /// The feed.
     pub feed: Arc<Feed>,
-    /// What the server's tasks run under.
+    /// The supervisor of the server's tasks.
     pub supervisor: Supervisor,
     /// Decides who may read the metrics.
     pub access: PrivateAccess,
@@ -72,7 +72,7 @@ struct FeedHealth {
     connections: usize,
     /// Seconds; null until the first document.
     last_document_age_seconds: Option<f64>,
-    /// How far the clocks of connected senders are ahead of the server's; those that are
+    /// How far the clocks of the connected senders are ahead of the server's, as far as that is
     /// known.
     skew_seconds: Vec<f64>,
 }
@@ -81,10 +81,10 @@ struct FeedHealth {
 #[serde(rename_all = "camelCase")]
 struct StoreHealth {
     ok: bool,
-    /// What the damaged database was renamed to, if there was one since the start.
+    /// The new name of the damaged database, if the server has renamed one since the start.
     #[serde(skip_serializing_if = "Option::is_none")]
     damaged_file: Option<String>,
-    /// How many damaged rows were set aside since the start.
+    /// How many damaged rows the server has set aside since the start.
     #[serde(skip_serializing_if = "is_zero")]
     damaged_rows: usize,
 }

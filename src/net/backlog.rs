@@ -17,8 +17,8 @@ pub(super) const FRAMES_MOST: usize = 512;
 pub const FRAME_BYTES_MOST: usize = 8 << 20;
 
 /// The most bytes of frames that one wire has to itself, answers among them: half a KiB
-/// for each of as many frames as may wait. Ten thousand that stall cost 2.5 GiB for the minute
-/// after which they are cut.
+/// for each of as many frames as may wait. Ten thousand stalled clients cost 2.5 GiB for 60 s; then
+/// they are cut.
 pub(super) const OWN_BYTES_MOST: usize = 256 * 1024;
 
 /// The most bytes of the engine that wait here; beyond, the engine waits.

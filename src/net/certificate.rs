@@ -91,7 +91,7 @@ impl Certificate {
         self.ours && self.not_after - now < TimeDelta::days(RENEW_DAYS)
     }
 
-    /// Why clients refuse the certificate now, if its time is over or has not begun.
+    /// Returns why clients refuse the certificate now, if it has expired or is not valid yet.
     pub(super) fn untimely(&self, now: DateTime<Utc>) -> Option<String> {
         if now > self.not_after {
             return Some(format!("the certificate expired on {}", self.not_after));
@@ -274,8 +274,8 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), TlsError> {
         .map_err(failed)
 }
 
-/// Why a chain cannot be sent as it is: the certificate that issued one of its certificates is in
-/// the file, but not directly after it (RFC 5246, section 7.4.2). Further certificates do no harm.
+/// Returns why a chain cannot be sent as it is: the file holds the issuer of a certificate, but not
+/// directly after that certificate (RFC 5246, section 7.4.2). Further certificates do no harm.
 fn disorder(chain: &[X509Certificate<'_>]) -> Option<String> {
     chain.iter().enumerate().find_map(|(at, certificate)| {
         let issuer = certificate.issuer();

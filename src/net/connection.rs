@@ -39,25 +39,25 @@ use super::tls;
 /// domain make heads of some 10 KiB.
 const HEAD_MAX: usize = 64 * 1024;
 
-/// Finds a peer that vanished while nothing is sent to it: half a minute of silence, then
-/// three probes, and [`USER_TIMEOUT`] where the system has it.
+/// Detects a peer that vanished while the server sends nothing to it: after 30 s of silence the
+/// kernel sends three probes, 15 s apart. [`USER_TIMEOUT`] applies as well where the system has it.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(30))
     .with_interval(Duration::from_secs(15))
     .with_retries(3);
 
-/// How long a peer may leave data, or a probe of its closed window, without an
-/// acknowledgement; by itself Linux tries for 15 minutes. All transports send something at least
-/// every 30 s, so that a peer that vanished is gone within 90 s.
+/// How long a peer may leave data, or a probe of its closed window, unacknowledged before the kernel
+/// ends the connection; by default Linux tries for 15 minutes. All transports send something at
+/// least every 30 s, so the server notices within 90 s that a peer has vanished.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const USER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One year, as is usual (RFC 6797). Without subdomains, which may be other servers.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Bytes that the kernel takes before it has sent them. By itself it takes up to
-/// 4 MiB: that much for each client that stalls. It reports room when half of it is free, so
-/// that a client on a slow link would look like one that takes nothing if this were large.
+/// How many unsent bytes the kernel holds for a connection. By default it holds up to 4 MiB for each
+/// client that stalls. It reports room only when half of this is free: if this were large, a client
+/// on a slow link would look like one that takes nothing.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT_MAX: u32 = 64 * 1024;
 
@@ -295,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    /// Every listener admits its connections here.
+    /// Every listener admits its connections by this function.
     #[tokio::test]
     async fn an_admitted_socket_has_its_timeouts() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -44,8 +44,8 @@ pub trait MessageRule: Send + 'static {
     /// has the reader call [`heartbeat`](Self::heartbeat).
     fn outbound(&mut self, frame: Frame<'_>) -> Next;
 
-    /// Returns the message that the reader receives in place of a client that is alive and cannot
-    /// answer in time.
+    /// Returns the heartbeat that the reader receives in place of the client's, for a client that is
+    /// alive but cannot answer in time.
     fn heartbeat(&mut self) -> Option<Message> {
         None
     }
@@ -239,7 +239,7 @@ impl WebSocket {
         self.reading == Reading::Discard
     }
 
-    /// Whether a rule may have a heartbeat for the reader.
+    /// Whether the rule may have a heartbeat for the reader.
     pub(super) fn has_rule(&self) -> bool {
         self.ruled.is_some()
     }

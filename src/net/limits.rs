@@ -20,7 +20,7 @@ pub struct Limits {
     pub handshake: Duration,
     /// Time for a request's head, counted from the accept or the last answer.
     pub header: Duration,
-    /// Longest time in which the kernel takes no byte for a peer although some are waiting.
+    /// Longest time for which the kernel may take no byte for a peer while some are waiting.
     pub write: Duration,
     /// Longest time for which a [`MessageRule`](super::MessageRule) holds a reader
     /// back, and the gate one whose upgrade is not answered yet.
@@ -38,9 +38,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The same reason, for a request's head.
 const HEADER: Duration = Duration::from_secs(10);
 
-/// The kernel takes bytes in steps: it holds up to 128 KiB that are not sent (64 KiB and one
-/// segment of 64 KiB) and takes more when 32 KiB are left. On a link of 20 kbit/s that is a step
-/// in 39 s. The same time as `USER_TIMEOUT`, after which the kernel gives up.
+/// The kernel takes bytes in steps: it holds up to 128 KiB of unsent bytes (64 KiB and one segment of
+/// 64 KiB) and takes more when 32 KiB are left. On a link of 20 kbit/s it takes bytes every 39 s. The
+/// same time as `USER_TIMEOUT`, after which the kernel ends the connection.
 const WRITE: Duration = Duration::from_secs(60);
 
 /// An answer takes milliseconds; one that does not come is the door's to judge.
@@ -55,16 +55,16 @@ pub const LISTENER_DESCRIPTORS: usize = 1 + 64 + RESERVED;
 /// certificates and pages, DNS lookups.
 const PROCESS_DESCRIPTORS: usize = 64;
 
-/// Fewest connections of clients that a server must have descriptors for. One browser opens six.
+/// The fewest client connections for which a server must have descriptors. One browser opens six.
 const CONNECTIONS_LEAST: u64 = 16;
 
-/// Why the limit of open files is no good.
+/// Why the server cannot use the limit of open files.
 #[derive(Debug, thiserror::Error)]
 pub enum DescriptorsError {
-    /// The system does not tell the limit.
+    /// The system does not report the limit.
     #[error("the limit of open files is not known")]
     Unknown(#[from] std::io::Error),
-    /// The server cannot work with so few.
+    /// The limit is too low for these settings.
     #[error(
         "the limit of open files is {limit}, and the server needs at least {needed} with these \
          settings, {beside} of them for itself: raise it (ulimit -n, LimitNOFILE= of systemd, or \

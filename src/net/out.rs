@@ -23,12 +23,12 @@ const AT_ONCE: usize = 16;
 /// loop of `send(2)`, against 0.99 x).
 const JOINED_MOST: usize = 1024;
 
-/// A frame from this size on may take the peer longer than the time it has to answer a ping:
-/// 6 s at 20 kbit/s, and as much for what the kernel still holds of others.
+/// From this size on, a frame may delay the peer's answer to a ping beyond its time limit: it takes
+/// 6 s at 20 kbit/s, and the kernel may hold several such frames.
 const LARGE: usize = 16 * 1024;
 
-/// How long a peer counts as slow after its last output has left the backlog: the kernel still
-/// holds some of it. The same as the write deadline, which judges the peer before.
+/// How long a peer counts as slow after its backlog is empty: the kernel still holds some output.
+/// The same as the write deadline, which applies while the backlog is not empty.
 const SLOW_FOR: Duration = Duration::from_secs(60);
 
 /// What goes out, and what waits to; behind the socket's lock.
@@ -46,7 +46,7 @@ pub(super) struct Out {
     closing: Option<Box<Bytes>>,
     /// The engine, waiting for room or for the end.
     engine: Option<Waker>,
-    /// When output waited last, or when the kernel took a large frame.
+    /// When output last waited, or when the kernel last took a large frame.
     waited: Option<Instant>,
 }
 
@@ -241,8 +241,8 @@ impl Out {
         self.backlog.is_half_empty()
     }
 
-    /// Whether output waits for the peer, or has waited a moment ago. A ping and its answer may
-    /// then take their time: the write deadline decides whether the peer is gone.
+    /// Whether output waits for the peer, or waited within [`SLOW_FOR`]. The answer to a ping may be
+    /// late then: the write deadline decides whether the peer is gone.
     pub(super) fn is_slow(&self) -> bool {
         self.waits() || self.waited.is_some_and(|at| at.elapsed() < SLOW_FOR)
     }

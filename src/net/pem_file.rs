@@ -1,5 +1,5 @@
-//! What is wrong with a file that should be PEM, in words for operators: the usual mistakes, which
-//! a parser only calls unreadable. Never repeats what is in the file. Pure.
+//! The usual mistakes in PEM files, described for operators; a parser only calls such a file
+//! unreadable. Never repeats the contents of a file. Pure.
 
 /// What a file should hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ const KEYS: [&str; 3] = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"];
 const DER_SEQUENCE: u8 = 0x30;
 
 impl PemFile {
-    /// The mistake in a file, if it is a usual one.
+    /// Returns the mistake in a file, if it is a usual one.
     #[must_use]
     pub fn fault(self, bytes: &[u8]) -> Option<String> {
         encoding_fault(bytes).or_else(|| self.wrong_content(bytes))
@@ -53,7 +53,7 @@ impl PemFile {
     }
 }
 
-/// What is wrong before any section can be found.
+/// The mistakes that keep a parser from finding any section.
 fn encoding_fault(bytes: &[u8]) -> Option<String> {
     let reason = match bytes {
         [] => "is empty",
@@ -72,7 +72,7 @@ fn encoding_fault(bytes: &[u8]) -> Option<String> {
     Some(reason.to_owned())
 }
 
-/// The label of a section that begins with this line.
+/// The label of the section that this line begins.
 fn label(line: &str) -> Option<&str> {
     line.trim()
         .strip_prefix("-----BEGIN ")?

@@ -122,12 +122,12 @@ impl Socket {
         let begins = out.begins_to_flush();
         drop(out);
         if begins {
-            // The task waits until nobody else holds the socket.
+            // The flush task waits until nothing else holds the socket.
             let socket = Arc::downgrade(self);
             let flushed = AssertUnwindSafe(flush_all(self.clone())).catch_unwind();
             self.spawn(async move {
                 if let Err(panic) = flushed.await {
-                    // Nothing would go out any more.
+                    // The flush task has failed: nothing would be sent any more.
                     report("connection", &*panic);
                     socket.upgrade().map(|socket| socket.kill());
                 }

@@ -163,7 +163,7 @@ impl Stream {
         }
     }
 
-    /// Waits for a heartbeat of the rule, while the client is silent.
+    /// Waits for a heartbeat from the rule while the client is silent.
     fn poll_heartbeat(&mut self, cx: &Context<'_>) -> Poll<Result<Message, ReadError>> {
         let Gate::WebSocket(websocket) = &mut self.gate else {
             return Poll::Pending;

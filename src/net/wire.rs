@@ -57,8 +57,8 @@ impl Wire {
         socket.is_none_or(|socket| socket.out().is_half_empty())
     }
 
-    /// Whether output waits for the peer, or has waited a moment ago, so that its answer to a
-    /// ping may be late.
+    /// Whether output waits for the peer, or waited in the last minute, so that its answer to a ping
+    /// may be late.
     pub fn is_slow(&self) -> bool {
         let socket = self.0.upgrade();
         socket.is_some_and(|socket| socket.out().is_slow())
@@ -177,7 +177,7 @@ fn step(socket: &Socket) -> io::Result<bool> {
     done
 }
 
-/// Longest time that a peer may stay after all was said to it.
+/// How long a peer may keep the connection open after the server has closed its side.
 const STAY_MOST: Duration = Duration::from_secs(20);
 
 /// How often it is looked whether a peer has hung up: seldom enough for ten

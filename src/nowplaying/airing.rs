@@ -1,5 +1,5 @@
-//! An airing: one time that an item is on. Knows which declarations mean the same item,
-//! and how an airing is read back after a restart. Knows no sender.
+//! An airing: one time that an item is on air. Decides which declarations are of the same item, and
+//! reads airings back after a restart. Knows no sender.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use uuid::Uuid;
 use super::track::rounded;
 use super::{GRACE, Item};
 
-/// An item and the time at which the server received it first, from before a restart.
+/// An airing from before a restart: the item, and when the server first received it.
 #[derive(Clone, Debug)]
 pub struct Airing {
-    /// The item as listeners received it: what is not a song has no name. A message has no
-    /// id either, and starts in whole seconds.
+    /// The item as listeners received it: only songs have a name. If it was read from a message, it has
+    /// no id, and its start is in whole seconds.
     pub item: Item,
     /// The time of receipt.
     pub received: DateTime<Utc>,
 }
 
 impl Airing {
-    /// Reads an airing from the message of its event; none if the message shows no item.
+    /// Reads an airing from the message of its event; `None` if the message shows no item.
     pub fn read(message: &RawValue, received: DateTime<Utc>) -> Option<Self> {
         let shown: Shown = serde_json::from_str(message.get()).ok()?;
         let played = shown.ends_at.map(|end| end - shown.start);
@@ -41,8 +41,8 @@ impl Airing {
         (!shown.stale).then_some(Self { item, received })
     }
 
-    /// The time since the receipt by the wall clock, which somebody may have set in the
-    /// meantime: not below zero, and at most the item's own length and [`GRACE`].
+    /// The time since the receipt on the wall clock: at least zero, and at most the item's length and
+    /// [`GRACE`], since an operator may have set the clock in the meantime.
     pub fn age(&self, now: DateTime<Utc>) -> Duration {
         let age = (now - self.received).to_std().unwrap_or_default();
         age.min(self.item.duration() + GRACE)
@@ -56,7 +56,8 @@ impl Item {
             && (!self.id.is_empty() || (&self.title, &self.artist) == (&other.title, &other.artist))
     }
 
-    /// Whether both say the same of one airing, whose start each sender tells by its own clock.
+    /// Whether both are equal except for their airing and their start, which each sender declares by its
+    /// own clock.
     pub fn matches(&self, other: &Self) -> bool {
         let (airing, start) = (self.airing, self.start);
         *self
@@ -67,8 +68,8 @@ impl Item {
             }
     }
 
-    /// Whether listeners can tell the two items apart by their starts only: both are the
-    /// same song, or both are masked and have the same length.
+    /// Whether the two items look the same to listeners except for their starts: both are the same song,
+    /// or both are masked and have the same length.
     pub fn looks_like(&self, other: &Self) -> bool {
         if self.is_song() && other.is_song() {
             (&self.title, &self.artist) == (&other.title, &other.artist)
@@ -78,7 +79,7 @@ impl Item {
     }
 }
 
-/// A track, as `message` writes it.
+/// The fields of a track in a message.
 #[derive(Deserialize)]
 struct Shown {
     track: String,
@@ -99,7 +100,7 @@ struct Shown {
 mod tests {
     use super::*;
 
-    /// Somebody may set the clock while the server is down.
+    /// An operator may set the clock while the server is down.
     #[test]
     fn the_age_of_an_airing_is_between_zero_and_its_length_and_a_minute() {
         let received: DateTime<Utc> = "2026-03-01T01:00:00Z".parse().unwrap();

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many senders there are, how far their clocks are off, and when the last whole
-/// document came.
+/// The state of the feed: how many senders are connected, how far their clocks are off, and when the
+/// last whole document arrived.
 #[derive(Default)]
 pub struct Feed {
     connections: AtomicUsize,
@@ -35,7 +35,7 @@ impl Feed {
         skews.clone()
     }
 
-    /// The skews have changed.
+    /// Sets the skews of the connected senders.
     pub fn set_skews(&self, skews: Vec<f64>) {
         *self.skews.lock().expect("no code panics under this lock") = skews;
     }

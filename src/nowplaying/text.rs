@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::core::name::is_ignorable;
 
-/// What playout systems and tag editors write for an unknown title or artist.
+/// The texts that playout systems and tag editors write for an unknown title or artist.
 const PLACEHOLDERS: [&str; 6] = [
     "n/a",
     "unknown",
@@ -15,8 +15,8 @@ const PLACEHOLDERS: [&str; 6] = [
     "unknown track",
 ];
 
-/// Returns a text as listeners may see it: [`printable`], with numeric character references
-/// resolved; empty if it is a placeholder or invisible.
+/// Cleans a text for listeners: resolves numeric character references and makes it [`printable`].
+/// Returns an empty text for a placeholder or for invisible text.
 ///
 /// Some systems write a character outside the Basic Multilingual Plane as two references, one
 /// for each UTF-16 surrogate. Such a pair is one character. A reference that names no character
@@ -58,7 +58,7 @@ fn is_removed(c: char) -> bool {
         || u32::from(c) & 0xFFFE == 0xFFFE
 }
 
-/// Resolves numeric character references, as `&#233;` and `&#xE9;`.
+/// Resolves numeric character references, such as `&#233;` and `&#xE9;`.
 fn resolve(text: &str) -> Cow<'_, str> {
     const BEGIN: &str = "&#";
     let mut rest = text;
@@ -92,7 +92,7 @@ fn resolve(text: &str) -> Cow<'_, str> {
     Cow::Owned(resolved)
 }
 
-/// The number of the reference that a text begins with, and the text behind it.
+/// The number of the reference at the beginning of a text, and the text after it.
 fn first_reference(text: &str) -> Option<(u32, &str)> {
     let number = text.strip_prefix("&#")?;
     let (digits, radix) = match number.strip_prefix(['x', 'X']) {
@@ -106,7 +106,7 @@ fn first_reference(text: &str) -> Option<(u32, &str)> {
     Some((code, after))
 }
 
-/// Whether a text stands for no text, or shows nothing.
+/// Whether a text is a placeholder, or shows nothing.
 fn is_placeholder(text: &str) -> bool {
     let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
     let word = visible.trim().trim_matches(['<', '>', '(', ')', '[', ']']);

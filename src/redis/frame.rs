@@ -117,17 +117,16 @@ pub(super) fn read_place(text: &str) -> Result<(Offset, DateTime<Utc>, &str), Un
     Ok((offset, time.ok_or_else(unreadable)?, part()))
 }
 
-/// How a note begins that says, in its place in the stream of a room, that a node has lost
-/// events of that room.
+/// The beginning of a note in the stream of a room: a node has lost events of that room.
 const LOST: &str = "lost ";
 
-/// Such a note. The clients of the node that wrote it know its id: they have received the
-/// events.
+/// Writes such a note. The node that writes it adds `id` as an early event: its members have received
+/// the lost events.
 pub(super) fn write_lost(id: Uuid) -> String {
     format!("{LOST}{id}")
 }
 
-/// Reads such a note: its place, and its id.
+/// Reads the offset and the id of such a note.
 pub(super) fn read_lost(text: &str) -> Option<(Offset, Uuid)> {
     let (offset, _, payload) = read_place(text).ok()?;
     Some((offset, payload.strip_prefix(LOST)?.parse().ok()?))

@@ -27,7 +27,7 @@ pub(super) enum Job {
     Publish(Box<Outgoing>),
     Enter(RoomId, Presence),
     Exit(Box<Leaving>),
-    /// Tells all nodes that this one has lost events of the room before they reached Redis.
+    /// Tells all nodes that this one has dropped events of the room before they reached Redis.
     Lost(RoomId, Uuid),
     Clients(RoomId, Page, Vec<Told>),
     Terms(RoomId, Tell<Option<Terms>>),
@@ -68,7 +68,7 @@ pub(super) struct Outgoing {
     pub(super) publication: Publication,
     /// Whether the clients of this node have heard it.
     pub(super) is_heard: bool,
-    /// Whether Redis may have it: it was sent there, and no answer came.
+    /// Whether Redis may have the event: the node sent it and got no answer.
     pub(super) may_be_done: bool,
     done: Option<Done>,
 }

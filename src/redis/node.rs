@@ -65,8 +65,7 @@ const CONNECT_EVERY_MOST: Duration = Duration::from_secs(1);
 /// How much is looked at in one go before others have their turn.
 const AT_ONCE: usize = 256;
 
-/// The part of the server that a panic in one message or one job of this task is counted
-/// for; the task goes on.
+/// The name under which panics in a message or job of this task are counted; the task continues.
 const PART: &str = "cluster";
 
 type Opening = Pin<Box<dyn Future<Output = RedisResult<Link>> + Send>>;

@@ -1,5 +1,5 @@
-//! A damaged database is renamed, with all that belongs to it, so that a new one begins. Knows
-//! the folder; no SQLite.
+//! Renames a damaged database and the files that belong to it, so that the store can create a new one.
+//! Knows the folder; no SQLite.
 
 use std::fs;
 use std::io;
@@ -9,11 +9,11 @@ use chrono::Utc;
 
 use super::file::{ENDS, NAME};
 
-/// How many damaged files there may be in the folder: a disk that damages each new one is not
-/// filled with them.
+/// The most damaged databases in the folder, so that a disk that damages each new one does not fill
+/// up.
 const DAMAGED_MOST: usize = 8;
 
-/// Renames the database of a folder; gives its new name.
+/// Renames the database of a folder. Returns its new name.
 pub(super) fn move_away(folder: &Path) -> io::Result<String> {
     let count = count_damaged(folder)?;
     if count >= DAMAGED_MOST {
@@ -32,7 +32,7 @@ pub(super) fn move_away(folder: &Path) -> io::Result<String> {
     Ok(to)
 }
 
-/// How many damaged files there are in the folder, not counting what belongs to them.
+/// How many damaged databases are in the folder; their extra files do not count.
 fn count_damaged(folder: &Path) -> io::Result<usize> {
     let is_damaged = |file: &fs::DirEntry| {
         let name = file.file_name().to_string_lossy().into_owned();

@@ -1,5 +1,5 @@
-//! What is damaged in the database: rows that can't be read are found while tables are read, and
-//! moved to the table `damaged`, so that each costs nothing but itself. Knows SQL and which
+//! Damage in the database. The readers of tables report unreadable rows, and the writer copies them to
+//! the table `damaged` and removes them, so that all other rows stay usable. Knows SQL and which
 //! errors mean a damaged file; not what the tables are for.
 
 use std::sync::OnceLock;
@@ -10,17 +10,17 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, Row, ToSql, Transaction, params, params_from_iter};
 use tracing::warn;
 
-/// Where unreadable rows go: one row here for each of their columns, as it was.
+/// The table for damaged rows: one row here for each of their columns, with the original value.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS damaged
     (found TEXT, source TEXT, why TEXT, name TEXT, value BLOB)";
 
-/// How many rows are named in the log each time; the number of the others is.
+/// How many rows are logged one by one at a time; of the others only the number is logged.
 const LOGGED_MOST: usize = 20;
 
 /// The end of year 9999, in ms: later times have no form that clients understand.
 const TIME_MOST: i64 = 253_402_300_799_999;
 
-/// A table, and by which columns its rows are found.
+/// A table, and the columns that identify its rows.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) name: &'static str,
@@ -33,15 +33,15 @@ pub(super) struct Damaged {
     table: &'static Table,
     key: Vec<Cell>,
     why: String,
-    /// Whether it stays in its table, since it is put right there.
+    /// Whether the row stays in its table, where it is repaired.
     is_mended: bool,
 }
 
-/// What was found damaged since the start, for whoever looks after the server.
+/// The damage found since the start, for health, log and metrics.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     rows: AtomicUsize,
-    /// What the database was renamed to, the first time.
+    /// The new name of the first database that was renamed.
     pub(super) file: OnceLock<String>,
 }
 
@@ -50,7 +50,7 @@ impl Found {
         self.rows.load(Ordering::Relaxed)
     }
 
-    /// These rows were set aside.
+    /// Counts and logs rows that were set aside.
     pub(super) fn set_aside(&self, rows: &[Damaged]) {
         self.rows.fetch_add(rows.len(), Ordering::Relaxed);
         metrics::counter!("roomcast_store_damaged_rows_total").increment(rows.len() as u64);
@@ -86,7 +86,7 @@ impl Damaged {
         })
     }
 
-    /// The row that has this number in its table.
+    /// The row with this number in its table.
     pub(super) fn numbered(table: &'static Table, number: i64, why: &str) -> Self {
         Self {
             table,
@@ -96,7 +96,7 @@ impl Damaged {
         }
     }
 
-    /// The same row, which stays where it is.
+    /// The same row, but it stays in its table.
     pub(super) fn mended(self) -> Self {
         Self {
             is_mended: true,
@@ -104,7 +104,7 @@ impl Damaged {
         }
     }
 
-    /// Copies the row to the table `damaged`, and removes it where it was.
+    /// Copies the row to the table `damaged`, and removes it from its table unless it is mended.
     pub(super) fn set_aside(&self, db: &Transaction<'_>) -> rusqlite::Result<()> {
         db.execute(TABLE, [])?;
         let Table { name, key } = self.table;
@@ -129,7 +129,7 @@ impl Damaged {
     }
 }
 
-/// Passes each row of a table to `read`; those that it can't read are added to `damaged`.
+/// Passes each row of a table to `read`; adds the rows that `read` fails on to `damaged`.
 pub(super) fn scan(
     db: &Connection,
     table: &'static Table,
@@ -148,7 +148,7 @@ pub(super) fn scan(
     Ok(())
 }
 
-/// A time in ms since 1970, if it can be the time of anything here.
+/// A time in ms since 1970, if it is plausible.
 pub(super) fn time(ms: i64) -> anyhow::Result<DateTime<Utc>> {
     let time = (0..=TIME_MOST).contains(&ms).then_some(ms);
     let time = time.and_then(DateTime::from_timestamp_millis);
@@ -164,7 +164,7 @@ pub(super) fn is_of_the_file(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// A value as it is in the file: a text may be no UTF-8.
+/// A value as it is in the file: a text may not be UTF-8.
 enum Cell {
     Text(Vec<u8>),
     Other(Value),

@@ -1,5 +1,5 @@
-//! The file of the store: whose it is, how it is opened, what is known of the life before, and
-//! what becomes of it if it is damaged. Knows SQLite and the folder; not what the tables are for.
+//! The file of the store: takes its lock, opens it, judges how the previous run ended, and moves it away
+//! if it is damaged. Knows SQLite and the folder; not what the tables are for.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -24,7 +24,7 @@ use crate::core::event::Epoch;
 /// The file in the folder.
 pub(super) const NAME: &str = "roomcast.db";
 
-/// The files of a database by the ends of their names; SQLite gives all the mode of the first.
+/// The endings of the names of a database's files; SQLite gives all of them the mode of the first.
 pub(super) const ENDS: [&str; 3] = ["", "-wal", "-shm"];
 
 /// For how long one waits for another who has the file, as a person with a shell
@@ -54,15 +54,15 @@ pub(super) struct File {
     folder: PathBuf,
     /// Which run of the server this is.
     life: Life,
-    /// The note that the run before has left.
+    /// The note of the previous run.
     left: Option<given::Noted>,
     lock: Option<Lock>,
     open: Option<Open>,
     /// Whether what the file had is still to be read, since the disk refused.
     unread: bool,
-    /// The rooms that were read; numbers are reserved for them when the file is written next.
+    /// The rooms that were read; the next write reserves numbers for them.
     rooms: Vec<Snapshot>,
-    /// The rows that could not be read; they are set aside then.
+    /// The unreadable rows; the next write sets them aside.
     damaged: Vec<Damaged>,
     found: Arc<Found>,
 }
@@ -86,7 +86,7 @@ impl Identity {
 }
 
 impl File {
-    /// What is found damaged in it is added to `found`.
+    /// Creates a file that is not open yet. Adds the damage that it finds to `found`.
     pub(super) fn new(folder: &Path, found: Arc<Found>) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -107,26 +107,26 @@ impl File {
         self.life
     }
 
-    /// These rows of the play log can't be read; they are set aside with the next writing.
+    /// Adds unreadable rows of the play log, which the next write sets aside.
     pub(super) fn damaged_plays(&mut self, rows: &[i64]) {
         let why = "a reader could not read it";
         let damaged = |row: &i64| Damaged::numbered(&plays::TABLE, *row, why);
         self.damaged.extend(rows.iter().map(damaged));
     }
 
-    /// Reads the rooms. Nothing is reserved for them: that needs the disk to write.
+    /// Reads the rooms. Reserves no numbers for them: the disk would have to write.
     pub(super) fn load(&mut self) -> Result<Vec<Snapshot>, OpenError> {
         let loaded = self.connect_and_read();
         match self.watch(loaded) {
-            // There is no file any more.
+            // The file was moved away: this creates a new one.
             Err(error) if error.is_damage() => self.connect_and_read(),
             loaded => loaded,
         }
     }
 
-    /// Opens the file for writing where it is not open, or was exchanged; whether that was so.
+    /// Opens the file for writing, unless it is open and still the same file. Returns whether it did.
     ///
-    /// `restore` is given what was not read at the start.
+    /// `restore` receives the rooms that could not be read at the start.
     pub(super) fn open(&mut self, restore: impl FnOnce(Vec<Snapshot>)) -> Result<bool, OpenError> {
         let is_new = !self.is_open();
         if is_new {
@@ -137,8 +137,9 @@ impl File {
         Ok(is_new)
     }
 
-    /// Writes to the open file, in one transaction with what is still to be reserved and set
-    /// aside; after a failure it is opened anew. Also gives the rooms that have their numbers now.
+    /// Writes to the open file. The same transaction reserves the numbers of the rooms that were read and
+    /// sets damaged rows aside. After a failure the file is opened anew. Also returns the rooms that
+    /// have their numbers now.
     pub(super) fn write<T>(
         &mut self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
@@ -186,8 +187,8 @@ impl File {
         self.open.is_some()
     }
 
-    /// Opens the file, and reads the rooms unless they are read. Nothing here waits for a disk
-    /// that writes slowly.
+    /// Opens the file, and reads the rooms unless that is done. Does not wait for a disk that writes
+    /// slowly.
     fn connect_and_read(&mut self) -> Result<Vec<Snapshot>, OpenError> {
         make(&self.folder)?;
         let folder = &self.folder;
@@ -231,7 +232,7 @@ impl File {
         if let Some(open) = self.open.as_mut().filter(|open| !open.is_prepared) {
             let db = &mut open.db;
             db.pragma_update(None, "journal_mode", "WAL")?;
-            // What is reserved has to outlive also a power cut, else it is given twice.
+            // Reserved numbers must survive a power cut, else a room would give them twice.
             db.pragma_update(None, "synchronous", "FULL")?;
             db.pragma_update(None, "foreign_keys", true)?;
             schema::migrate(db)?;
@@ -240,7 +241,7 @@ impl File {
         Ok(())
     }
 
-    /// Takes what was read; what the hub is to have of it.
+    /// Stores what was read, and returns the rooms for the hub.
     fn take(&mut self, loaded: Loaded, noted: Option<Life>) -> Vec<Snapshot> {
         let Loaded {
             mut rooms,
@@ -256,7 +257,7 @@ impl File {
         rooms
     }
 
-    /// Passes a result on; if it says that the file is damaged, the file is moved away first.
+    /// Returns a result unchanged; moves the file away if the result says that it is damaged.
     fn watch<T, E: Into<OpenError>>(&mut self, done: Result<T, E>) -> Result<T, OpenError> {
         let done = done.map_err(Into::into);
         if let Err(error) = &done
@@ -267,7 +268,7 @@ impl File {
         done
     }
 
-    /// Moves the damaged file away with all that belongs to it, so that a new one begins.
+    /// Moves the damaged file and its extra files away, so that the next attempt creates a new one.
     pub(super) fn move_away(&mut self, why: &dyn std::fmt::Display) {
         self.open = None;
         let file = path(&self.folder);

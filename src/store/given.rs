@@ -1,6 +1,6 @@
-//! The note that events of durable rooms were given out, where `kill -9` does not reach: in
-//! memory that outlives the process. If the file does not have that note's events, some are
-//! lost. Knows no room and no disk.
+//! The note that the server has sent events of durable rooms, in memory that survives `kill -9`. If
+//! the number of the note is not that in the file, some of these events are lost. Knows no room and no
+//! disk.
 
 use std::env;
 use std::fs::{DirBuilder, File, OpenOptions, symlink_metadata};
@@ -24,19 +24,19 @@ const SHARED_MEMORY: &str = "/dev/shm";
 /// Which run of the server this is, so that no other's note is taken for it.
 pub(super) type Life = u64;
 
-/// A life, and the number of its last note.
+/// A run of the server, and the number of its last note.
 pub(super) type Noted = (Life, u64);
 
-/// The note of this life.
+/// The note of this run.
 pub(super) struct Given {
     life: Life,
-    /// The last number that was noted; none: the note is still that of the life before.
+    /// The last number that this run wrote; `None`: the note is still that of the previous run.
     number: Option<u64>,
     note: Option<File>,
 }
 
 impl Given {
-    /// Nothing is noted in this life yet. Nobody else notes anything while this is there.
+    /// Opens the note without changing it. Other processes cannot open it while this value exists.
     pub(super) fn begin(folder: &Path, life: Life) -> Self {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
@@ -59,7 +59,7 @@ impl Given {
         }
     }
 
-    /// Notes a number, unless it is noted already.
+    /// Writes a number to the note, unless it has that number or a higher one.
     pub(super) fn note(&mut self, number: u64) {
         if self.number < Some(number) {
             self.number = Some(number);
@@ -67,12 +67,12 @@ impl Given {
         }
     }
 
-    /// Leaves the note to the next life.
+    /// Closes the note, for the next run.
     pub(super) fn end(&mut self) {
         self.note = None;
     }
 
-    /// A note that can't be written is no note: a wrong one would be a lie.
+    /// Writes the note. A failed write removes it, so that recovery never trusts a stale note.
     fn write(&mut self, number: u64) {
         let [life, number] = [self.life, number].map(u64::to_le_bytes);
         let written = match &self.note {
@@ -82,13 +82,13 @@ impl Given {
         if written.is_err()
             && let Some(note) = self.note.take()
         {
-            // Shorter than any note: whoever reads it knows nothing.
+            // Shorter than any note: the next run ignores it.
             drop(note.set_len(0));
         }
     }
 }
 
-/// The last life and its last note, if that is known.
+/// The last run that wrote a note, and its number, if that is known.
 pub(super) fn last(folder: &Path) -> Option<Noted> {
     let mut note = [0; 16];
     let mut options = OpenOptions::new();
@@ -113,7 +113,7 @@ struct Place {
 }
 
 fn place(folder: &Path) -> io::Result<Place> {
-    // Without a look at the disk, which may hang.
+    // Does not access the disk, which may hang.
     let folder = std::path::absolute(folder)?;
     let mut hasher = DefaultHasher::new();
     folder.hash(&mut hasher);

@@ -1,5 +1,5 @@
-//! Reads the durable rooms back from their tables, row by row: what can't be read costs that
-//! row, and who would miss it is not told `recovered:true`. Writes nothing.
+//! Reads the durable rooms back from their tables, row by row. Skips damaged rows; clients that would
+//! miss such an event receive `recovered:false`. Writes nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -34,23 +34,23 @@ const EVENTS: Table = Table {
     key: &["room", "number"],
 };
 
-/// The highest number of an event that is believed: no room comes so far.
+/// The highest plausible number of an event: no room reaches it.
 const NUMBER_MOST: u64 = Offset::NUMBER_MOST / 2;
 
-/// What the run of the server says of itself that wrote last.
+/// What the last run that wrote the file has recorded about itself.
 #[derive(Clone, Copy)]
 pub(super) struct Before {
     pub(super) life: Life,
     /// The run before that one.
     pub(super) its_before: Option<Life>,
-    /// The last note whose events it wrote.
+    /// The number of the last note whose events are all in the file.
     pub(super) given: u64,
-    /// Whether that was its end.
+    /// Whether that run stopped in order.
     pub(super) clean: bool,
 }
 
 impl Before {
-    /// One that nobody knows: its row is damaged.
+    /// An unknown run: its row is damaged.
     const UNKNOWN: Self = Self {
         life: Life::MAX,
         its_before: Some(Life::MAX),
@@ -59,22 +59,22 @@ impl Before {
     };
 }
 
-/// What is in the file.
+/// The contents of the file.
 #[derive(Default)]
 pub(super) struct Loaded {
-    /// All rooms, as they were. Nothing is reserved for them: the first event of one begins
-    /// another epoch.
+    /// All rooms. They have no reserved numbers: without a write before it, the first event of a room
+    /// begins another epoch.
     pub(super) rooms: Vec<Snapshot>,
     /// The run that wrote last, if there was one.
     pub(super) before: Option<Before>,
-    /// The rows that can't be read.
+    /// The unreadable rows.
     pub(super) damaged: Vec<Damaged>,
 }
 
 /// A room whose events are being read.
 struct Reading {
     snapshot: Snapshot,
-    /// Why its numbers can't be read, if so: then it goes on in another epoch.
+    /// Why its numbers can't be used, if so: then the room begins another epoch.
     damage: Option<String>,
 }
 
@@ -104,7 +104,7 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Loaded> {
         keys.entry(place).or_default().push(row.get("key")?);
         Ok(())
     })?;
-    // An event whose room nobody knows is missing in any of them.
+    // An event without a known room may be missing in any room.
     let mut is_missing_anywhere = false;
     scan(db, &EVENTS, &mut damaged, |row| {
         let id = row.get("room").ok();
@@ -163,13 +163,13 @@ impl Reading {
         Ok(())
     }
 
-    /// An event is lost: nobody can go on from before it.
+    /// An event is lost: no client can recover from before it.
     fn misses(&mut self, number: Option<u64>) {
         let Snapshot { head, contents, .. } = &mut self.snapshot;
         contents.hole = contents.hole.max(number.unwrap_or(*head));
     }
 
-    /// All its events are read.
+    /// Sets the numbers of the room, once all its events are read.
     fn complete(&mut self, is_event_missing: bool) {
         let Snapshot {
             epoch,

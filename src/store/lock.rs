@@ -13,7 +13,7 @@ use super::{StoreError, private};
 /// The file that is locked as long as a server uses the folder.
 const NAME: &str = "lock";
 
-/// The folder is ours as long as this is there.
+/// The lock of the folder: no other process uses the folder while this value exists.
 pub(super) struct Lock {
     file: File,
     /// The life that wrote last, when the lock was taken.
@@ -50,7 +50,7 @@ impl Lock {
         self.found
     }
 
-    /// Whether a server has written a database in this folder, this one or one before.
+    /// Whether this server or an earlier one has written a database in this folder.
     pub(super) fn had_database(&self) -> bool {
         self.noted || self.found.is_some()
     }
@@ -75,7 +75,7 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Closing the file would not do while a child that was just forked has it as well.
+    /// Unlocks the file. Closing it would not be enough while a child process has it open as well.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }

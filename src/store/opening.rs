@@ -1,5 +1,5 @@
-//! How the store is opened: its thread reads the rooms, and the start waits for it, but not for
-//! a disk that hangs. Then everything begins in memory, and the rooms come later.
+//! Opens the store: its thread reads the rooms, and the start waits for it for two seconds at most. If
+//! the disk is slower, the server starts in memory, and the hub receives the rooms later.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,29 +22,30 @@ use crate::core::hub::Hub;
 use crate::nowplaying::Airing;
 use crate::supervise;
 
-/// How long the start waits for the disk: usual ones need a few milliseconds for the four syncs
-/// of a start, and a slow card a second.
+/// How long the start waits for the disk: a usual disk needs a few milliseconds for the four syncs of a
+/// start, and a slow memory card a second.
 const WAIT_MOST: Duration = Duration::from_secs(2);
 
-/// Begins to write, once there is a hub. Dropped before, the store's thread ends.
+/// Starts the writing, once there is a hub. If it is dropped before, the store's thread ends.
 pub struct Begin {
     shared: Arc<Shared>,
     /// Until when the start waits.
     until: Instant,
     hub: mpsc::Sender<Arc<Hub>>,
-    /// The last airings, when the disk was first tried to write.
+    /// Receives the last airings, after the first attempt to write.
     begun: oneshot::Receiver<Vec<Airing>>,
     ended: oneshot::Receiver<()>,
 }
 
 impl Store {
-    /// Opens what is in the folder, and makes it where it is not there.
+    /// Opens the database in the folder, and creates it if it does not exist.
     ///
-    /// A disk that refuses, or takes longer than two seconds, makes no error but a store in memory,
-    /// which goes on trying.
+    /// If the disk refuses, or takes longer than two seconds, that is no error: the store keeps
+    /// everything in memory and tries again.
     ///
     /// # Errors
-    /// The folder is another's.
+    /// The store must not use the folder: another process uses it, or its file is of another program
+    /// or a newer version.
     pub async fn open(folder: &Path, keep: Duration) -> Result<Opened, StoreError> {
         let found = Arc::<Found>::default();
         let file = File::new(folder, found.clone());
@@ -86,19 +87,19 @@ impl Store {
             if let Some(writer) = &mut writer {
                 writer.run();
             }
-            // The file is closed before anybody is told that the thread has ended.
+            // Closes the file before it reports that the thread has ended.
             writer = None;
-            // Whoever waits may have given up.
+            // The receiver may be gone.
             end.take().map(|end| end.send(()));
         })?;
         let until = Instant::now() + WAIT_MOST;
         let rooms = match timeout_at(until, &mut loaded).await {
             Ok(Ok(rooms)) => rooms?,
-            // The thread has ended by a bug, and has said so.
+            // The thread has panicked, and that was logged.
             Ok(Err(_)) => Vec::new(),
             Err(_) => {
                 shared.is_slow();
-                // From now on the hub gets them.
+                // From now on the thread passes the rooms to the hub.
                 loaded.close();
                 loaded.try_recv().unwrap_or_else(|_| Ok(Vec::new()))?
             }
@@ -119,10 +120,10 @@ impl Store {
 }
 
 impl Begin {
-    /// Begins to write the rooms of this hub, and the play log; waits for the disk no longer than
-    /// the start may take. Also returns the last airings, none while the disk hangs.
+    /// Starts to write the rooms of this hub, and the play log. Waits for the disk until the two seconds of
+    /// the start are over. Also returns the last airings; none if the disk is slower.
     pub async fn write(self, hub: Arc<Hub>) -> (Writing, Vec<Airing>) {
-        // Where the thread has ended there is nothing to wait for.
+        // If the thread has ended, the next wait ends at once.
         let _ = self.hub.send(hub);
         let airings = match timeout_at(self.until, self.begun).await {
             Ok(airings) => airings.unwrap_or_default(),
@@ -140,7 +141,7 @@ impl Begin {
 }
 
 impl Shared {
-    /// The start goes on without the disk; said once.
+    /// Logs, once, that the server starts without the disk.
     fn is_slow(&self) {
         if self.ok.swap(false, Ordering::Relaxed) {
             warn!(
@@ -152,18 +153,18 @@ impl Shared {
     }
 }
 
-/// What the thread of the store begins with.
+/// The state in which the thread of the store begins.
 struct Opening {
     shared: Arc<Shared>,
     file: File,
-    /// Takes the rooms, or why the folder can't be used, as long as the start waits for it.
+    /// Sends the rooms, or why the folder can't be used, as long as the start waits for them.
     loaded: oneshot::Sender<Result<Vec<Snapshot>, StoreError>>,
     hubs: mpsc::Receiver<Arc<Hub>>,
     begun: oneshot::Sender<Vec<Airing>>,
 }
 
 impl Opening {
-    /// Returns what writes from now on; nothing where there is no hub any more.
+    /// Reads the rooms. Returns the writer; `None` if the start has given up.
     fn run(mut self) -> Option<Writer> {
         let mut is_refused = true;
         let loaded = match self.file.load() {

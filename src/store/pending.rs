@@ -14,7 +14,7 @@ const PLAYS_MOST: usize = 1_000;
 /// is looked at in vain. Beyond it all there are are compared with the file.
 const ROOMS_MOST: usize = 20_000;
 
-/// How many damaged rows of the play log wait at once: what is beyond is found again.
+/// How many damaged rows of the play log wait at once; readers will report the others again.
 const DAMAGED_MOST: usize = 1_000;
 
 /// How the writer is to end.
@@ -39,12 +39,12 @@ pub(super) enum Changed {
 pub(super) struct Work {
     pub(super) changed: Changed,
     pub(super) plays: Vec<Item>,
-    /// Rows of the play log that can't be read.
+    /// Unreadable rows of the play log.
     pub(super) damaged: Vec<i64>,
-    /// Why a reader says that the file is damaged, if one does.
+    /// The error by which a reader found that the file is damaged, if one did.
     pub(super) damaged_file: Option<String>,
     pub(super) stop: Option<Stop>,
-    /// The last note whose events are all in it, or were written before.
+    /// The number of the last note whose events are all in this work, or written already.
     pub(super) given: u64,
     /// The number of the last change that is in it.
     pub(super) last: u64,
@@ -52,10 +52,10 @@ pub(super) struct Work {
 
 /// What is to be written.
 ///
-/// A note that outlives the process says that events were given out which the file does not
-/// have. It has a number: a new one is written before the first event after the writer has taken
-/// what there was (`begins`), and the file gets the number with the events. Equal numbers after a
-/// `kill -9` say that the file has all.
+/// A note that outlives the process says whether the server has sent events that are not in the file.
+/// Before the first event after each write, the store writes a new number to the note (`begins`); the
+/// file gets the same number with the events. If both numbers are equal after a `kill -9`, the file
+/// has all events.
 #[derive(Default)]
 pub(super) struct Pending {
     changed: Changed,
@@ -63,18 +63,18 @@ pub(super) struct Pending {
     changes: u64,
     /// At most [`PLAYS_MOST`]; the oldest are lost where there are more.
     plays: VecDeque<Item>,
-    /// What readers have found damaged: rows of the play log, at most [`DAMAGED_MOST`], and
-    /// the file itself.
+    /// The damage that readers have found: rows of the play log, at most [`DAMAGED_MOST`], and the
+    /// file itself.
     damaged: Vec<i64>,
     damaged_file: Option<String>,
     /// What the writer has and has not written yet.
     writing: Vec<Item>,
     stop: Option<Stop>,
-    /// How many publications have begun and are not over.
+    /// How many publications are in progress.
     publishing: usize,
-    /// The number of the note that the next event needs.
+    /// The number that the note must have before the next event.
     noted: u64,
-    /// The last note whose events the writer has taken, all of them.
+    /// The number of the last note whose events the writer has taken, all of them.
     taken: u64,
 }
 
@@ -91,7 +91,7 @@ impl Pending {
         self.plays.is_empty() && self.changed == Changed::default() && !is_damaged
     }
 
-    /// A reader can't read these rows of the play log.
+    /// Adds rows of the play log that a reader could not read.
     pub(super) fn damaged(&mut self, rows: Vec<i64>) {
         for row in rows {
             if self.damaged.len() < DAMAGED_MOST && !self.damaged.contains(&row) {
@@ -100,7 +100,7 @@ impl Pending {
         }
     }
 
-    /// A reader finds the file itself damaged.
+    /// Sets the reason by which a reader found the file itself damaged.
     pub(super) fn damaged_file(&mut self, why: String) {
         self.damaged_file.get_or_insert(why);
     }
@@ -113,8 +113,8 @@ impl Pending {
         self.stop.is_some()
     }
 
-    /// A publication begins; the number of the note that has to be written before its event is
-    /// given out.
+    /// A publication begins. Returns the number that the note must have before the room sends the
+    /// event.
     pub(super) fn begins(&mut self) -> u64 {
         self.publishing += 1;
         if self.noted == self.taken {
@@ -123,7 +123,7 @@ impl Pending {
         self.noted
     }
 
-    /// A publication in this room is over.
+    /// A publication in this room has ended.
     pub(super) fn published(&mut self, namespace: &NamespaceName, room: &RoomName) {
         self.publishing -= 1;
         self.changed(namespace, room);
@@ -162,7 +162,8 @@ impl Pending {
     pub(super) fn take(&mut self) -> Work {
         let plays: Vec<_> = self.plays.drain(..).collect();
         self.writing.clone_from(&plays);
-        // The event of one that is not over may be given out already, and not be found yet.
+        // The room may have sent the event of a publication that is still in progress, although the
+        // writer does not find the event yet.
         if self.publishing == 0 {
             self.taken = self.noted;
         }

@@ -12,7 +12,7 @@ use super::reader::read_only;
 use super::{Query, schema};
 use crate::nowplaying::{AIRINGS_MOST, Airing, Item, SAME_ID, capped, printable};
 
-/// For rows that can't be read.
+/// The table, for reporting unreadable rows.
 pub(super) const TABLE: Table = Table {
     name: "plays",
     key: &["id"],
@@ -41,13 +41,13 @@ fn airings(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Airing>>
     let mut rows = statement.query([oldest])?;
     let mut airings = Vec::new();
     while let Some(row) = rows.next()? {
-        // Rows that can't be read are set aside by the readers of the play log.
+        // Skips unreadable rows: the readers of the play log report them.
         airings.extend(airing(row).ok());
     }
     Ok(airings)
 }
 
-/// Adds an item that was aired, or corrects the row of its airing, which keeps its start.
+/// Adds a row for an item, or corrects the row of its airing. The row keeps its start.
 pub(super) fn record(db: &Transaction<'_>, item: &Item) -> rusqlite::Result<()> {
     let sql = format!(
         "INSERT INTO plays ({COLUMNS}, airing, received)
@@ -75,8 +75,7 @@ pub(super) fn expire(db: &Connection, before: DateTime<Utc>) -> rusqlite::Result
     db.execute("DELETE FROM plays WHERE started < ?1", [before])
 }
 
-/// What the query asks for, newest first. The numbers of rows that can't be read are added to
-/// `damaged`.
+/// Returns the items of the query, newest first. Adds the numbers of unreadable rows to `damaged`.
 pub(super) fn read(
     db: &Connection,
     query: &Query,
@@ -96,15 +95,15 @@ pub(super) fn read(
     Ok(items)
 }
 
-/// Passes the items of the query to `take`, newest first, until `take` fails; a row that can't
-/// be read is left out, and its number added to `damaged`. The caller applies the query's bound in bytes.
+/// Passes the items of the query to `take`, newest first, until `take` fails. Skips unreadable rows, and
+/// adds their numbers to `damaged`. The caller applies the query's bound in bytes.
 pub(super) fn each<E>(
     db: &Connection,
     query: &Query,
     mut take: impl FnMut(Item) -> Result<(), E>,
     damaged: &mut Vec<i64>,
 ) -> rusqlite::Result<Result<(), E>> {
-    // A file of an earlier version may be read before it is migrated.
+    // `server history` may read a file of an earlier version before it is migrated.
     let airing = match schema::version(db)? {
         ..=2 => "NULL",
         _ => "airing",
@@ -166,7 +165,7 @@ pub(super) fn merge(rows: &mut Vec<Item>, waiting: Vec<Item>, query: &Query) {
 fn read_row(row: &Row<'_>) -> anyhow::Result<Item> {
     let length: f64 = row.get(6)?;
     anyhow::ensure!(length.is_finite() && length >= 0.0, "{length} is no length");
-    // Rows of earlier versions may have longer texts, and control characters.
+    // Rows of earlier versions may have longer texts and control characters.
     let text = |column| {
         let text = printable(row.get_ref(column)?.as_str()?);
         Ok::<_, rusqlite::Error>(capped(&text).to_owned())

@@ -1,4 +1,4 @@
-//! Reads the file beside whoever writes it. Knows SQLite and the path; no table.
+//! Read-only connections to the file, beside the writer's. Knows SQLite and the path; no table.
 
 use std::fs;
 use std::path::Path;
@@ -7,11 +7,10 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::file::{BUSY, Identity, NAME, path};
 
-/// A connection that only reads, and which file it is of.
+/// A read-only connection, and the identity of its file.
 pub(super) type Reader = (Connection, Option<Identity>);
 
-/// Reads from the file with a connection that is kept while it works, and while
-/// the file is the same.
+/// Reads from the file. Keeps the connection as long as it works and the file is the same.
 pub(super) fn read_only<T>(
     folder: &Path,
     reader: &mut Option<Reader>,
@@ -44,12 +43,12 @@ fn percent_encoded(path: &Path) -> String {
         .collect()
 }
 
-/// Reads from the file as it is, where not even a reader may write beside it.
+/// Reads from a file in a folder in which SQLite cannot write its helper files.
 pub(super) fn read_untouched<T>(
     folder: &Path,
     read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
-    // SQLite's own log holds what came last; without one this is all.
+    // The last changes may be in SQLite's write-ahead log, which this connection does not read.
     let log = folder.join(format!("{NAME}-wal"));
     if fs::metadata(log).is_ok_and(|log| log.len() > 0) {
         return Err(rusqlite::Error::QueryReturnedNoRows);

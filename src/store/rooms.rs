@@ -1,5 +1,5 @@
-//! The tables of the durable rooms: what is written of one. Knows SQL and snapshots; not when
-//! they are written, nor how they are read back.
+//! Writes the tables of the durable rooms. Knows SQL and snapshots; not when they are written, nor how
+//! they are read back.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -12,7 +12,7 @@ use crate::core::name::{NamespaceName, RoomName};
 /// Which room: its namespace and its name.
 pub(super) type Name = (NamespaceName, RoomName);
 
-/// This run has written all events up to this note.
+/// Records that this run has written all events up to the note with this number.
 pub(super) fn lives(
     db: &Transaction<'_>,
     life: Life,
@@ -39,8 +39,8 @@ pub(super) fn names(db: &Connection) -> rusqlite::Result<Vec<Name>> {
     Ok(names)
 }
 
-/// Reserves numbers for rooms that were just read, as they would ask for soon, and writes what
-/// was made of their numbers.
+/// Reserves numbers for rooms that were just read, before they ask for them, and writes their epoch,
+/// floor and hole, which reading may have changed.
 pub(super) fn reserve(db: &Connection, rooms: &mut [Snapshot]) -> rusqlite::Result<()> {
     let mut update = db.prepare_cached(
         "UPDATE rooms SET reserved = ?3, epoch = ?4, floor = ?5, hole = ?6

@@ -95,7 +95,8 @@ const STEPS: [(i64, &str); 2] = [
     ),
     (
         2,
-        // Senders may declare the last airings again; rows have no time of receipt.
+        // The last rows get an airing, with the time of the upgrade as their receipt: senders may
+        // declare these airings again.
         "ALTER TABLE plays ADD COLUMN airing BLOB;
          ALTER TABLE plays ADD COLUMN received INTEGER;
          CREATE UNIQUE INDEX plays_by_airing ON plays (airing);

@@ -31,8 +31,7 @@ pub struct Writing {
 }
 
 impl Writing {
-    /// Writes what is left, once nothing is published any more; waits for it no longer than
-    /// `limit`.
+    /// Writes the rest, once all publications have ended. Waits no longer than `limit`.
     pub async fn close(mut self, limit: Duration) {
         self.shared.stop(Stop::Clean);
         let ended = timeout(limit, &mut self.ended).await;
@@ -52,15 +51,15 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     hub: Arc<Hub>,
     file: File,
-    /// Takes the last airings when the disk was first tried; none after that.
+    /// Sends the last airings after the first attempt to write; `None` after that.
     begun: Option<oneshot::Sender<Vec<Airing>>>,
     /// When what is too old was removed last.
     expired: Option<Instant>,
 }
 
 impl Writer {
-    /// Begins at once, since the rooms that were read need their numbers, unless it
-    /// [has begun](Self::has_begun).
+    /// Creates a writer that writes at once, since the rooms that were read need their numbers, unless
+    /// it [has begun](Self::has_begun).
     pub(super) fn new(
         shared: Arc<Shared>,
         hub: Arc<Hub>,
@@ -76,10 +75,10 @@ impl Writer {
         }
     }
 
-    /// The disk was tried: the start need not wait for it any more.
+    /// Ends the wait of the start, after the first attempt to write.
     pub(super) fn has_begun(&mut self) {
         if let Some(begun) = self.begun.take() {
-            // The start may not wait any more.
+            // The receiver is gone if the start did not wait so long.
             let _ = begun.send(plays::last_airings(&self.shared.folder, Utc::now()));
         }
     }
@@ -133,7 +132,7 @@ impl Writer {
         }
     }
 
-    /// Writes into a new file where the one that there is turns out to be damaged.
+    /// Writes the work. If the file turns out to be damaged, writes to a new one.
     fn write_whole(&mut self, work: &Work) -> Result<(), OpenError> {
         if let Some(why) = &work.damaged_file {
             self.file.move_away(why);

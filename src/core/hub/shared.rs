@@ -92,23 +92,23 @@ impl Hub {
         }
     }
 
-    /// The clients of this node that are in a room have received the event of this id,
-    /// which will be delivered again.
+    /// The members of a room on this node have received the event with this id before the other
+    /// nodes; Redis will deliver it again.
     pub fn received_early(&self, id: &RoomId, event: Uuid) {
         if let Some((_, room)) = self.found(id) {
             room.received_early(event);
         }
     }
 
-    /// An event that clients of this node have received early will not be delivered again.
+    /// Redis will not deliver again an event that members on this node received early.
     pub fn comes_no_more(&self, id: &RoomId, event: Uuid) {
         if let Some((_, room)) = self.found(id) {
             room.comes_no_more(event);
         }
     }
 
-    /// A node has lost events of a room before they reached the others: members that have
-    /// missed them are closed, and nobody recovers from before this offset.
+    /// A node has lost events of a room before they reached the other nodes. Closes the members that
+    /// missed them; no client can recover from before this offset.
     pub fn has_lost(&self, id: &RoomId, offset: Offset, event: Uuid) {
         if let Some((_, room)) = self.found(id) {
             room.has_lost(offset, event, &self.tasks);

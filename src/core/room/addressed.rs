@@ -50,8 +50,8 @@ impl Room {
         Ok(offset)
     }
 
-    /// Closes the members that joined behind so many others, behind what is queued for
-    /// them. Called under the room's lock.
+    /// Closes the members that joined after the first `others`, once they have received the events
+    /// in their queues. Called under the room's lock.
     pub(super) fn close_joined_behind(
         &self,
         others: u64,

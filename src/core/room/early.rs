@@ -1,6 +1,6 @@
-//! Events that members of a shared room received before the other nodes did. Each comes
-//! once more, with the offset that all nodes have for it. Until then its members get offsets that name
-//! no place in the room's stream.
+//! Events that the members of a shared room received before the other nodes, during an outage.
+//! Redis delivers each of them again, with the offset that it has on all nodes. Until then these
+//! members receive offsets from which no client can recover.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,41 +12,41 @@ use super::{Room, State};
 use crate::core::event::{Epoch, Event, Offset};
 use crate::core::outlet::CloseReason;
 
-/// How many such events a room recognises. Twice as many as wait for the other nodes at
-/// most: those of one outage may not have come back when the next one begins.
+/// How many early events a room recognises: twice the most that wait for Redis, since those of one
+/// outage may not have come back when the next one begins.
 const EARLY_MOST: usize = 20_000;
 
 /// The early events of one room.
 ///
-/// Until all of them have come back, the members that received them have another order
-/// than the stream of the room: no offset of the stream says what they have received.
+/// Until all of them have come back, the members that received them have another order of events
+/// than the room's stream: no offset of the stream says what they have received.
 #[derive(Default)]
 pub(super) struct Early {
     by_id: HashMap<Uuid, Entry>,
-    /// The ids by the number of their entry, so the oldest first.
+    /// The ids by the number of their entry: the oldest first.
     ids: BTreeMap<u64, Uuid>,
     /// The number of the next entry.
     next: u64,
-    /// Entries from this number on are in what the room keeps.
+    /// The first entry whose event is among the events that the room retains or has in its history.
     kept_from: u64,
-    /// How many entries will come back with an offset.
+    /// How many of the events will come back with an offset.
     placed: usize,
-    /// The last member to join that has received any of these.
+    /// The number of the last member that has received any event with an offset early.
     ahead: u64,
-    /// The epoch of the offsets that those members get meanwhile.
+    /// The epoch of the offsets that these members receive in the meantime.
     epoch: Option<Epoch>,
 }
 
 struct Entry {
     number: u64,
-    /// The members that have received it: so many have joined first.
+    /// The members that have received it: those with numbers up to this one.
     joins: u64,
     has_place: bool,
 }
 
 impl Early {
-    /// The first `joins` members have received the event; it will come back, with an offset
-    /// of its own if it has a place.
+    /// Adds an event that the first `joins` members have received. It will come back with an offset
+    /// if `has_place`.
     pub(super) fn add(&mut self, id: Uuid, joins: u64, has_place: bool) {
         self.take(id);
         if self.ids.len() >= EARLY_MOST
@@ -68,8 +68,8 @@ impl Early {
         }
     }
 
-    /// What the room keeps is replaced by what the stream has. Who has joined until now
-    /// was sent the early events that the room kept.
+    /// The contents of the stream replace those of the room. All members that have joined so far
+    /// received the early events that the room kept.
     pub(super) fn kept_no_more(&mut self, joins: u64) {
         for id in self.ids.range(self.kept_from..).map(|(_, id)| id) {
             if let Some(entry) = self.by_id.get_mut(id) {
@@ -82,8 +82,8 @@ impl Early {
         self.kept_from = self.next;
     }
 
-    /// The event has come back, or never will: how many members have received it, if it is
-    /// one of these.
+    /// Removes an event that has come back, or never will. Returns how many members have received
+    /// it, if it was an early one.
     pub(super) fn take(&mut self, id: Uuid) -> Option<u64> {
         let entry = self.by_id.remove(&id)?;
         self.ids.remove(&entry.number);
@@ -94,12 +94,14 @@ impl Early {
         Some(entry.joins)
     }
 
-    /// How many of the members that joined first have another order than the stream.
+    /// The number of the last member whose order of events differs from the stream; 0 if there is
+    /// none.
     pub(super) fn ahead(&self) -> u64 {
         self.ahead
     }
 
-    /// What such members get in place of an offset of the stream: nobody recovers from it.
+    /// Returns the offset that such members receive in place of one of the stream: no client can
+    /// recover from it.
     pub(super) fn in_place_of(&mut self, offset: Offset) -> Offset {
         Offset {
             epoch: *self.epoch.get_or_insert_with(Epoch::random),
@@ -109,20 +111,20 @@ impl Early {
 }
 
 impl Room {
-    /// All who are members by now have received the event, which will come back.
+    /// All present members have received the event; it will come back.
     pub(in crate::core) fn received_early(&self, event: Uuid) {
         let mut state = self.lock();
         let joins = state.joins;
         state.early.add(event, joins, true);
     }
 
-    /// An event that members have received early will not come back.
+    /// An early event will not come back.
     pub(in crate::core) fn comes_no_more(&self, event: Uuid) {
         self.comes_back(&mut self.lock(), event);
     }
 
-    /// The other nodes have lost events before this offset. Members are closed but for
-    /// those that have received them: who kept them has noted `id` as early.
+    /// Some nodes have lost events before this offset. Closes the members, except those that have
+    /// received the lost events: their node has added `id` as an early event.
     pub(in crate::core) fn has_lost(&self, offset: Offset, id: Uuid, tasks: &TaskTracker) {
         let mut state = self.lock();
         if state.closed || state.loading {
@@ -134,17 +136,16 @@ impl Room {
         self.close_joined_behind(received_by, CloseReason::Behind, tasks);
     }
 
-    /// The members have missed events for good: they are closed.
+    /// Closes all members: they have missed events that nobody has any more.
     pub(in crate::core) fn let_down(&self, tasks: &TaskTracker) {
         let mut state = self.lock();
-        // None of those that stay has received anything early.
+        // The members that join from now on have received nothing early.
         state.early = Early::default();
         self.close_joined_behind(0, CloseReason::Behind, tasks);
     }
 
-    /// Queues an event for those members that have not received it. `ahead` of those that
-    /// joined first have another order than the stream, so they get it without the
-    /// stream's offset. Returns its number in the first queue.
+    /// Queues an event for the members that have not received it. Members whose order differs from
+    /// the stream receive it without the stream's offset. Returns its number in the first queue.
     pub(super) fn queue_in_order(
         &self,
         state: &mut State,
@@ -169,13 +170,14 @@ impl Room {
         number
     }
 
-    /// An event that members have received early has come back, or never will; how many of
-    /// those that joined first have received it.
+    /// An early event has come back, or never will. Returns how many members, the first to join,
+    /// have received it.
     pub(super) fn comes_back(&self, state: &mut State, id: Uuid) -> u64 {
         let ahead = state.early.ahead();
         let received_by = state.early.take(id).unwrap_or(0);
         if ahead > 0 && state.early.ahead() == 0 {
-            // From here on all have the stream's order; what is before it, not all were sent.
+            // From here on all members have the stream's order. Not all of them received all
+            // events before this point, so they cannot recover from before it.
             let last = state.offsets.last().number;
             let members = state.members.values_mut();
             let were_ahead = members.filter(|member| member.number <= ahead);

@@ -36,7 +36,7 @@ const MAX_AGE: u32 = 5;
 /// How much of a wrong value an error repeats, in characters.
 const VALUE_SHOWN: usize = 40;
 
-/// What a time must be.
+/// What errors call a valid time.
 const TIME: &str = "a date such as 2026-11-21 or a time such as 2026-11-21T18:00:00Z";
 
 /// The code of a play log that can't be read.

@@ -46,8 +46,8 @@ pub(super) struct PostedTrack {
     started_at: Option<DateTime<Utc>>,
 }
 
-/// The fields of a track. The last two follow from the others and are ignored: they are there in a
-/// track that a listener has received.
+/// The fields of a track. The last two follow from the others and are ignored: a backend may post a
+/// track as a listener received it.
 const FIELDS: [&str; 9] = [
     "track",
     "artist",

@@ -5,8 +5,8 @@ import { Source } from './source.js';
 import { LISTED, Tracks } from './tracks.js';
 import { showProgress, showState, showTracks } from './view.js';
 
-// How long to wait for more before anything is written: a page that comes back
-// receives all tracks that it missed, and only the last one is on.
+// How long the page waits for more tracks before it shows one: a page that reconnects receives all
+// tracks that it missed, and only the last one is on air.
 const SETTLE_MS = 50;
 
 // How often the progress is written.

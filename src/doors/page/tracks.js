@@ -27,7 +27,7 @@ export class Tracks {
   }
 
   // An event of the room `now-playing`. A page that joins also receives the last song: its
-  // `current` is false if something else is on.
+  // `current` is false if another item is on air.
   on({ message, time, current }) {
     this.#clock.atLeast(time);
     const track = trackOf(message);

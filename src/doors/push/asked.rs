@@ -28,7 +28,7 @@ pub(super) struct CreateChannel {
     pub(super) channel: String,
     retain: Option<bool>,
     history: Option<usize>,
-    /// The other fields: clients of the original may send what means nothing.
+    /// The other fields: clients of the original server may send fields without a meaning.
     others: Fields,
 }
 
@@ -36,8 +36,8 @@ impl CreateChannel {
     /// What the channel is to keep.
     ///
     /// # Errors
-    /// A field is almost called `retain` or `history`: it would not be kept, and can't be changed
-    /// later.
+    /// A field is a typing error of `retain` or `history`: without it the channel would keep nothing,
+    /// and its terms can't be changed later.
     pub(super) fn wanted(&self) -> Result<Wanted, Refusal> {
         for name in self.others.names() {
             if let Some(right) = slip(name, ["retain", "history"]) {
@@ -126,7 +126,7 @@ impl Action for PushMessage {
     }
 }
 
-/// The token, which must be there and may be null.
+/// Takes the token, which is required and may be null.
 fn token(data: &mut Fields) -> Result<Option<String>, FieldError> {
     data.required(CHANNEL_TOKEN, "a string or null")
 }

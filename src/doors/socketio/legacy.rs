@@ -44,7 +44,7 @@ impl Pending {
         }
     }
 
-    /// Forgets a packet that was sent in another way.
+    /// Forgets a packet that the client receives in another way.
     pub(super) fn unsay(&mut self, packet: &str) {
         self.words.retain(|word| word != packet);
     }

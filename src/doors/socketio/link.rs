@@ -31,8 +31,8 @@ use crate::net::{self, FRAME_BYTES_MOST, Wire};
 /// The same as a WebSocket's frames are held back, for the same reason.
 const CONNECT_MOST: Duration = Duration::from_secs(10);
 
-/// How often a session may connect to namespaces, or send events in none. An SDK connects once to each namespace
-/// that its page uses, some ten at most; each CONNECT costs the server a task and a client.
+/// How often a session may connect to namespaces, or send events in `/`. An SDK connects once to each
+/// namespace that its page uses, some ten at most; each CONNECT costs the server a task and a client.
 const CONNECTS: Pace = Pace {
     per_second: 5,
     burst: 32,
@@ -92,7 +92,7 @@ struct State {
     connecting: Vec<(String, oneshot::Sender<()>)>,
     /// How many attachments of the last packet are still missing.
     attachments: usize,
-    /// Of a client of Engine.IO v3; of v4 only refusals.
+    /// Packets of a client of Engine.IO v3 that wait; of a v4 client, refusals only.
     legacy: Option<Box<Pending>>,
     /// It was closed, with this as its last word: its requests are not answered
     /// any more.
@@ -166,7 +166,7 @@ impl Link {
         budgets.fold(connects, Option::max)
     }
 
-    /// Whether output waits for the client, or has waited a moment ago.
+    /// Whether output waits for the client, or waited in the last minute.
     pub(super) fn is_slow(&self) -> bool {
         self.wire.get().is_some_and(Wire::is_slow)
     }
@@ -336,20 +336,20 @@ impl Link {
             return true;
         }
         self.say(&self.refused_connect(connect.namespace));
-        // While the client polls, the engine answers as well, and `explained` replaces its answer,
-        // unless the session has moved to a WebSocket meanwhile: then ours comes first.
+        // While the client polls, the engine answers as well, and `explained` replaces the engine's
+        // answer. If the session has moved to a WebSocket in the meantime, our refusal comes first.
         !self.is_on_websocket()
     }
 
-    /// Charges a CONNECT, or an event in `/`, where a CONNECT is missing.
+    /// Charges a CONNECT, or an event in `/`, against the session's rate of CONNECTs.
     pub(super) fn charge_connect(&self) {
         let full = || Bucket::full(CONNECTS);
         let mut state = self.lock();
         state.connects.get_or_insert_with(full).charge(CONNECTS, 1);
     }
 
-    /// The refusal of a CONNECT to an unknown namespace that replaces the engine's, which does not
-    /// say what is wrong.
+    /// Returns our refusal of a CONNECT to an unknown namespace, which replaces the engine's: that one
+    /// does not name the valid namespaces.
     pub(super) fn explained(&self, packet: &str) -> Option<String> {
         let refused = packet.strip_prefix("44")?;
         let namespace = refused.strip_suffix(r#",{"message":"Invalid namespace"}"#)?;

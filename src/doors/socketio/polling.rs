@@ -89,7 +89,7 @@ where
             head.headers.remove(header::CONTENT_LENGTH);
             text = explained;
         }
-        // In v4 the engine's own refusals stand for ours.
+        // In v4, `explained` has replaced the engine's refusals by ours.
         let is_v3 = self.link.opener.version == Version::V3;
         let words = match is_v3 && head.status.is_success() {
             true => self.link.words(),
@@ -104,7 +104,8 @@ where
         Ok(Response::from_parts(head, Body::from(body)))
     }
 
-    /// The engine's answer with its refusals of unknown namespaces explained, if it has any.
+    /// Returns the engine's answer with its refusals of unknown namespaces replaced by ours, if it
+    /// has any.
     fn explained(&self, answer: &Bytes) -> Option<Bytes> {
         let version = self.link.opener.version;
         let packets = payload::answered(answer, version).filter(|_| version == Version::V4);

@@ -23,7 +23,7 @@ impl<'a> Arguments<'a> {
         self.0.get(at).copied()
     }
 
-    /// The first argument as a room's name; `form` says what the arguments are.
+    /// The first argument as a room's name; `form` describes the arguments in errors.
     pub(super) fn room(&self, form: &'static str) -> Result<RoomName, Invalid> {
         let first = self.first();
         let name: String = serde_json::from_str(first.get()).map_err(|_| Invalid::Argument {
@@ -50,7 +50,7 @@ pub(super) fn read(value: &Value) -> Result<(String, Arguments<'_>), Invalid> {
 
 /// An argument that is an object, or a string that holds one.
 pub(super) struct ObjectArgument<'a> {
-    /// What the object should be.
+    /// What errors say that the event takes.
     form: &'static str,
     object: Cow<'a, RawValue>,
     fields: Fields,
@@ -71,7 +71,7 @@ impl<'a> ObjectArgument<'a> {
         })
     }
 
-    /// Takes a string that must be there.
+    /// Takes a required string.
     pub(super) fn text(&mut self, name: &str) -> Result<String, Invalid> {
         let text = self.fields.required(name, "a string");
         text.map_err(|why| self.invalid(why))
@@ -87,7 +87,7 @@ impl<'a> ObjectArgument<'a> {
         value.map_err(|why| self.invalid(why))
     }
 
-    /// Takes a field of any JSON that must be there.
+    /// Takes a required field that may be any JSON.
     pub(super) fn any(&mut self, name: &str) -> Result<Box<RawValue>, Invalid> {
         let value = self.fields.any(name);
         value.map_err(|why| self.invalid(why))

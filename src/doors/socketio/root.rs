@@ -1,5 +1,5 @@
-//! The namespace `/`, which has no rooms. A client that sends an event here has not named a
-//! namespace: the answer names them.
+//! The namespace `/`, which has no rooms. A client that sends an event here has forgotten to name a
+//! namespace; the answer lists the namespaces.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ impl MessageHandler<LocalAdapter, InOrder> for Advise {
             .chars()
             .take(EVENT_SHOWN)
             .collect();
-        // A client that does not read the answer misses nothing else.
+        // Nothing else is lost if the answer cannot be sent.
         let _ = match ack {
             Some(_) => acknowledge(&socket, ack, &problem.as_answer()),
             None => Ok(()),

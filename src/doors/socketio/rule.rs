@@ -43,7 +43,7 @@ pub(super) struct PacketRule {
     connecting: Option<String>,
     /// When the client's heartbeat is replaced next, while the client is read slowly.
     heartbeat: Option<Instant>,
-    /// Whether a ping was sent behind output that waits: its answer may be late.
+    /// Whether the last ping was sent while output waited: its answer may be late.
     pinged_slowly: bool,
     /// The longest message that is read, in bytes.
     most: usize,
@@ -223,15 +223,15 @@ impl MessageRule for PacketRule {
         Next::Read
     }
 
-    /// The write deadline decides whether a client on a slow link is alive, not the engine's wait
-    /// for the answer to a ping that is still on its way.
+    /// Answers the engine's ping in place of a client on a slow link, which may not have received the
+    /// ping yet: the write deadline decides whether such a client is alive.
     fn heartbeat(&mut self) -> Option<Message> {
         let pinged = std::mem::take(&mut self.pinged_slowly);
         pinged.then(|| Message::Text(self.link.heartbeat().encode()))
     }
 }
 
-/// The packet with which the server asks whether a client is alive (Engine.IO v4).
+/// The server's ping (Engine.IO v4).
 const PING: &str = "2";
 
 /// The start of a payload as text, without a character that is cut off at its end.

@@ -139,7 +139,7 @@ impl Place {
         let open = known.filter(|(name, why)| name != "/" && why.is_none());
         let hint = Hint::new(namespace, open.map(|(name, _)| name.as_str()));
         let shown: String = namespace.chars().take(NAMESPACE_SHOWN).collect();
-        // Socket.IO's own server says the first two words.
+        // Begins with the text of Socket.IO's own server.
         Some(format!("Invalid namespace `{shown}`; {hint}").into())
     }
 

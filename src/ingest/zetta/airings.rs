@@ -1,5 +1,5 @@
-//! Which airing is on, of all that the senders declare. Identity decides, not clocks: an
-//! airing that nobody has declared before is on; one that another has followed is not.
+//! Decides which airing is on, of all that the senders declare. Identity decides, not clocks: an
+//! airing that no sender has declared before is on; one that another airing has followed is not.
 //! Pure: the time is an argument. Knows items and senders, not documents.
 
 use std::collections::VecDeque;
@@ -13,8 +13,8 @@ use super::known::{Known, is_within};
 use super::senders::{Declared, Senders, is_near};
 use crate::nowplaying::{AIRINGS_MOST, Airing, Change, GRACE, Item, SAME_ID, SAME_START};
 
-/// The start of an item that was received this short a time ago is compared with the
-/// server's clock, to find out how far that of the sender is off.
+/// How long after an airing begins its start tells the sender's clock: the difference to the server's
+/// clock is the sender's skew.
 const FRESH: Duration = Duration::from_secs(10);
 
 /// All airings of the last hours, and the one that is on.
@@ -30,7 +30,7 @@ pub(super) struct Airings {
 /// The result of a declaration.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// None where the airing is over.
+    /// `None` if the airing is over.
     pub(super) change: Option<Change>,
     /// Whether the sender changed to an airing that is over.
     pub(super) is_late: bool,
@@ -39,18 +39,18 @@ pub(super) struct Outcome {
 }
 
 impl Airings {
-    /// Begins with the airings of before a restart, the newest last.
+    /// Begins with the airings before a restart, the newest last.
     pub(super) fn new(stored: Vec<Airing>, now: Instant, wall: DateTime<Utc>) -> Self {
         let mut airings = Self::default();
         for airing in stored {
-            // The monotonic clock begins with the machine.
+            // The monotonic clock may have begun later than that: it starts with the machine.
             let received = now.checked_sub(airing.age(wall)).unwrap_or(now);
             airings.begin(airing.item, received, now);
         }
         airings
     }
 
-    /// Takes what a sender declares to be on.
+    /// Processes the item that a sender declares to be on.
     pub(super) fn declare(
         &mut self,
         sender: u64,
@@ -76,7 +76,7 @@ impl Airings {
             self.begin(item.clone(), now, now);
         }
         let Some(index) = self.index(item.airing) else {
-            // A sender that hangs repeats what was forgotten since.
+            // A sender that hangs repeats an airing that is not remembered any more.
             return Outcome::default();
         };
         let is_repeat = repeated.is_some();
@@ -97,7 +97,7 @@ impl Airings {
             Some(resumed)
         } else {
             if is_stored {
-                // Now its name is known.
+                // The play log had no name for it; now the name is known.
                 known.again(item, true);
             }
             None
@@ -111,14 +111,14 @@ impl Airings {
         }
     }
 
-    /// Whether the airing that is on was declared by this sender first.
+    /// Whether this sender was the first to declare the airing that is on.
     pub(super) fn is_owner(&self, sender: u64) -> bool {
         let first = self.current().and_then(|known| known.declarations.first());
         first.is_some_and(|declaration| declaration.sender == sender)
     }
 
-    /// The airing that the sender declares, if it was declared before: by this sender, or
-    /// by another one that put it on more often.
+    /// Returns the airing that the sender declares, if it is a known one: this sender declared it
+    /// before, or another sender has put it on more often than this one.
     fn find(
         &self,
         sender: u64,
@@ -155,8 +155,8 @@ impl Airings {
         found.map(|known| known.item.airing)
     }
 
-    /// Whether an airing goes on: a shorter one cut into it and is over, and the sender
-    /// that declared the shorter one says so. After a restart any sender may say so.
+    /// Whether an airing is on again: a shorter one cut into it and is over, and a sender that had
+    /// declared the shorter one declares this one. After a restart any sender may do so.
     fn resumes(&self, known: &Known, sender: u64, now: Instant) -> bool {
         let Some(current) = self.current() else {
             return false;
@@ -191,7 +191,7 @@ impl Airings {
         }
     }
 
-    /// Another airing is on.
+    /// Puts another airing on.
     fn follow(&mut self, airing: Uuid, now: Instant) {
         let current = self.current.replace(airing);
         if let Some(index) = current.and_then(|current| self.index(current)) {

@@ -1,4 +1,4 @@
-//! The open connections of the Zetta port: how many there may be, and which one gives way to a
+//! The open connections of the Zetta port. Limits their number, and decides which one gives way to a
 //! new one. Knows no protocol.
 
 use std::net::IpAddr;
@@ -65,7 +65,7 @@ impl Connections {
         Ok(Some(closed.address))
     }
 
-    /// Adds a connection that there is room for, the newest last.
+    /// Adds a connection, once [`make_room`](Self::make_room) has admitted it; the newest is last.
     pub(super) fn add(&mut self, address: IpAddr, has_sent: Arc<AtomicBool>, task: JoinHandle<()>) {
         self.0.push(Connection {
             address,
@@ -83,7 +83,7 @@ impl Connections {
 mod tests {
     use super::*;
 
-    /// Adds a connection if there is room; which one was closed, and whether it has sent.
+    /// Adds a connection if there is room; returns the address of the one that gave way.
     async fn connect(
         to: &mut Connections,
         address: u8,
@@ -113,7 +113,7 @@ mod tests {
         }
         assert_eq!(connect(&mut connections, 1, true).await, Err(Full::Address));
         assert_eq!(connect(&mut connections, 2, false).await, Ok(None));
-        // One that has ended leaves its place.
+        // A connection that has ended makes room.
         connections.0[5].task.abort();
         while !connections.0[5].task.is_finished() {
             tokio::task::yield_now().await;
@@ -135,7 +135,7 @@ mod tests {
             assert!(matches!(closed, Ok(Some(2..=4))), "{closed:?}");
         }
         assert!(oldest.is_finished());
-        // Only when all that are left have sent, there is no room.
+        // There is no room once all connections have sent documents.
         let mut last = Ok(None);
         for address in 102..=255 {
             last = connect(&mut connections, address, true).await;

@@ -1,5 +1,5 @@
-//! What a document declares to be on and to come next, and what that changes. Pure: the
-//! time is an argument. Knows log events; which airing is on is the matter of `airings`.
+//! Reads from a document which item is on and which comes next, and returns what changes. Pure: the
+//! time is an argument. Knows log events; `airings` decides which airing is on.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use super::senders::{Declared, is_near};
 use super::xml::{Asset, LogEvent};
 use crate::nowplaying::{Airing, Change, Item};
 
-/// A sender whose fresh starts are further off than this has a wrong clock.
+/// A sender with a larger skew than this has a wrong clock.
 const SKEW_MOST: TimeDelta = TimeDelta::minutes(2);
 
 /// The words by which a `Status` says that an item is over.
@@ -22,18 +22,18 @@ const OVER: [&str; 5] = ["PLAYED", "HISTORY", "PAST", "STOPPED", "SKIPPED"];
 #[derive(Debug, Default)]
 pub struct OnAir {
     airings: Airings,
-    /// The song that comes next, and the number of the sender that told it.
+    /// The song that comes next, and the number of the sender that declared it.
     next: Option<(u64, Item)>,
 }
 
 /// The result of a document.
 #[derive(Debug, Default)]
 pub struct Taken {
-    /// What it changes.
+    /// The changes that listeners receive.
     pub changes: Vec<Change>,
-    /// Whether it declares an airing that is over, for the first time by its sender.
+    /// Whether its sender changes to an airing that is over.
     pub is_late: bool,
-    /// What is wrong with it or its sender.
+    /// The faults of the document and its sender.
     pub faults: Vec<Fault>,
 }
 
@@ -42,14 +42,14 @@ pub struct Taken {
 pub struct Fault {
     /// The name of the kind of fault, as in the metrics.
     pub reason: &'static str,
-    /// What was wrong, as the sender wrote it.
+    /// The wrong value as the sender wrote it; the skew in seconds.
     pub text: String,
-    /// Whether it is to be logged: once for each sender.
+    /// Whether to log it: the first of its kind for each sender.
     pub is_logged: bool,
 }
 
 impl OnAir {
-    /// Begins with the airings of before a restart, the newest last.
+    /// Begins with the airings before a restart, the newest last.
     pub fn new(stored: Vec<Airing>, now: Instant, wall: DateTime<Utc>) -> Self {
         Self {
             airings: Airings::new(stored, now, wall),
@@ -57,7 +57,7 @@ impl OnAir {
         }
     }
 
-    /// Takes a document that was received at `now`, which is `wall` by the server's clock.
+    /// Processes a document that was received at `now`, which is `wall` on the server's clock.
     pub fn take(
         &mut self,
         sender: SocketAddr,
@@ -91,7 +91,7 @@ impl OnAir {
                 taken.faults.push(self.fault(sender, "skew", seconds));
             }
         }
-        // An item that is over says nothing of the next one.
+        // A sender that declares an airing that is over does not know which song is next.
         let next = change.as_ref().and_then(|_| next_of(events, event, wall));
         taken.changes.extend(change);
         taken
@@ -100,7 +100,7 @@ impl OnAir {
         taken
     }
 
-    /// The connection of this address is over; the next one from there continues it.
+    /// The connection of this address has ended; the next one from there continues its sender.
     pub fn gone(&mut self, sender: SocketAddr) {
         self.airings.senders.gone(sender);
     }
@@ -122,8 +122,8 @@ impl OnAir {
         }
     }
 
-    /// A sender corrects what it told itself; the one whose airing is on knows better than
-    /// the others, whose clocks may differ.
+    /// Sets the next song. Only the sender that declared it, or the one that first declared the airing
+    /// that is on, may correct it: the clocks of others may differ.
     fn comes(&mut self, sender: u64, told: Item) -> Option<Change> {
         let next = match &self.next {
             Some((teller, next)) if next.is_same(&told) => {
@@ -155,7 +155,7 @@ fn declared(event: &LogEvent, asset: &Asset, start: &str, wall: DateTime<Utc>) -
     }
 }
 
-/// Whether this is the stop of an item.
+/// Whether this event says that its item is over.
 fn is_over(event: &LogEvent) -> bool {
     OVER.iter()
         .any(|over| over.eq_ignore_ascii_case(&event.status))
@@ -187,8 +187,8 @@ fn current_of(events: &[LogEvent]) -> Option<(&LogEvent, &Asset)> {
     Some((found, found.asset.as_ref()?))
 }
 
-/// The unmarked song that starts first after what is on; where there are no times, the
-/// first one behind it in the document.
+/// The next song: of the unmarked songs that start after the current item the earliest; without times,
+/// the first one behind it in the document.
 fn next_of(events: &[LogEvent], current: &LogEvent, wall: DateTime<Utc>) -> Option<Item> {
     let time = |event: &LogEvent| {
         let told = parse_start(&event.start, wall);
@@ -208,7 +208,7 @@ fn next_of(events: &[LogEvent], current: &LogEvent, wall: DateTime<Utc>) -> Opti
         let next = item(event, event.asset.as_ref()?, start.unwrap_or(wall));
         (is_later && !is_marked(event) && next.is_song()).then_some((start, next))
     });
-    // Of those without a time the first in the document is the next one.
+    // Of the songs without a time, the first in the document is the next one.
     let next = to_come.min_by_key(|(start, _)| start.unwrap_or(DateTime::<Utc>::MAX_UTC));
     next.map(|(_, next)| next)
 }

@@ -1,4 +1,4 @@
-//! HTTP on the Zetta port: a POST or PUT is answered by what its body holds.
+//! HTTP on the Zetta port: takes documents by POST or PUT, and answers whether it understood them.
 //! Knows requests and answers, not what becomes of a document.
 
 use std::convert::Infallible;
@@ -30,8 +30,8 @@ use crate::net::charset;
 /// The largest head of a request, and hyper's read buffer: senders set few headers.
 const HEAD_MOST: usize = 16 * 1024;
 
-/// The most requests of a connection: two days of songs. Then the client connects anew, so that no
-/// connection stays for ever.
+/// The most requests of a connection: two days of songs. Then the server closes it, so that no
+/// connection stays open for ever.
 const REQUESTS_MOST: u32 = 1_000;
 
 const EMPTY: &str = "the body is empty: set this output to send the ZettaLite document as the body";
@@ -46,7 +46,7 @@ const COMPRESSED: &str = "the body is compressed: set this output to send it wit
 enum Refusal {
     #[error("only POST and PUT of ZettaLite documents are served on this port")]
     Method,
-    /// A page that some browser shows could speak for the studio.
+    /// Any web page in a browser of the studio's network could pretend to be the studio.
     #[error("web pages may not send documents")]
     Page,
     #[error("the body is larger than 1 MiB")]
@@ -72,7 +72,7 @@ impl Refusal {
         }
     }
 
-    /// The reason that it is counted under; nothing if it was counted already.
+    /// The kind under which it is counted; `None` if it was counted already.
     fn kind(&self) -> Option<&'static str> {
         match self {
             Self::Method | Self::Page => Some("intruder"),
@@ -84,7 +84,7 @@ impl Refusal {
     }
 }
 
-/// Serves a connection whose first bytes were read already, to its end.
+/// Serves a connection to its end; `read` are its first bytes.
 pub(super) async fn serve(sender: Sender, read: BytesMut, stream: TcpStream) -> io::Result<()> {
     let (reader, writer) = stream.into_split();
     let stream = join(io::Cursor::new(read.freeze()).chain(reader), writer);
@@ -122,8 +122,8 @@ pub(super) async fn serve(sender: Sender, read: BytesMut, stream: TcpStream) -> 
 async fn take(sender: &Sender, request: Request<Incoming>) -> Result<(), Refusal> {
     let (head, body) = request.into_parts();
     let checked = check(&head, body.size_hint().lower());
-    // A client that waits for `100 Continue` does not send a body that is refused. Another one
-    // sends it first, and loses the answer if the connection is closed meanwhile.
+    // A client that waits for `100 Continue` has not sent the body: refuse it at once. Read the body of
+    // any other client first: if the server closed the connection earlier, the answer would be lost.
     if checked.is_err() && head.headers.contains_key(EXPECT) {
         return checked;
     }
@@ -146,7 +146,7 @@ async fn take(sender: &Sender, request: Request<Incoming>) -> Result<(), Refusal
     })
 }
 
-/// Checks what can be checked before the body is read.
+/// Checks a request before its body is read.
 fn check(head: &Parts, length: u64) -> Result<(), Refusal> {
     if ![Method::POST, Method::PUT].contains(&head.method) {
         return Err(Refusal::Method);
@@ -177,8 +177,8 @@ async fn read(mut body: Incoming) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// The body in UTF-8, if `Content-Type` names its charset; else as it is: a document may declare
-/// its own encoding. UTF-16 is known by its bytes.
+/// The body in UTF-8, if `Content-Type` names its charset; else unchanged, since a document may declare
+/// its own encoding. The framer recognises UTF-16 by its bytes.
 pub(super) fn text(headers: &HeaderMap, body: Vec<u8>) -> Vec<u8> {
     let charset = charset(headers).and_then(Encoding::for_label);
     match charset.filter(|charset| charset.is_ascii_compatible() && *charset != UTF_8) {

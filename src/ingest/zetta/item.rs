@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::xml::{Asset, LogEvent};
 use crate::nowplaying::{Item, LENGTH_MOST, can_start};
 
-/// The words of a `Status` that are no mistake. Only `CURRENT` means something here.
+/// The known values of `Status`. Any other one is reported as a fault.
 const STATUSES: [&str; 16] = [
     "",
     "CURRENT",
@@ -30,7 +30,7 @@ const STATUSES: [&str; 16] = [
 /// The item of a log event that starts, or is to start, at `start`.
 pub(super) fn item(event: &LogEvent, asset: &Asset, start: DateTime<Utc>) -> Item {
     let (length, played) = lengths(event, asset);
-    // A song only if both say so.
+    // An item is a song only if both its event and its asset say so.
     let kind = match event.kind.trim().eq_ignore_ascii_case(Item::SONG) {
         true => &asset.kind,
         false => &event.kind,
@@ -86,7 +86,8 @@ fn parse_seconds(text: &str) -> Option<f64> {
         .then_some(seconds)
 }
 
-/// Returns the reason and the text of a log event's first attribute that makes no sense.
+/// Checks the attributes of a log event. The error is the name and the text of the first one that
+/// makes no sense.
 pub(super) fn makes_sense(
     event: &LogEvent,
     now: DateTime<Utc>,
@@ -102,7 +103,7 @@ pub(super) fn makes_sense(
     }
 }
 
-/// A start in ISO 8601, also without seconds; without zone it is UTC. None for everything
+/// Parses a start in ISO 8601, also without seconds; without a zone it is UTC. `None` for everything
 /// else: a local time, such as `7/9/2024 4:00:35 PM`, may be hours off.
 pub(super) fn parse_start(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let text = text.trim().to_ascii_uppercase().replacen(' ', "T", 1);

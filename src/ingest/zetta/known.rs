@@ -1,4 +1,4 @@
-//! An airing of the last hours: who declared it, how often, and until when it was on.
+//! A remembered airing: which senders declared it, how often, and until when it was on.
 //! Knows nothing of the other airings.
 
 use std::time::Duration;
@@ -8,30 +8,30 @@ use tokio::time::Instant;
 
 use crate::nowplaying::{Change, Item};
 
-/// How many senders are remembered for each airing: more than a station has.
+/// How many senders an airing remembers: more than a station has.
 const DECLARATIONS_MOST: usize = 16;
 
 /// An airing that some sender declared, or that is from the play log.
 #[derive(Debug)]
 pub(super) struct Known {
-    /// As listeners received it, with the start that was told first.
+    /// The item as listeners received it, with the first start that a sender declared.
     pub(super) item: Item,
     pub(super) received: Instant,
     pub(super) last_declared: Instant,
-    /// How often it was put on: once, and whenever it was resumed.
+    /// How often it was on: once, and again each time that it was resumed.
     pub(super) times: u32,
-    /// When another airing followed; none while it is on.
+    /// When another airing followed; `None` while it is on.
     pub(super) followed: Option<Instant>,
-    /// At most [`DECLARATIONS_MOST`]; none if the airing is from the play log, which has no
-    /// names but those of songs, and nobody has declared it since.
+    /// At most [`DECLARATIONS_MOST`]; empty if the airing is from the play log and no sender has
+    /// declared it since. The play log has the names of songs only.
     pub(super) declarations: Vec<Declaration>,
 }
 
-/// When a sender declared an airing last, and with which start.
+/// When a sender last declared an airing, and with which start.
 #[derive(Debug)]
 pub(super) struct Declaration {
     pub(super) sender: u64,
-    /// How often the sender changed to it.
+    /// How often the sender changed to the airing.
     pub(super) times: u32,
     pub(super) start: Option<DateTime<Utc>>,
     pub(super) at: Instant,
@@ -73,7 +73,7 @@ impl Known {
         });
     }
 
-    /// The item was declared again, with other words if it `is_changed`.
+    /// A sender declared the item again, with other texts if it `is_changed`.
     pub(super) fn again(&mut self, item: Item, is_changed: bool) -> Change {
         if !is_changed || self.item.matches(&item) {
             return Change::Again(self.item.clone());

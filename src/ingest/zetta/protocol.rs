@@ -1,4 +1,4 @@
-//! Which protocol a connection of the Zetta port speaks, by its first bytes.
+//! Detects the protocol of a connection to the Zetta port by its first bytes.
 //! Knows no document, and no more of HTTP than the request line.
 
 use std::io;
@@ -16,14 +16,14 @@ const TARGET_MOST: usize = 8 * 1024;
 /// What a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
-    /// Documents without anything around them, or what is to be searched for some.
+    /// Documents without a protocol around them, or any other text, which may contain documents.
     Documents,
     Http,
     Tls,
     Ssh,
 }
 
-/// Reads a connection until its protocol is known, or until it ends. Returns the bytes as well.
+/// Reads from a connection until its protocol is known or it ends. Also returns the bytes.
 pub(super) async fn recognise(
     stream: &mut (impl AsyncRead + Unpin),
 ) -> io::Result<(Protocol, BytesMut)> {
@@ -38,8 +38,7 @@ pub(super) async fn recognise(
     }
 }
 
-/// The protocol of a connection that begins with these bytes; nothing as long as they could begin
-/// more than one.
+/// The protocol of a connection that begins with these bytes; `None` as long as several are possible.
 pub(super) fn by_first_bytes(bytes: &[u8]) -> Option<Protocol> {
     const SIGNS: [(&[u8], Protocol); 2] = [(b"SSH-", Protocol::Ssh), (&[0x16, 3], Protocol::Tls)];
     let known = SIGNS.iter().find(|(sign, _)| bytes.starts_with(sign));
@@ -55,7 +54,7 @@ pub(super) fn by_first_bytes(bytes: &[u8]) -> Option<Protocol> {
     })
 }
 
-/// Whether bytes begin with `METHOD target HTTP/`; nothing as long as they may. Free text before a
+/// Whether the bytes begin with `METHOD target HTTP/`; `None` until that is decided. Free text before a
 /// document may begin with a method: `POST MALONE - Circles`.
 fn begins_request(bytes: &[u8]) -> Option<bool> {
     const VERSION: &[u8] = b"HTTP/";

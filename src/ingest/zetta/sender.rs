@@ -1,5 +1,5 @@
-//! One sender: reads its connection, limits the time of a document, and publishes what documents
-//! say. Knows no other connection.
+//! One sender: reads its connection, limits the time of a document, and publishes the changes. Knows
+//! no other connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,21 +18,21 @@ use super::xml;
 use super::{PARTIAL_MOST, Port, READ};
 use crate::nowplaying::Change;
 
-/// What is wrong with another format, and the setting to change.
+/// The reason to refuse another format, with the setting to change.
 pub(super) const OTHER_FORMAT: &str =
     "not ZettaLite: set the format of this Live Metadata output to ZettaLite";
 
-/// Why a document is refused that begins well.
+/// The reason to refuse a document that is not well-formed.
 const UNREADABLE: &str = "the document is not well-formed XML: the log of the server says where";
 
-/// Why a document without an end is refused.
+/// The reason to refuse a document without an end.
 const UNFINISHED: &str = "the document has no end";
 
 /// A connection of the Zetta port.
 pub(super) struct Sender {
     pub(super) port: Arc<Port>,
     pub(super) peer: SocketAddr,
-    /// Whether it has sent a document that can be read.
+    /// Whether it has sent a readable document.
     has_sent: Arc<AtomicBool>,
     framer: Framer,
     /// Since when a document is being read that has no end yet.
@@ -50,7 +50,7 @@ impl Sender {
         }
     }
 
-    /// Takes what was read so far, and reads until the connection is over.
+    /// Processes the bytes read so far, and reads until the connection ends.
     pub(super) async fn listen(mut self, read: &[u8], stream: TcpStream) -> io::Result<()> {
         self.receive(read);
         let ended = self.read(stream).await;
@@ -90,7 +90,8 @@ impl Sender {
     /// Publishes the documents of a whole text, such as a request body.
     ///
     /// # Errors
-    /// There is no document that can be read: what is wrong with the first one, if there is any.
+    /// The text holds no readable document. The error says what is wrong with the first document, if
+    /// there is any.
     pub(super) fn take_whole(&self, text: &[u8]) -> Result<(), Option<&'static str>> {
         let (mut framer, mut found) = (Framer::default(), Vec::new());
         framer.push(text, &mut found);
@@ -129,7 +130,7 @@ impl Sender {
         self.partial_since = self.framer.is_inside().then(Instant::now);
     }
 
-    /// Publishes documents, and counts the broken ones; an error as that of [`Self::take_whole`].
+    /// Publishes documents, and counts the broken ones. The error is that of [`Self::take_whole`].
     fn take(&self, found: Vec<Found>) -> Result<(), Option<&'static str>> {
         let mut taken = Err(None);
         for found in found {
@@ -231,7 +232,7 @@ impl Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        // A second panic would end the process.
+        // No `expect` here: a panic while another one unwinds would abort the process.
         if let Ok(mut on_air) = self.port.on_air.lock() {
             on_air.gone(self.peer);
             self.port.feed.set_skews(on_air.skews());

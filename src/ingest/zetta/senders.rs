@@ -1,5 +1,5 @@
-//! The senders: a connection each, continued by the next one from the same address. Knows
-//! what each of them declared last, and not which airing is on.
+//! The senders. Each has one connection at a time; the next connection from the same address continues
+//! the sender. Knows what each sender declared last, and not which airing is on.
 
 use std::net::SocketAddr;
 
@@ -14,18 +14,18 @@ pub const SENDERS_MOST: usize = 128;
 #[derive(Clone, Debug)]
 pub(super) struct Declared {
     pub(super) item: Item,
-    /// Its start, if the sender told one.
+    /// Its start, if the sender declared one.
     pub(super) start: Option<DateTime<Utc>>,
 }
 
 impl Declared {
-    /// Whether its sender declares the same airing now.
+    /// Whether an item that its sender declares now is the same airing.
     pub(super) fn is_repeated(&self, item: &Item, start: Option<DateTime<Utc>>) -> bool {
         self.item.is_same(item) && is_near(self.start, start)
     }
 }
 
-/// Whether two starts of one sender are those of one airing; also if one is unknown.
+/// Whether two starts of one sender can be of the same airing; also if one is unknown.
 pub(super) fn is_near(one: Option<DateTime<Utc>>, other: Option<DateTime<Utc>>) -> bool {
     let starts = one.zip(other);
     starts.is_none_or(|(one, other)| {
@@ -39,9 +39,9 @@ pub(super) fn is_near(one: Option<DateTime<Utc>>, other: Option<DateTime<Utc>>) 
 /// All senders.
 #[derive(Debug, Default)]
 pub(super) struct Senders {
-    /// At most [`SENDERS_MOST`]; those that are gone in the order in which they went.
+    /// At most [`SENDERS_MOST`]; disconnected ones are in the order in which they disconnected.
     list: Vec<Sender>,
-    /// How many there ever were: each has its number by this.
+    /// How many senders there have been; each gets its number from this.
     count: u64,
 }
 
@@ -53,19 +53,19 @@ struct Sender {
     /// Whether it has declared anything since it connected.
     has_declared: bool,
     last: Option<Declared>,
-    /// How far its clock is ahead, if that is known.
+    /// How far its clock is ahead of the server's, if that is known.
     skew: Option<TimeDelta>,
-    /// What was logged of it, which is logged once.
+    /// The kinds of faults that were logged for it: each is logged once.
     logged: Vec<&'static str>,
 }
 
 impl Senders {
-    /// The number of the sender at this address, which declares this: a new one unless it
-    /// is connected, or one from the same address was.
+    /// Returns the number of the sender at this address, which declares this item: a connected sender, or
+    /// a disconnected one from the same IP address, or a new one.
     pub(super) fn number(&mut self, address: SocketAddr, declared: Option<&Declared>) -> u64 {
         let position = |is_it: &dyn Fn(&Sender) -> bool| self.list.iter().rposition(is_it);
         let is_back = |sender: &Sender| !sender.is_connected && sender.address.ip() == address.ip();
-        // Two senders may share an address.
+        // If several senders share an IP address, the one that declared this item is back.
         let repeats = |sender: &Sender| {
             let last = sender.last.as_ref().zip(declared);
             is_back(sender)
@@ -96,7 +96,7 @@ impl Senders {
         self.count
     }
 
-    /// The connection of this address is over.
+    /// The connection of this address has ended.
     pub(super) fn gone(&mut self, address: SocketAddr) {
         let is_it = |sender: &Sender| sender.is_connected && sender.address == address;
         if let Some(position) = self.list.iter().position(is_it) {
@@ -134,7 +134,7 @@ impl Senders {
         connected.filter_map(|sender| sender.skew)
     }
 
-    /// Whether this is to be logged of the sender: once.
+    /// Whether to log this kind of fault for the sender: only the first time.
     pub(super) fn logs(&mut self, number: u64, what: &'static str) -> bool {
         let sender = self.get_mut(number);
         sender.is_some_and(|sender| {

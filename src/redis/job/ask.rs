@@ -230,7 +230,7 @@ impl Outgoing {
     }
 }
 
-/// Appends to the stream of a room, and tells all nodes.
+/// Appends an entry to the stream of a room, and sends it to all nodes.
 fn publish(
     channel: &str,
     id: Uuid,

@@ -18,7 +18,7 @@ use crate::redis::job::{Job, Leaving, Outgoing, announcement};
 use crate::redis::rules::Need;
 
 impl Running {
-    /// Keeps what this node's clients have heard until Redis takes it.
+    /// Keeps an event that this node's clients have received until Redis takes it.
     fn keep(&mut self, job: Job) {
         for Dropped { room, id, note } in self.jobs.keep(job) {
             if let Some(id) = id {

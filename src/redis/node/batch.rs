@@ -149,7 +149,7 @@ impl Running {
             };
             let room = job.room();
             let Some(outcome) = catch(PART, || self.answered(job, answer)) else {
-                // The other rooms do not wait for it.
+                // The jobs of the other rooms continue.
                 room.iter().for_each(|room| self.is_known(room));
                 continue;
             };

@@ -165,8 +165,8 @@ impl Running {
         }
     }
 
-    /// Gives to the hub what another node, or this one, has published. An event that panics
-    /// is left out: those behind it are not held up.
+    /// Passes an event that this or another node has published to the hub. Skips an event that
+    /// causes a panic, so that the following ones are delivered.
     pub(super) fn deliver(&mut self, room: &RoomId, text: &str) -> Result<(), Error> {
         catch(PART, || self.deliver_read(room, text)).unwrap_or(Ok(()))
     }

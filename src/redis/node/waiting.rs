@@ -1,5 +1,5 @@
-//! What waits to be asked of Redis, and what the other nodes have not received yet. Bounded;
-//! knows no connection and no room.
+//! The jobs that wait for Redis, and the events that the other nodes have not received yet.
+//! Bounded; knows no connection and no room.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -9,31 +9,31 @@ use uuid::Uuid;
 use crate::core::name::RoomId;
 use crate::redis::job::{Job, Leaving};
 
-/// How many publications wait for Redis while it does not answer, and how many bytes of
-/// them; beyond it the oldest is dropped. A quarter of an hour of ten events a second.
+/// How many publications wait for Redis while it does not answer, and how many bytes of them; beyond
+/// that the node drops the oldest. A quarter of an hour of ten events a second.
 const HEARD_MOST: usize = 10_000;
 const HEARD_BYTES_MOST: usize = 64 << 20;
 
-/// What waits to be asked of Redis.
+/// The jobs that wait for Redis, oldest first.
 #[derive(Default)]
 pub(super) struct Waiting {
     jobs: VecDeque<Job>,
-    /// How many of them this node's clients have heard, and how many bytes these take.
+    /// How many of them are events that this node's clients have received, and their bytes.
     heard: usize,
     heard_bytes: usize,
-    /// How many bytes the others take.
+    /// The bytes of the other jobs.
     unheard_bytes: usize,
-    /// How many were dropped since Redis answered last.
+    /// How many events were dropped since Redis last answered.
     dropped: usize,
-    /// The rooms of which events were dropped, as a job among these is to say.
+    /// The rooms with dropped events for which a [`Job::Lost`] waits.
     lost: HashSet<RoomId>,
 }
 
-/// An event that was dropped.
+/// A dropped event.
 pub(super) struct Dropped {
     pub(super) room: RoomId,
     pub(super) id: Option<Uuid>,
-    /// By what the clients of this node know the job that says it, if it is new.
+    /// The id of the new [`Job::Lost`] of the room; `None` if one was waiting already.
     pub(super) note: Option<Uuid>,
 }
 
@@ -47,7 +47,7 @@ impl Waiting {
         jobs.into_iter().for_each(|job| self.push(job));
     }
 
-    /// How many wait, and how many bytes of them nobody has heard yet.
+    /// How many jobs wait, and the bytes of those whose events no client has received yet.
     pub(super) fn undone(&self) -> (usize, usize) {
         (self.jobs.len(), self.unheard_bytes)
     }
@@ -63,7 +63,7 @@ impl Waiting {
         Some(job)
     }
 
-    /// Takes out all that is about this room.
+    /// Removes and returns the jobs of this room.
     pub(super) fn take_of(&mut self, room: &RoomId) -> Vec<Job> {
         let (of_room, others) = std::mem::take(&mut self.jobs)
             .into_iter()
@@ -74,17 +74,17 @@ impl Waiting {
         of_room.into()
     }
 
-    /// How many events the other nodes have not heard yet.
+    /// How many events the other nodes have not received yet.
     pub(super) fn heard_count(&self) -> usize {
         self.heard
     }
 
-    /// How many were dropped since this was asked last.
+    /// Returns how many events were dropped since the last call.
     pub(super) fn take_dropped(&mut self) -> usize {
         std::mem::take(&mut self.dropped)
     }
 
-    /// Says at the end what nobody will hear.
+    /// Logs, at the end, how many events the other nodes will not receive.
     pub(super) fn say_what_is_lost(&self) {
         if self.heard > 0 {
             let events = self.heard;
@@ -95,8 +95,8 @@ impl Waiting {
         }
     }
 
-    /// Keeps what this node's clients have heard; the oldest is dropped for it. In the place
-    /// of the first that is dropped of a room, the other nodes are told that it was lost.
+    /// Adds an event that this node's clients have received; drops the oldest ones if too many
+    /// wait. Puts a [`Job::Lost`] in the place of the first event of a room that it drops.
     pub(super) fn keep(&mut self, job: Job) -> Vec<Dropped> {
         self.push(job);
         let mut all = Vec::new();
@@ -110,7 +110,7 @@ impl Waiting {
             self.discount(&job);
             let (room, id) = (job.room(), job.event());
             if let Some(room) = room {
-                // Who has left is said when this node says who is there.
+                // A dropped exit needs no note: the node reports its members again later.
                 let is_event = matches!(job, Job::Publish(_));
                 let is_new = is_event && !self.lost.contains(&room);
                 let note = is_new.then(Uuid::new_v4);
@@ -160,7 +160,7 @@ impl Waiting {
     }
 }
 
-/// How many bytes a job takes that this node's clients have heard of.
+/// The bytes of a job whose event this node's clients have received; `None` for other jobs.
 fn heard_bytes(job: &Job) -> Option<usize> {
     match job {
         Job::Publish(outgoing) if outgoing.is_heard => Some(outgoing.weight()),
@@ -169,8 +169,8 @@ fn heard_bytes(job: &Job) -> Option<usize> {
     }
 }
 
-/// Whether a job can be dropped for newer ones. What Redis may have done comes back, and is
-/// recognised.
+/// Whether a job can be dropped for newer ones. An event that Redis may have stored is kept: it comes
+/// back, and the room recognises it.
 fn may_be_dropped(job: &Job) -> bool {
     let may_be_done = matches!(job, Job::Publish(outgoing) if outgoing.may_be_done);
     heard_bytes(job).is_some() && !may_be_done

@@ -1,4 +1,4 @@
-//! Which encoding a document of bytes has, decided once for the whole document. Pure.
+//! Decides which encoding a document has, once for the whole document. Pure.
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
@@ -15,10 +15,10 @@ pub(super) fn declared(declaration: &[u8]) -> Option<&'static Encoding> {
 
 /// Decodes a document or a request body that is not UTF-16.
 ///
-/// Text that is valid UTF-8 is UTF-8, whatever is declared. Else it is the first of: the declared
-/// encoding, UTF-8 with some damage, Windows-1252, in which all bytes are characters. The first
-/// two count only if they decode at least as many characters outside of ASCII as they replace by
-/// U+FFFD: the bytes win over the declaration.
+/// Bytes that are valid UTF-8 are decoded as UTF-8, whatever the document declares. For others this
+/// tries, in this order: the declared encoding, damaged UTF-8, Windows-1252 (in which every byte is a
+/// character). It accepts one of the first two only if at least half of the non-ASCII characters
+/// that it yields are not U+FFFD: the bytes win over the declaration.
 pub(in super::super) fn decode(bytes: Vec<u8>, declared: Option<&'static Encoding>) -> String {
     let bytes = match String::from_utf8(bytes) {
         Ok(text) => return text,
