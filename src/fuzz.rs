@@ -2,8 +2,8 @@
 //! the tokens of their format, and limits the time of a case. Knows no parser.
 //!
 //! [`run`] checks for each input that the parser does not panic or hang, returns within
-//! [`CASE_LIMIT`], and produces an output bounded by the size of the input. `ROOMCAST_FUZZ_CASES` sets
-//! the number of cases (CONTRIBUTING.md).
+//! [`CASE_LIMIT`], and produces an output bounded by the size of the input. `ROOMCAST_FUZZ_CASES`
+//! sets the number of cases (CONTRIBUTING.md).
 
 mod format;
 

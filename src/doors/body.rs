@@ -68,7 +68,8 @@ where
 {
     let read = async {
         let mut body = pin!(Limited::new(body, most));
-        // Appended to one buffer, a body is in memory once; `collect` would hold its frames as well.
+        // Appended to one buffer, a body is in memory once; `collect` would hold its frames as
+        // well.
         let mut bytes = Vec::new();
         while let Some(frame) = body.frame().await {
             if let Ok(data) = frame?.into_data() {

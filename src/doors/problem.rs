@@ -1,5 +1,5 @@
-//! Refusals of HTTP requests: problem details (RFC 9457), and the only table of the HTTP statuses of
-//! the hub's refusals. `docs/errors.md` lists the codes.
+//! Refusals of HTTP requests: problem details (RFC 9457), and the only table of the HTTP statuses
+//! of the hub's refusals. `docs/errors.md` lists the codes.
 
 use axum::extract::rejection::PathRejection;
 use axum::http::{StatusCode, header};

@@ -88,7 +88,8 @@ impl Asked {
 const SUBPROTOCOL_MOST: usize = 256;
 
 /// The first subprotocol that the client offers (RFC 6455, section 4.2.2). The server speaks none
-/// of them, but browsers and other clients that offer some close the connection if none is answered.
+/// of them, but browsers and other clients that offer some close the connection if none is
+/// answered.
 fn subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
     let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
     let mut offers = offers.flat_map(|offers| offers.as_bytes().split(|byte| *byte == b','));

@@ -130,8 +130,8 @@ impl Programme {
         }
     }
 
-    /// Returns the airing of an item that a backend posts: the previous one, if the backend posts the
-    /// same item again while it may be on air.
+    /// Returns the airing of an item that a backend posts: the previous one, if the backend posts
+    /// the same item again while it may be on air.
     fn posted(&self, item: &Item) -> Uuid {
         let (now, mut told) = (Instant::now(), self.lock());
         if let Some((posted, at)) = &told.posted
@@ -261,8 +261,8 @@ impl OnAir {
     }
 }
 
-/// The item that is on air according to the rooms. If it was taken back, the last song, which is over:
-/// a sender that repeats that song does not put it on air again.
+/// The item that is on air according to the rooms. If it was taken back, the last song, which is
+/// over: a sender that repeats that song does not put it on air again.
 fn kept(rooms: &Rooms, stale_after: Duration) -> Option<OnAir> {
     let read = |event: Arc<Event>| {
         let message = event.publication.message.clone();

@@ -146,7 +146,7 @@ fn cases() -> [Case; 5] {
     ]
 }
 
-/// Whether an error is for people who do not know how the server is built, and its code documented.
+/// Whether an error text is free of the words of parsers, and its code is documented.
 fn is_in_words(answer: &Value) {
     let message = answer["message"].as_str().unwrap();
     let of_serde = [
@@ -218,7 +218,7 @@ async fn whatever_is_wrong_is_told_to_its_sender_and_to_nobody_else() {
     server.stop().await;
 }
 
-/// The namespace, the event, its arguments, and what is said of them.
+/// The namespace, the event, its arguments, and the error text.
 const WORDS: &[(&str, &str, &str, &str)] = &[
     (
         "/bus",

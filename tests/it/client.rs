@@ -27,10 +27,10 @@ pub struct Client {
     socket: Socket,
     namespace: String,
     events: VecDeque<Value>,
-    /// What was read ahead.
+    /// The packets that were read ahead.
     packets: VecDeque<String>,
     next_ack: u64,
-    /// When a client of Engine.IO v3 pings: there the server does not.
+    /// When a client of Engine.IO v3 pings: in that version the server does not.
     pings: Option<Interval>,
 }
 
@@ -275,7 +275,7 @@ impl Client {
         self.socket.send(Message::binary(bytes)).await.unwrap();
     }
 
-    /// Reads what has come, as a client does that is not waiting for anything.
+    /// Reads the packets that have arrived, like a client that is not waiting for an answer.
     pub async fn read_ahead(&mut self) {
         while let Some(packet) = self.read_packet().now_or_never() {
             self.packets

@@ -201,7 +201,7 @@ async fn crowd(case: Case) {
     let (_alone, clients) = alone(case.clients).await;
     let count = |of: Role| (0..clients).filter(|client| role(*client) == of).count();
     let begun = Instant::now();
-    // All are to be told of the stop, also on a busy machine.
+    // Enough time to tell every client of the stop, also on a busy machine.
     let options = [case.options, &["--shutdown-timeout", "60s"]].concat();
     let mut program = Program::start(&options).await;
     let cert = program.folder.path().join("certs").join(tls::CERT_FILE);

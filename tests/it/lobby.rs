@@ -380,7 +380,7 @@ async fn five_hundred_peers_signal_to_each_other() {
             for (number, to) in others.take(PEERS - 1) {
                 let signal = json!({"to": to, "offer": [own, number]});
                 peer.client.emit("RTCSIGNAL", signal).await;
-                // Who reads nothing for long is cut, however busy the machine is.
+                // The server cuts peers that read nothing for long, also on a busy machine.
                 peer.client.read_ahead().await;
             }
             let mut heard = vec![false; PEERS];

@@ -440,7 +440,7 @@ async fn message(source: &mut Source) -> Value {
     }
 }
 
-/// Everywhere but here a client that joins can tell the ended song from what is on.
+/// On every other transport a joining client can tell the last song from the current item.
 #[tokio::test]
 async fn retained_events_say_which_one_is_current() {
     let server = on_air(&[song(0, "First"), spot(300)]).await;
@@ -460,13 +460,13 @@ async fn retained_events_say_which_one_is_current() {
             (&json!(kind), &json!(kind))
         );
     }
-    // What comes from now on is current: nothing needs to be said.
+    // New events are current: they have no such field.
     let mut zetta = server.zetta().await;
     play(&mut zetta, &song(600, "Second")).await;
     let (told, event) = (message(&mut source).await, client.next().await);
     assert_eq!(told["message"]["track"], "Second");
     assert_eq!((told.get("current"), event.get("current")), (None, None));
-    // A song that is on is both, and one event: it is current.
+    // A song that is on air is both, in one event: it is current.
     let mut late = Source::open(server.address, room, "").await;
     let told = message(&mut late).await;
     assert_eq!(

@@ -241,7 +241,7 @@ async fn shutdown_does_not_wait_for_who_reads_nothing() {
     }
 }
 
-/// A client without a namespace learns at its first event that there are some.
+/// A client without a namespace receives the list of namespaces at its first event.
 #[tokio::test]
 async fn an_event_without_a_namespace_is_answered_with_the_namespaces() {
     let server = TestServer::start().await;

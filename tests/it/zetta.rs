@@ -40,7 +40,7 @@ use crate::client::SOON;
 
 const REAL: &str = include_str!("fixtures/song_current.xml");
 
-/// What the rooms of `/metadata` publish: in which of them, and how it is retained.
+/// The events of the rooms of `/metadata`, with their room and how they are retained.
 struct Published(mpsc::UnboundedSender<(Slot, Value)>);
 
 impl Outlet for Published {
@@ -195,7 +195,7 @@ impl Port {
             .collect()
     }
 
-    /// How many faults of good documents were counted for this reason.
+    /// How many faults were counted for this reason.
     fn faults(&self, reason: &str) -> u64 {
         let counter = format!(r#"roomcast_zetta_faults_total{{reason="{reason}"}} "#);
         let counted = self.counted.render();
@@ -216,7 +216,7 @@ impl Port {
     }
 }
 
-/// What is logged of a sender whose clock is wrong, as that of most documents here is.
+/// The log line about a sender with a wrong clock; most documents here have old times.
 const SKEWED: &[u8] = b"the clock of this sender";
 
 /// Counts the lines of a log.

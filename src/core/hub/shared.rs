@@ -107,8 +107,8 @@ impl Hub {
         }
     }
 
-    /// A node has lost events of a room before they reached the other nodes. Closes the members that
-    /// missed them; no client can recover from before this offset.
+    /// A node has lost events of a room before they reached the other nodes. Closes the members
+    /// that missed them; no client can recover from before this offset.
     pub fn has_lost(&self, id: &RoomId, offset: Offset, event: Uuid) {
         if let Some((_, room)) = self.found(id) {
             room.has_lost(offset, event, &self.tasks);

@@ -22,8 +22,8 @@ use crate::store::{Query, Store, StoreError};
 /// station's site shows.
 const LIMIT: usize = 25;
 
-/// The most that one answer holds: two days, some 200 KiB with titles as they are. Who wants more asks again,
-/// with the oldest start as `to`.
+/// The most that one answer holds: two days, some 200 KiB with titles as they are. Who wants more
+/// asks again, with the oldest start as `to`.
 const LIMIT_MOST: usize = 1_000;
 
 /// An answer is full with this many bytes of texts, whatever its `limit`: four times the

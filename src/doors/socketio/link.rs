@@ -31,8 +31,9 @@ use crate::net::{self, FRAME_BYTES_MOST, Wire};
 /// The same as a WebSocket's frames are held back, for the same reason.
 const CONNECT_MOST: Duration = Duration::from_secs(10);
 
-/// How often a session may connect to namespaces, or send events in `/`. An SDK connects once to each
-/// namespace that its page uses, some ten at most; each CONNECT costs the server a task and a client.
+/// How often a session may connect to namespaces, or send events in `/`. An SDK connects once to
+/// each namespace that its page uses, some ten at most; each CONNECT costs the server a task and a
+/// client.
 const CONNECTS: Pace = Pace {
     per_second: 5,
     burst: 32,
@@ -348,8 +349,8 @@ impl Link {
         state.connects.get_or_insert_with(full).charge(CONNECTS, 1);
     }
 
-    /// Returns our refusal of a CONNECT to an unknown namespace, which replaces the engine's: that one
-    /// does not name the valid namespaces.
+    /// Returns our refusal of a CONNECT to an unknown namespace, which replaces the engine's: that
+    /// one does not name the valid namespaces.
     pub(super) fn explained(&self, packet: &str) -> Option<String> {
         let refused = packet.strip_prefix("44")?;
         let namespace = refused.strip_suffix(r#",{"message":"Invalid namespace"}"#)?;

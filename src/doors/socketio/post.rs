@@ -251,8 +251,8 @@ struct Batch {
 }
 
 impl Batch {
-    /// Whether the batch can take one more packet: the engine reads at most as many bytes at once as
-    /// a packet may have.
+    /// Whether the batch can take one more packet: the engine reads at most as many bytes at once
+    /// as a packet may have.
     fn has_room(&self, packet: &str, bytes_most: usize) -> bool {
         let bytes = self.text.len() + SEPARATOR.len_utf8() + packet.len();
         let at_once = if self.is_slow { 1 } else { AT_ONCE };

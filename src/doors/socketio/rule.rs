@@ -223,8 +223,8 @@ impl MessageRule for PacketRule {
         Next::Read
     }
 
-    /// Answers the engine's ping in place of a client on a slow link, which may not have received the
-    /// ping yet: the write deadline decides whether such a client is alive.
+    /// Answers the engine's ping in place of a client on a slow link, which may not have received
+    /// the ping yet: the write deadline decides whether such a client is alive.
     fn heartbeat(&mut self) -> Option<Message> {
         let pinged = std::mem::take(&mut self.pinged_slowly);
         pinged.then(|| Message::Text(self.link.heartbeat().encode()))

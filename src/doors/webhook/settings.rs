@@ -11,8 +11,8 @@ use crate::core::secret::SigningSecret;
 /// allows. A call that never ended would block others for good.
 pub(super) const UNLIMITED: Duration = Duration::from_secs(600);
 
-/// The longest interval of pings to an idle client, also if `--ws-timeout` is longer or 0: the default
-/// of that option. The server closes a client that answers neither of two pings.
+/// The longest interval of pings to an idle client, also if `--ws-timeout` is longer or 0: the
+/// default of that option. The server closes a client that answers neither of two pings.
 const PING_EVERY: Duration = Duration::from_secs(30);
 
 /// The settings of calls to the backend.

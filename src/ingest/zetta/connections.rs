@@ -1,5 +1,5 @@
-//! The open connections of the Zetta port. Limits their number, and decides which one gives way to a
-//! new one. Knows no protocol.
+//! The open connections of the Zetta port. Limits their number, and decides which one gives way to
+//! a new one. Knows no protocol.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 /// and a colleague who tests, for several studios.
 pub(super) const CONNECTIONS_MOST: usize = 64;
 
-/// The most connections of one address, also a private one: the sender of one studio, its reconnects,
-/// and the connections of a burst that sends each document on its own.
+/// The most connections of one address, also a private one: the sender of one studio, its
+/// reconnects, and the connections of a burst that sends each document on its own.
 pub(super) const PER_ADDRESS_MOST: usize = 16;
 
 /// The open connections. Only the port's accept loop uses them.

@@ -122,8 +122,8 @@ impl OnAir {
         }
     }
 
-    /// Sets the next song. Only the sender that declared it, or the one that first declared the airing
-    /// that is on, may correct it: the clocks of others may differ.
+    /// Sets the next song. Only the sender that declared it, or the one that first declared the
+    /// airing that is on, may correct it: the clocks of others may differ.
     fn comes(&mut self, sender: u64, told: Item) -> Option<Change> {
         let next = match &self.next {
             Some((teller, next)) if next.is_same(&told) => {
@@ -187,8 +187,8 @@ fn current_of(events: &[LogEvent]) -> Option<(&LogEvent, &Asset)> {
     Some((found, found.asset.as_ref()?))
 }
 
-/// The next song: of the unmarked songs that start after the current item the earliest; without times,
-/// the first one behind it in the document.
+/// The next song: of the unmarked songs that start after the current item the earliest; without
+/// times, the first one behind it in the document.
 fn next_of(events: &[LogEvent], current: &LogEvent, wall: DateTime<Utc>) -> Option<Item> {
     let time = |event: &LogEvent| {
         let told = parse_start(&event.start, wall);

@@ -1,5 +1,5 @@
-//! A property test of two senders that tell what one studio plays, each by its own clock,
-//! late, and with interruptions: each airing is published, and once.
+//! A property test of two senders that declare the items of one studio, each by its own clock,
+//! late, and with interruptions: the server publishes each airing exactly once.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,12 +15,12 @@ use super::current::OnAir;
 use super::xml::{Asset, LogEvent};
 use crate::nowplaying::Change;
 
-/// How many programmes are played.
+/// How many random programmes the test plays.
 const CASES: u32 = 500;
 
 const SECOND: u64 = 1_000;
 
-/// How a sender repeats what is current.
+/// How a sender repeats the current item.
 const REPEATS_EVERY: u64 = 10 * SECOND;
 
 #[derive(Clone, Debug)]
@@ -33,23 +33,23 @@ struct Airing {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
-    /// By the log, with an id.
+    /// Started by the log, with an id.
     Planned,
-    /// By hand, with its start or without.
+    /// Started by hand, with a start or without.
     ByHand(bool),
-    /// By hand into the one before, which goes on behind it.
+    /// Started by hand within the previous item, which continues afterwards.
     CutIn,
 }
 
 #[derive(Clone, Debug)]
 struct Sender {
-    /// How far its clock is ahead, in seconds, and how far from the middle on.
+    /// How far its clock is ahead, in seconds: in the first half, and in the second half.
     skews: [i64; 2],
-    /// How late it tells everything, in milliseconds.
+    /// How late it declares everything, in milliseconds.
     lag: u64,
 }
 
-/// From when on an airing is on, in milliseconds, and when it began first.
+/// When an airing goes on air, in milliseconds, and when it first began.
 struct Episode {
     airing: usize,
     from: u64,
@@ -77,7 +77,7 @@ fn episodes(airings: &[Airing]) -> Vec<Episode> {
         };
         match before {
             Some((long, begun)) if *kind == Kind::CutIn && airings[long].length > *length => {
-                // The long one is on for some seconds before and behind it.
+                // The long item is on for some seconds before and after the short one.
                 episodes.push(own);
                 now += length * SECOND;
                 let from = now;
@@ -125,7 +125,8 @@ fn document(
     }
 }
 
-/// What a sender tells and when, in milliseconds, but for the time in which it is away.
+/// The declarations of a sender and their times, in milliseconds, without the time in which the
+/// sender is away.
 fn told(
     airings: &[Airing],
     episodes: &[Episode],
@@ -154,7 +155,7 @@ fn told(
         told.push((until + sender.lag + 300, stop));
     }
     told.retain(|(when, _)| away.is_none_or(|(from, to)| !(from..to).contains(when)));
-    // Burst and stop of neighbours overlap; a sender tells each start in its order.
+    // The bursts of neighbouring items overlap; a sender declares the starts in order.
     told.sort_by_key(|(when, _)| *when);
     told
 }
@@ -196,9 +197,9 @@ fn honest_senders_lose_no_airing_and_publish_none_twice() {
     let programme = (
         vec(airing(), 2..20),
         [sender(), sender()],
-        // When the second one goes away and comes back, in percent of the time.
+        // When the second sender goes away and comes back, in percent of the time.
         (0..100_u64, 0..150_u64),
-        // When the server's clock is set, and how far.
+        // When the server's clock is set, and by how much.
         (0..100_u64, -21_600..21_600_i64),
     );
     let mut runner = TestRunner::new(Config {
@@ -249,7 +250,8 @@ fn honest_senders_lose_no_airing_and_publish_none_twice() {
         let expected = (0..airings.len()).map(|number| (format!("T{number}"), 1));
         prop_assert_eq!(published, expected.collect());
         if away.0 >= away.1 {
-            // Else the other one may be the first to tell what was missed, and be late.
+            // Otherwise the other sender may be the first to declare an item that was missed, and
+            // late.
             let last = episodes.last().unwrap().airing;
             prop_assert_eq!(latest, format!("T{last}"));
         }

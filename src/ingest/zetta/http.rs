@@ -122,8 +122,9 @@ pub(super) async fn serve(sender: Sender, read: BytesMut, stream: TcpStream) -> 
 async fn take(sender: &Sender, request: Request<Incoming>) -> Result<(), Refusal> {
     let (head, body) = request.into_parts();
     let checked = check(&head, body.size_hint().lower());
-    // A client that waits for `100 Continue` has not sent the body: refuse it at once. Read the body of
-    // any other client first: if the server closed the connection earlier, the answer would be lost.
+    // A client that waits for `100 Continue` has not sent the body: refuse it at once. Read the
+    // body of any other client first: if the server closed the connection earlier, the answer would
+    // be lost.
     if checked.is_err() && head.headers.contains_key(EXPECT) {
         return checked;
     }
@@ -177,8 +178,8 @@ async fn read(mut body: Incoming) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// The body in UTF-8, if `Content-Type` names its charset; else unchanged, since a document may declare
-/// its own encoding. The framer recognises UTF-16 by its bytes.
+/// The body in UTF-8, if `Content-Type` names its charset; else unchanged, since a document may
+/// declare its own encoding. The framer recognises UTF-16 by its bytes.
 pub(super) fn text(headers: &HeaderMap, body: Vec<u8>) -> Vec<u8> {
     let charset = charset(headers).and_then(Encoding::for_label);
     match charset.filter(|charset| charset.is_ascii_compatible() && *charset != UTF_8) {

@@ -1,4 +1,4 @@
-//! Requests that are refused for their form: `Host`, parameters, JSON. What is said of them.
+//! Requests that the server refuses for their form (`Host`, parameters, JSON), and the error texts.
 
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -104,7 +104,7 @@ async fn an_unknown_parameter_is_refused_with_the_nearest_one() {
         assert!(answer.body.contains(&said), "{target}: {}", answer.body);
         assert!(!answer.body.contains("0123456789abcdef"), "{}", answer.body);
     }
-    // Pages keep caches away with `_`, and backends of the original send what they like.
+    // Pages add `_` to get past caches, and backends of the original server may add any parameter.
     for (target, status) in [
         ("/api/now-playing?_=1792000000000", 200),
         ("/api/now-playing.php?q=25&_=1792000000000", 200),
@@ -122,7 +122,7 @@ async fn an_unknown_parameter_is_refused_with_the_nearest_one() {
     server.stop().await;
 }
 
-/// The target, the body, and what is said of it.
+/// The target, the body, and the error text.
 const WRONG: &[(&str, &str, &str)] = &[
     ("/api/bus/r", "", "there is no JSON: the text is empty"),
     (
@@ -225,7 +225,7 @@ async fn errors_name_the_field_and_what_is_wanted() {
     server.stop().await;
 }
 
-/// The rooms' events are refused by a problem as well, not by the router's own text.
+/// Refusals of event streams are problem details as well, not the router's own text.
 #[tokio::test]
 async fn server_sent_events_are_refused_by_problems() {
     let server = TestServer::start().await;

@@ -25,14 +25,14 @@ const API: &str = "/api/bus/hall";
 /// How many events a node keeps for Redis.
 const WAITING_MOST: u64 = 10_000;
 
-/// A client in the room that comes back again and again, and how far it is.
+/// A client that leaves and rejoins the room again and again, and the last offset it received.
 struct Member {
     client: Client,
     last: Value,
 }
 
 impl Member {
-    /// Joins; says whether it was told `recovered:true`.
+    /// Joins; also returns whether the answer was `recovered:true`.
     async fn at(node: &TestServer, since: &Value) -> (Self, bool) {
         let mut client = Client::connect(node.address, "/bus").await.unwrap();
         let joining = json!({"room": "hall", "name": "cleo", "since": since});
@@ -92,7 +92,7 @@ async fn a_client_with_another_order_is_not_told_that_it_recovered() {
     for (at, member) in members.iter_mut().enumerate() {
         assert_eq!(member.receives().await, own[1 - at]);
     }
-    // Both are in the stream by now, and each node has both.
+    // Both events are in the stream by now, and each node has both.
     post(&nodes[0], API, &json!("marks the end")).await;
     let before_end: Vec<_> = members.iter().map(|member| member.last.clone()).collect();
     for member in &mut members {
@@ -118,7 +118,7 @@ async fn a_client_with_another_order_is_not_told_that_it_recovered() {
         [false, false, true, true],
         "one order is the stream's"
     );
-    // From the next event on all have received the same.
+    // From the next event on all clients have received the same events.
     for member in members {
         for node in &nodes {
             assert!(Member::at(node, &member.last).await.1, "{}", member.last);
@@ -127,10 +127,10 @@ async fn a_client_with_another_order_is_not_told_that_it_recovered() {
     stop(nodes).await;
 }
 
-/// Follows both publishers while it leaves and comes back.
+/// A client that follows both publishers while it leaves and rejoins.
 struct Wanderer<'a> {
     nodes: &'a [TestServer; 2],
-    /// The next number of each publisher; none while any number may be the first.
+    /// The next number of each publisher; `None` while any number may come first.
     next: [Option<u64>; 2],
     recoveries: u64,
 }
@@ -148,7 +148,7 @@ impl Wanderer<'_> {
         self.next[by] = Some(number + 1);
     }
 
-    /// Receives until both publishers have ended; comes back when `moves` changes.
+    /// Receives until both publishers have ended; rejoins when `moves` changes.
     async fn run(mut self, mut moves: watch::Receiver<usize>, first: usize) -> u64 {
         let (mut member, _) = Member::at(&self.nodes[first % 2], &Value::Null).await;
         while self.next != [Some(EVENTS + 1); 2] {
@@ -171,7 +171,7 @@ impl Wanderer<'_> {
     }
 }
 
-/// What breaks the cluster.
+/// The ways to break the cluster.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Outage {
     Killed,
@@ -179,7 +179,7 @@ enum Outage {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_recovers_after_each_outage_misses_and_doubles_nothing() {
+async fn clients_that_recover_after_an_outage_miss_nothing_and_receive_nothing_twice() {
     const OUTAGES: u64 = 6;
     let mut redis = Redis::start(Keeps::Everything).await;
     let at = redis.address().to_string();
@@ -191,7 +191,7 @@ async fn who_recovers_after_each_outage_misses_and_doubles_nothing() {
             next: [None; 2],
             recoveries: 0,
         };
-        // Some come back to the node that they were at, some to the other one.
+        // Some clients come back to the node that they were at, some to the other one.
         wanderer.run(moves.subscribe(), first)
     });
     let moving = is_heard_once(&nodes, "hall", async |pace| {
@@ -292,12 +292,12 @@ async fn events_beyond_what_waits_are_lost_for_the_other_node_alone() {
     );
     let error = there.client.the("ERROR").await;
     assert_eq!(error["code"], "behind", "{error}");
-    // Who was away meanwhile learns it too, at both nodes.
+    // A client that was away in the meantime receives `recovered:false`, at both nodes.
     for node in &nodes {
         assert!(!Member::at(node, &since).await.1);
     }
-    // The members of the node that kept all of it have missed nothing, and once the rest
-    // of it is in the stream they recover at every node.
+    // The members of the node that published have missed nothing. Once the remaining events are in
+    // the stream, they recover at every node.
     let whole = async {
         for number in 0.. {
             publish(other, number).await;

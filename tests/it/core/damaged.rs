@@ -1,5 +1,5 @@
-//! A hub and its store when rows of the database are damaged: each costs itself alone, and
-//! nobody is told that he has everything where something is missing.
+//! A hub and its store with damaged rows in the database: only the damaged row is lost, and a client
+//! that would miss an event receives `recovered:false`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::client::SOON;
 
-/// What is put into each column of a row: another type, no UTF-8, and numbers that nothing has.
+/// The values that are written to each column: another type, invalid UTF-8, impossible numbers.
 const VALUES: [&str; 5] = [
     "X'FF00'",
     "CAST(X'FF' AS TEXT)",
@@ -22,8 +22,7 @@ const VALUES: [&str; 5] = [
     "9223372036854775807",
 ];
 
-/// One row of each table, and its columns; those of an index that SQLite keeps whole are left
-/// out.
+/// One row of each table, and its columns, except those of indexes.
 const ROWS: [(&str, &str, &[&str]); 6] = [
     ("life", "one = 1", &["one", "id", "prior", "given", "clean"]),
     (
@@ -103,7 +102,7 @@ fn item(id: &str, second: i64) -> Item {
     }
 }
 
-/// A folder that was left in order, and the third offset of the room a.
+/// A folder after a clean stop, and the third offset of the room `a`.
 async fn made() -> (TempDir, Offset) {
     let folder = tempfile::tempdir().unwrap();
     let Running {
@@ -137,7 +136,7 @@ async fn a_damaged_row_costs_that_row() {
             db.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON")
                 .unwrap();
             let sql = format!("UPDATE {table} SET {column} = {value} WHERE {row}");
-            // An INTEGER PRIMARY KEY takes nothing else.
+            // An INTEGER PRIMARY KEY takes integers only.
             let Ok(1) = db.execute(&sql, []) else {
                 assert_eq!(column, "one", "{case}");
                 continue;
@@ -148,7 +147,7 @@ async fn a_damaged_row_costs_that_row() {
     }
 }
 
-/// Starts with one damaged row, and once more after it was set aside.
+/// Starts with one damaged row, and once more after the store has set it aside.
 async fn goes_on(folder: &Path, table: &str, column: &str, value: &str, third: Offset) {
     let case = format!("{table}.{column} = {value}");
     let Running {
@@ -168,7 +167,7 @@ async fn goes_on(folder: &Path, table: &str, column: &str, value: &str, third: O
         "plays" => assert_eq!(titles[0], "second", "{case}"),
         _ => assert_eq!(titles, ["second", "first"], "{case}"),
     }
-    // Who has seen the second event misses the third one.
+    // A client that has the second event misses the third one.
     let mut listener = connect(&hub);
     let second = Offset {
         number: third.number - 1,
@@ -191,7 +190,7 @@ async fn goes_on(folder: &Path, table: &str, column: &str, value: &str, third: O
     store.aired(item("third", 1_000));
     writing.close(SOON).await;
     assert!(store.is_ok(), "{case}: it is written");
-    // Only times that no query asks for are never read.
+    // A row with a time that no query asks for is never read.
     let is_wrong = value.contains('X') && (table, column) != ("plays", "started");
     assert!(store.damaged_rows() > 0 || !is_wrong, "{case} is noticed");
     drop((store, hub));

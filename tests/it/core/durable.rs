@@ -318,7 +318,7 @@ async fn what_is_read_late_stands_behind_what_was_published_since() {
     join(&hub, &member, None).await;
     publish_in(&hub, "other", to_raw_value(&9).unwrap(), &[]).unwrap();
     hub.restore(stored.to_vec());
-    // What the room retains, for whoever came before.
+    // Members that joined before receive the retained event.
     assert_eq!(member.messages(1).await, ["2"]);
     let epoch = stored[0].epoch;
     assert_eq!(publish(&hub, 4), Offset { epoch, number: 3 });

@@ -38,7 +38,7 @@ fn kept(hub: &Hub, names: impl IntoIterator<Item = impl ToString>) -> usize {
     all.map(weight).sum()
 }
 
-/// How much all rooms keep that these tests fill.
+/// How much all rooms keep that are filled by these tests.
 fn kept_by_all(hub: &Hub) -> usize {
     kept(hub, 0..ROOMS)
 }

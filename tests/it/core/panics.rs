@@ -1,11 +1,11 @@
-//! A sink that panics costs its client, and nobody else.
+//! A panic in a sink closes its client, and affects no other client.
 
 use roomcast::core::event::Kind;
 use roomcast::core::hub::Notice;
 
 use super::*;
 
-/// In which of its calls a sink panics.
+/// The call in which a sink panics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Bug {
     Prepare,
@@ -78,7 +78,7 @@ async fn a_panic_in_a_sink_closes_its_client_and_the_others_go_on() {
             _ => Told::Closed(CloseReason::Failed),
         };
         assert_eq!(faulty.told.recv().await, Some(expected), "{bug:?}");
-        // Its transport ends it: it is in no room any more.
+        // Its transport disconnects it: it is in no room any more.
         hub.disconnect(&faulty.client);
         let joined = join(&hub, &connect(&hub), None).await;
         assert_eq!(joined.clients, 3, "{bug:?}");
@@ -136,7 +136,7 @@ async fn a_peer_whose_sink_panics_is_closed_and_its_sender_is_answered() {
             }
             _ => assert_eq!(sent.unwrap_err().code(), "busy"),
         }
-        // It can leave, and the other one is told.
+        // The client can leave, and the other peer is told.
         hub.disconnect(&faulty.client);
         send("sender").await.unwrap().unwrap();
         sender.messages(2).await;

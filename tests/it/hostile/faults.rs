@@ -8,7 +8,7 @@ use super::Victim;
 use super::peer::frame;
 use crate::client::SOON;
 
-/// Bytes behind the fault: more than the server reads at once.
+/// The number of bytes behind the fault: more than the server reads at once.
 const BEHIND: usize = 200_000;
 
 /// The first bytes of a message that is longer than any transport allows.

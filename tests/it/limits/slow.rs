@@ -18,7 +18,7 @@ use crate::server::TestServer;
 const MESSAGES: usize = 20;
 const MESSAGE: usize = 60_000;
 
-/// What a slow client reads in [`STEP`].
+/// How many bytes a slow client reads in one [`STEP`].
 const SLOWLY: usize = 50_000;
 
 /// More than the interval of any ping, and less than half of the write deadline.
@@ -27,7 +27,8 @@ const STEP: Duration = Duration::from_secs(26);
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// A request, what is sent behind its answer, and what shows that the client is in the room.
+/// A request, the frames that follow its answer, and the text that shows that the client is in the
+/// room.
 const DOORS: [(&str, &str, &[&str], &str); 3] = [
     ("/api/?target=bus&room=r", UPGRADE, &[], "\r\n\r\n"),
     ("/events/bus/r", "", &[], "event: joined"),
@@ -62,7 +63,7 @@ impl Slow {
         }
         slow.until(|read| count(read, joined) > 0).await;
         if !packets.is_empty() {
-            // The answer to the first ping, which comes with the session.
+            // Engine.IO sends the first ping with the session: this answers it.
             slow.stream.write_all(&text("3")).await.unwrap();
         }
         let mut other = Client::connect(server.address, "/bus").await.unwrap();
@@ -82,7 +83,7 @@ fn count(read: &[u8], words: &str) -> usize {
     String::from_utf8_lossy(read).matches(words).count()
 }
 
-/// Lets the server's clock go on.
+/// Advances the server's clock.
 async fn step(server: &TestServer) {
     tokio::time::pause();
     tokio::time::advance(STEP).await;
@@ -107,7 +108,7 @@ async fn a_client_that_reads_all_the_time_stays_however_slow_its_link_is() {
             slow.until(|read| read.len() > round * SLOWLY).await;
             assert_eq!(server.hub.client_count(), 1, "{target}, round {round}");
         }
-        // The time stands at the end of an event, here of the last one.
+        // `time` is the last field of an event; this is that of the last event.
         slow.until(|read| {
             read.len() > MESSAGES * MESSAGE && count(&read[read.len() - 200..], "\"time\":") > 0
         })

@@ -1,4 +1,4 @@
-//! What is printed goes nowhere: to a pipe that nobody reads, or to a full disk.
+//! Output that cannot be written: stdout is a pipe without a reader, or a full disk.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,7 +9,7 @@ use tokio::process::Command;
 use super::{Program, command, run};
 use crate::server::song;
 
-/// A pipe that nobody reads any more.
+/// A pipe without a reader.
 fn closed() -> Stdio {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -24,7 +24,7 @@ fn full() -> Stdio {
         .into()
 }
 
-/// Runs it with this stdout; its exit code and stderr.
+/// Runs a command with this stdout; returns its exit code and stderr.
 async fn printed_to(stdout: Stdio, mut command: Command) -> (Option<i32>, String) {
     command.stdout(stdout).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
@@ -65,9 +65,9 @@ async fn a_closed_stdout_is_read_enough_and_a_full_one_an_error() {
     }
 }
 
-/// The exit code says what stderr can't.
+/// If stderr cannot be written either, the exit code still tells the result.
 #[tokio::test]
-async fn whoever_can_not_be_told_learns_it_by_the_exit_code() {
+async fn the_exit_code_tells_the_result_if_stderr_is_full() {
     let folder = tempfile::tempdir().unwrap();
     let wrong = folder.path().join("wrong.toml");
     writeln!(File::create(&wrong).unwrap(), "nothing = 1").unwrap();

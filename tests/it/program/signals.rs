@@ -53,7 +53,7 @@ async fn the_second_signal_exits_at_once() {
     }
 }
 
-/// Clients that answer no close frame do not keep the server from ending in time.
+/// Clients that do not answer close frames do not delay the stop beyond its timeout.
 #[tokio::test]
 async fn a_stop_ends_in_time_where_clients_answer_nothing() {
     const LIMIT: Duration = Duration::from_secs(2);
@@ -77,11 +77,11 @@ async fn a_stop_ends_in_time_where_clients_answer_nothing() {
     let took = stopping.elapsed();
     assert!(took < LIMIT, "{took:?}");
     let last = program.seen.last().unwrap();
-    // An event stream needs no answer.
+    // An event stream has no close frame to answer.
     assert!(last.contains(r#""message":"stopped","cut":2"#), "{last}");
 }
 
-/// Signals that other servers understand, as "open the logs again" for example.
+/// Signals with a meaning for other servers, such as "reopen the logs".
 #[tokio::test]
 async fn signals_without_a_meaning_are_ignored() {
     let mut program = Program::start(&[]).await;

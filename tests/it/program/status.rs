@@ -213,7 +213,7 @@ async fn a_trusted_proxy_opens_nothing_that_was_closed() {
             "X-Forwarded-For: 192.168.1.1\r\nForwarded: for=192.0.2.1",
             false,
         ),
-        // These name no client, whatever they say.
+        // The server does not believe these headers: they name no client.
         ("X-Real-IP: 192.0.2.1", false),
         ("X-Real-IP: 192.168.1.1", false),
         ("CF-Connecting-IP: 192.0.2.1", false),
@@ -232,7 +232,7 @@ async fn a_trusted_proxy_opens_nothing_that_was_closed() {
             "X-Forwarded-For: 192.168.1.1\r\nTrue-Client-IP: 192.0.2.1",
             false,
         ),
-        // As the guide tells the scraper on the proxy's own host.
+        // This is how docs/secure.md lets a scraper on the proxy's own host read the metrics.
         ("X-Forwarded-For: 127.0.0.1", true),
     ] {
         let lines = match headers {

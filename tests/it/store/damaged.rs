@@ -1,5 +1,5 @@
-//! A damaged database is moved away, and a new one begins: at the start, and while the server
-//! runs. Health, the log and a metric say so.
+//! The server renames a damaged database and creates a new one, at the start and while it runs. Health,
+//! the log and a metric say so.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -17,7 +17,7 @@ use crate::http::get;
 use crate::program::Program;
 use crate::server::{TestServer, play, song};
 
-/// What health says, once it says that a file was moved away and the new one is written.
+/// The answer of `/health` once it reports a renamed file and the new one is written.
 async fn moved(server: &TestServer) -> Value {
     let mut look = interval(Duration::from_millis(20));
     let said = async {
@@ -33,7 +33,7 @@ async fn moved(server: &TestServer) -> Value {
     timeout(SOON, said).await.expect("health does not say so")
 }
 
-/// Where the first page of a table is, and how long a page is.
+/// The offset of the first page of a table, and the length of a page.
 fn page(folder: &Path, table: &str) -> (u64, usize) {
     let db = database(folder);
     let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
@@ -136,7 +136,7 @@ async fn a_damaged_file_is_moved_away_at_the_start() {
     }
 }
 
-/// Found by whoever reads the play log.
+/// A reader of the play log finds the damage.
 #[tokio::test]
 async fn a_page_that_is_lost_while_the_server_runs_costs_the_play_log_and_no_room() {
     let state = played().await;

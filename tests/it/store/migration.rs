@@ -79,7 +79,7 @@ async fn a_file_of_schema_1_becomes_one_of_today_with_all_that_it_has() {
         for start in 2..=3 {
             assert_eq!(track(&mut source).await, format!("Song {start}"));
         }
-        // An airing that is repeated has its row, also in a file of before.
+        // A repeated airing keeps its row, also in an upgraded file.
         feed(server.zetta, &song(3, "Song 3")).await;
         assert_eq!(titles(&server).await, played);
         // What is new in the file has its place: a channel with its token.

@@ -156,7 +156,7 @@ async fn reports_are_printed_from_the_folder() {
     }
 }
 
-/// A file of an earlier version has texts as publishers sent them.
+/// Files of earlier versions have the texts that publishers sent, with control characters.
 #[tokio::test]
 async fn a_report_of_older_rows_has_no_control_characters() {
     let state = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! A disk that hangs while the server starts: everything goes on in memory at once, and what
-//! was stored is there as far as it can be read.
+//! A disk that hangs while the server starts: the server starts in memory, with the stored rooms as far
+//! as it can read them.
 
 use std::fs::File;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::program::Program;
 use crate::server::song;
 use crate::source::Source;
 
-/// Starts the server with a disk that does not do this before the gate is opened.
+/// Starts the server with a disk that does not perform the calls `gated` until the gate is open.
 async fn start(folder: TempDir, gated: &str) -> Program {
     let library = folder.path().join("slow.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/store/slow.c");
@@ -43,14 +43,14 @@ async fn start(folder: TempDir, gated: &str) -> Program {
     Program::start_told(folder, &[], &environment).await
 }
 
-/// Lets the disk go on, as long as the file is open.
+/// Lets the disk work, as long as the returned file is open.
 fn open_gate(program: &Program) -> File {
     let gate = program.folder.path().join("gate");
-    // Waits for nobody who reads.
+    // Does not wait for a reader.
     File::options().read(true).write(true).open(gate).unwrap()
 }
 
-/// Waits until health says this of the store.
+/// Waits until `/health` reports this state of the store.
 async fn health(program: &Program, ok: bool) {
     let mut look = interval(Duration::from_millis(20));
     let said = async {
@@ -85,7 +85,7 @@ async fn played() -> (TempDir, Vec<String>) {
 }
 
 #[tokio::test]
-async fn a_disk_that_writes_nothing_yet_holds_nobody_up() {
+async fn a_disk_that_does_not_write_yet_delays_no_client() {
     let (folder, ids) = played().await;
     let program = start(folder, "sync").await;
     health(&program, false).await;
@@ -131,7 +131,7 @@ async fn a_disk_that_writes_nothing_yet_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn what_is_lost_before_the_disk_writes_is_known_to_be_lost() {
+async fn events_lost_before_the_disk_writes_are_not_recovered() {
     let (folder, ids) = played().await;
     let program = start(folder, "sync").await;
     let (mut source, _) = listener(&program, &ids[1]).await;
@@ -147,7 +147,7 @@ async fn what_is_lost_before_the_disk_writes_is_known_to_be_lost() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_read_yet_appears_once_it_is_read() {
+async fn rooms_appear_once_a_slow_disk_has_been_read() {
     let (folder, ids) = played().await;
     let program = start(folder, "lock").await;
     health(&program, false).await;

@@ -14,7 +14,7 @@ use super::{Client, answered, rest, style};
 use crate::http;
 use crate::program::{Program, command, run};
 
-/// How long a stop may take by default.
+/// The default of `--shutdown-timeout`.
 const STOP_LIMIT: Duration = Duration::from_secs(8);
 
 /// How long a start or an end takes besides what it waits for.

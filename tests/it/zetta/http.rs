@@ -25,7 +25,7 @@ fn request(head: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// Reads from a connection that stays open until this has come.
+/// Reads from an open connection until this text arrives.
 async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut read = Vec::new();
     while !read.ends_with(end.as_bytes()) {
@@ -166,7 +166,7 @@ async fn line_26_a_body_is_asked_for_at_once() {
         read_until(&mut sender, "\r\n\r\nOK").await;
         assert_eq!(port.track().await, title);
     }
-    // What would be refused anyhow is not asked for.
+    // The server does not ask for a body that it would refuse.
     let large = "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1048577\r\n\r\n";
     assert_eq!(answer(&port, large).await.status, 413);
     port.complained("too_large", 1);

@@ -203,7 +203,7 @@ async fn line_24_several_items_in_a_document() {
             &format!(r#"Type="SONG" Title="{title}" Artist1="X""#),
         )
     };
-    // Listeners would see the station's text between all songs.
+    // Otherwise listeners would see the station's text between all songs.
     let sweeper = item(5, 300, "Sweeper").replace(r#"Type="SONG" Title"#, r#"Type="LINK" Title"#);
     let all = [
         item(4, 600, "After"),
@@ -295,7 +295,7 @@ async fn line_32_an_item_is_masked_unless_its_event_and_its_asset_are_songs() {
     }
 }
 
-/// Senders repeat documents: what is wrong with them is logged once, and counted.
+/// Senders repeat documents: the server logs each fault once, and counts all.
 #[tokio::test]
 async fn a_start_or_a_status_that_makes_no_sense_is_logged_once() {
     let mut port = Port::open().await;

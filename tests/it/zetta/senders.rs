@@ -162,7 +162,7 @@ async fn line_28_an_address_has_sixteen_connections() {
         .await
         .unwrap();
     assert_eq!(port.track().await, "Other");
-    // Connections that have ended leave their places.
+    // Connections that have ended make room.
     senders.truncate(14);
     while port.feed.connections() > 15 {
         tokio::task::yield_now().await;

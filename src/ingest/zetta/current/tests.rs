@@ -1,4 +1,4 @@
-//! What is on, as scripts of which sender declares what, when.
+//! Scripts of declarations (sender, time, item), and what is on after each of them.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::super::senders::SENDERS_MOST;
 use super::*;
 use crate::nowplaying::AIRINGS_MOST;
 
-/// A current item of 200 s, as a sender tells it.
+/// A log event with a current item of 200 s.
 fn told(id: &str, start: Option<i64>, title: &str) -> LogEvent {
     let start = start.map(|second| time(second).to_rfc3339());
     LogEvent {
@@ -66,7 +66,7 @@ struct Server {
 
 impl Server {
     fn start(stored: Vec<Airing>) -> Self {
-        // As a machine that has run for some days.
+        // The machine has been running for some days.
         let begun = Instant::now() + Duration::from_secs(1_000_000);
         Self {
             on_air: OnAir::new(stored, begun, time(0)),
@@ -91,7 +91,7 @@ impl Server {
     }
 }
 
-/// Sender, second, id, start, title; what changes.
+/// Sender, second, id, start, title; the expected change.
 type Step = (
     u16,
     u64,
@@ -110,7 +110,7 @@ fn identity_decides_and_clocks_do_not() {
             &[
                 (1, 0, "1", Some(0), "A", "on A"),
                 (1, 10, "1", Some(0), "A", "again A"),
-                // The clock was put back between two items.
+                // Somebody puts the clock back between two items.
                 (1, 200, "2", Some(-HOUR), "B", "on B"),
                 (1, 210, "2", Some(-HOUR), "B", "again B"),
                 (1, 400, "3", Some(200 - HOUR), "C", "on C"),
@@ -240,11 +240,11 @@ fn identity_decides_and_clocks_do_not() {
         ),
     ];
     for (name, script) in scripts {
-        // The clock of the server is set while it runs.
+        // Somebody sets the server's clock while it runs.
         for step in [0, -30, -600, -3_600, 3_600, 86_400, -86_400] {
             let mut server = Server::start(Vec::new());
             if step == -86_400 && name.contains("played again") {
-                // Then all its starts are too far ahead to be times.
+                // From then on its starts are too far ahead to be plausible.
                 continue;
             }
             for (at, (number, second, id, start, title, expected)) in script.iter().enumerate() {
@@ -267,7 +267,7 @@ fn a_short_item_that_cuts_in_ends_with_its_own_length() {
         assert_eq!(server.changes(1, 0, &[song(start)]), "on Song");
         assert_eq!(server.changes(2, 2, &[song(start)]), "again Song");
         assert_eq!(server.changes(1, 60, &[short(5)]), "on Short");
-        // It is not over, for anybody.
+        // The short item is not over, whichever sender declares the song.
         assert_eq!(server.changes(1, 63, &[song(start)]), "");
         assert_eq!(
             server.changes(2, 66, &[song(start)]),
@@ -288,7 +288,7 @@ fn a_short_item_that_cuts_in_ends_with_its_own_length() {
             "on After"
         );
     }
-    // The other way round nothing has cut in.
+    // A short item followed by a long one was not interrupted.
     let mut server = Server::start(Vec::new());
     assert_eq!(server.changes(1, 0, &[short(5)]), "on Short");
     assert_eq!(server.changes(1, 5, &[song(None)]), "on Song");
@@ -297,7 +297,8 @@ fn a_short_item_that_cuts_in_ends_with_its_own_length() {
         "on Short",
         "played once more"
     );
-    // What can't be on any more is not resumed; nor is anything after an unknown length.
+    // An item that can't be on any more is not resumed, nor one that an item of unknown length
+    // followed.
     for (length, second) in [(90, 265), (0, 120)] {
         let mut server = Server::start(Vec::new());
         assert_eq!(server.changes(1, 0, &[song(Some(0))]), "on Song");
@@ -322,7 +323,7 @@ fn stored(id: &str, kind: &str, title: &str, second: i64) -> Airing {
     }
 }
 
-/// The play log has no name of what is no song.
+/// The play log has the names of songs only.
 #[test]
 fn airings_of_before_a_restart_are_known() {
     let log = |kind, title| {
@@ -378,7 +379,7 @@ fn every_item_is_on_also_across_a_restart_with_another_clock() {
     }
 }
 
-/// The jingle is over; the song that it cut into may be on until its own length is.
+/// The jingle is over; the song that it cut into may still be on, until its own length is over.
 #[test]
 fn an_item_is_resumed_across_a_restart() {
     for (second, expected) in [(-100, "resumed Song"), (-270, "")] {
@@ -448,12 +449,12 @@ fn the_next_song_is_told_once() {
             ],
             "on 3, next Behind",
         ),
-        // A laggard says nothing of what comes.
+        // A late sender does not decide what comes next.
         (2, vec![now("2"), to_come("9", Some(200), "Late")], ""),
     ] {
         assert_eq!(server.changes(number, 10, &events), expected);
     }
-    // A sender is first with what is on, and the other one with what comes next.
+    // One sender is the first to declare the current item, the other one the next song.
     let mut server = Server::start(Vec::new());
     let next = |start| to_come("5", Some(start), "Next");
     assert_eq!(server.changes(1, 0, &[now("1")]), "on 1");
@@ -498,7 +499,8 @@ fn a_wrong_clock_is_shown_and_logged_once() {
         let logged = taken.faults.iter().filter(|fault| fault.is_logged).count();
         (taken.faults.len(), logged, server.on_air.skews())
     };
-    // It may have started long ago when a sender says so first.
+    // The first declaration of a sender may be of an item that started long ago: that tells no
+    // skew.
     assert_eq!(skew(1, 0, "1", Some(-900)), (0, 0, vec![]));
     assert_eq!(skew(1, 10, "1", Some(-900)), (0, 0, vec![]));
     assert_eq!(skew(1, 200, "2", Some(199)), (0, 0, vec![-1.0]));
@@ -509,7 +511,7 @@ fn a_wrong_clock_is_shown_and_logged_once() {
     assert_eq!(skew(1, 1_000, "6", Some(700)), (1, 0, vec![-300.0]));
     assert_eq!(skew(2, 1_001, "6", Some(9_001)), (0, 0, vec![-300.0]));
     assert_eq!(skew(1, 1_200, "7", Some(1_200)), (0, 0, vec![0.0]));
-    // The other one is late, and not its clock.
+    // The other sender is late; its clock is right.
     assert_eq!(skew(2, 1_360, "7", Some(1_200)), (0, 0, vec![0.0]));
     assert_eq!(skew(1, 1_400, "8", Some(1_400)), (0, 0, vec![0.0]));
     assert_eq!(skew(2, 1_405, "8", Some(9_405)), (1, 1, vec![0.0, 8_000.0]));
@@ -558,7 +560,7 @@ fn a_reconnect_continues_the_sender_of_its_address() {
         taken.changes.into_iter().map(shown).collect::<String>()
     };
     assert_eq!(take(1, "1", 0), "on A");
-    // The same sender means another airing by another start.
+    // Another start from the same sender means another airing.
     assert_eq!(take(2, "1", 60), "on A");
     // Two senders at one address, whose clocks are 300 s apart.
     assert_eq!(take(3, "2", 100), "on A");
@@ -596,7 +598,7 @@ fn what_is_remembered_is_bounded() {
     }
     let (airings, senders) = server.on_air.airings.remembered();
     assert_eq!((airings, senders), (AIRINGS_MOST, SENDERS_MOST));
-    // What was forgotten meanwhile is repeated by its sender, which hangs.
+    // A sender that hangs repeats an airing that is not remembered any more.
     assert_eq!(
         server.changes(1, 0, &[told("x", None, "Hangs")]),
         "on Hangs"

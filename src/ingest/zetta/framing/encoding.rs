@@ -16,8 +16,8 @@ pub(super) fn declared(declaration: &[u8]) -> Option<&'static Encoding> {
 /// Decodes a document or a request body that is not UTF-16.
 ///
 /// Bytes that are valid UTF-8 are decoded as UTF-8, whatever the document declares. For others this
-/// tries, in this order: the declared encoding, damaged UTF-8, Windows-1252 (in which every byte is a
-/// character). It accepts one of the first two only if at least half of the non-ASCII characters
+/// tries, in this order: the declared encoding, damaged UTF-8, Windows-1252 (in which every byte is
+/// a character). It accepts one of the first two only if at least half of the non-ASCII characters
 /// that it yields are not U+FFFD: the bytes win over the declaration.
 pub(in super::super) fn decode(bytes: Vec<u8>, declared: Option<&'static Encoding>) -> String {
     let bytes = match String::from_utf8(bytes) {
