@@ -52,8 +52,8 @@ pub const DESCRIPTORS: usize = 64;
 /// back.
 const WANTED_MOST: usize = 65_536;
 
-/// The most bytes of messages that may wait to be published: 32 messages of 1 MiB. A line of 1 Gbit/s
-/// takes a third of a second for them, so no publisher waits for much longer.
+/// The most bytes of messages that may wait to be published: 32 messages of 1 MiB. A line of 1
+/// Gbit/s takes a third of a second for them, so no publisher waits for much longer.
 const WANTED_BYTES_MOST: usize = 32 << 20;
 
 /// How long a client that waits for the first answer of Redis at a start has to wait: a

@@ -116,8 +116,8 @@ struct Shared {
     /// Guards what is to be written; held to add and to take only.
     pending: Mutex<Pending>,
     wake: Condvar,
-    /// Guards the note that events were sent; held to write it. No room and nothing else of the store
-    /// is locked meanwhile.
+    /// Guards the note that events were sent; held to write it. No room and nothing else of the
+    /// store is locked meanwhile.
     given: Mutex<Given>,
     /// How far the writer is, for those who wait for it.
     tried: Tried,

@@ -1,5 +1,5 @@
-//! Supervises the tasks and threads that live as long as the server. Restarts one that panics. If it
-//! can't be restarted, ends the server, so that the service manager starts a new one.
+//! Supervises the tasks and threads that live as long as the server. Restarts one that panics. If
+//! it can't be restarted, ends the server, so that the service manager starts a new one.
 
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -14,8 +14,8 @@ use tracing::{error, info};
 
 use crate::core::panics::{catch, report};
 
-/// How long after a panic a task or thread is restarted: a bug that recurs at once logs one line per
-/// second.
+/// How long after a panic a task or thread is restarted: a bug that recurs at once logs one line
+/// per second.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
 
 /// The supervisor of the tasks of one server.

@@ -188,7 +188,7 @@ impl Room {
         }
     }
 
-    /// Takes over the contents of the room from the store, unless a client has published in the
+    /// Takes over the contents of the room from the store, unless an event was published in the
     /// meantime. Members that joined before (the store was slow) receive the retained events.
     pub(super) fn restore(&self, snapshot: Snapshot, spec: &Namespace, tasks: &TaskTracker) {
         let mut state = self.lock();

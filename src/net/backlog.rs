@@ -9,8 +9,8 @@ use bytes::{Buf, Bytes};
 /// core: whoever lags further is told to come back for what it missed.
 pub(super) const FRAMES_MOST: usize = 512;
 
-/// The most bytes of frames that may wait on one wire: 24 events of the largest size, 1 MiB. So many
-/// can be sent in a row to a client that reads them slowly.
+/// The most bytes of frames that may wait on one wire: 24 events of the largest size, 1 MiB. So
+/// many can be sent in a row to a client that reads them slowly.
 ///
 /// The bytes are shared by all wires they wait on, so this bounds what one
 /// client can keep alive, not what each of thousands costs.

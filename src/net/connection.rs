@@ -46,18 +46,18 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_interval(Duration::from_secs(15))
     .with_retries(3);
 
-/// How long a peer may leave data, or a probe of its closed window, unacknowledged before the kernel
-/// ends the connection; by default Linux tries for 15 minutes. All transports send something at
-/// least every 30 s, so the server notices within 90 s that a peer has vanished.
+/// How long a peer may leave data, or a probe of its closed window, unacknowledged before the
+/// kernel ends the connection; by default Linux tries for 15 minutes. All transports send something
+/// at least every 30 s, so the server notices within 90 s that a peer has vanished.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const USER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One year, as is usual (RFC 6797). Without subdomains, which may be other servers.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// How many unsent bytes the kernel holds for a connection. By default it holds up to 4 MiB for each
-/// client that stalls. It reports room only when half of this is free: if this were large, a client
-/// on a slow link would look like one that takes nothing.
+/// How many unsent bytes the kernel holds for a connection. By default it holds up to 4 MiB for
+/// each client that stalls. It reports room only when half of this is free: if this were large, a
+/// client on a slow link would look like one that takes nothing.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT_MAX: u32 = 64 * 1024;
 

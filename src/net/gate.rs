@@ -44,8 +44,8 @@ pub trait MessageRule: Send + 'static {
     /// has the reader call [`heartbeat`](Self::heartbeat).
     fn outbound(&mut self, frame: Frame<'_>) -> Next;
 
-    /// Returns the heartbeat that the reader receives in place of the client's, for a client that is
-    /// alive but cannot answer in time.
+    /// Returns the heartbeat that the reader receives in place of the client's, for a client that
+    /// is alive but cannot answer in time.
     fn heartbeat(&mut self) -> Option<Message> {
         None
     }
@@ -261,7 +261,8 @@ impl WebSocket {
         self.assembler.skip_too_big();
     }
 
-    /// Resumes reading after a hold or a pause. Returns a message for the reader, if the rule has one.
+    /// Resumes reading after a hold or a pause. Returns a message for the reader, if the rule has
+    /// one.
     pub(super) fn resume(&mut self) -> Option<Message> {
         if self.discards() {
             return None;

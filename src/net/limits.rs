@@ -38,9 +38,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The same reason, for a request's head.
 const HEADER: Duration = Duration::from_secs(10);
 
-/// The kernel takes bytes in steps: it holds up to 128 KiB of unsent bytes (64 KiB and one segment of
-/// 64 KiB) and takes more when 32 KiB are left. On a link of 20 kbit/s it takes bytes every 39 s. The
-/// same time as `USER_TIMEOUT`, after which the kernel ends the connection.
+/// The kernel takes bytes in steps: it holds up to 128 KiB of unsent bytes (64 KiB and one segment
+/// of 64 KiB) and takes more when 32 KiB are left. On a link of 20 kbit/s it takes bytes every 39
+/// s. The same time as `USER_TIMEOUT`, after which the kernel ends the connection.
 const WRITE: Duration = Duration::from_secs(60);
 
 /// An answer takes milliseconds; one that does not come is the door's to judge.

@@ -241,8 +241,8 @@ impl Out {
         self.backlog.is_half_empty()
     }
 
-    /// Whether output waits for the peer, or waited within [`SLOW_FOR`]. The answer to a ping may be
-    /// late then: the write deadline decides whether the peer is gone.
+    /// Whether output waits for the peer, or waited within [`SLOW_FOR`]. The answer to a ping may
+    /// be late then: the write deadline decides whether the peer is gone.
     pub(super) fn is_slow(&self) -> bool {
         self.waits() || self.waited.is_some_and(|at| at.elapsed() < SLOW_FOR)
     }

@@ -57,8 +57,8 @@ impl Wire {
         socket.is_none_or(|socket| socket.out().is_half_empty())
     }
 
-    /// Whether output waits for the peer, or waited in the last minute, so that its answer to a ping
-    /// may be late.
+    /// Whether output waits for the peer, or waited in the last minute, so that its answer to a
+    /// ping may be late.
     pub fn is_slow(&self) -> bool {
         let socket = self.0.upgrade();
         socket.is_some_and(|socket| socket.out().is_slow())

@@ -14,8 +14,8 @@ use super::{GRACE, Item};
 /// An airing from before a restart: the item, and when the server first received it.
 #[derive(Clone, Debug)]
 pub struct Airing {
-    /// The item as listeners received it: only songs have a name. If it was read from a message, it has
-    /// no id, and its start is in whole seconds.
+    /// The item as listeners received it: only songs have a name. If it was read from a message, it
+    /// has no id, and its start is in whole seconds.
     pub item: Item,
     /// The time of receipt.
     pub received: DateTime<Utc>,
@@ -41,8 +41,8 @@ impl Airing {
         (!shown.stale).then_some(Self { item, received })
     }
 
-    /// The time since the receipt on the wall clock: at least zero, and at most the item's length and
-    /// [`GRACE`], since an operator may have set the clock in the meantime.
+    /// The time since the receipt on the wall clock: at least zero, and at most the item's length
+    /// and [`GRACE`], since an operator may have set the clock in the meantime.
     pub fn age(&self, now: DateTime<Utc>) -> Duration {
         let age = (now - self.received).to_std().unwrap_or_default();
         age.min(self.item.duration() + GRACE)
@@ -56,8 +56,8 @@ impl Item {
             && (!self.id.is_empty() || (&self.title, &self.artist) == (&other.title, &other.artist))
     }
 
-    /// Whether both are equal except for their airing and their start, which each sender declares by its
-    /// own clock.
+    /// Whether both are equal except for their airing and their start, which each sender declares
+    /// by its own clock.
     pub fn matches(&self, other: &Self) -> bool {
         let (airing, start) = (self.airing, self.start);
         *self
@@ -68,8 +68,8 @@ impl Item {
             }
     }
 
-    /// Whether the two items look the same to listeners except for their starts: both are the same song,
-    /// or both are masked and have the same length.
+    /// Whether the two items look the same to listeners except for their starts: both are the same
+    /// song, or both are masked and have the same length.
     pub fn looks_like(&self, other: &Self) -> bool {
         if self.is_song() && other.is_song() {
             (&self.title, &self.artist) == (&other.title, &other.artist)

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The state of the feed: how many senders are connected, how far their clocks are off, and when the
-/// last whole document arrived.
+/// The state of the feed: how many senders are connected, how far their clocks are off, and when
+/// the last whole document arrived.
 #[derive(Default)]
 pub struct Feed {
     connections: AtomicUsize,

@@ -27,8 +27,8 @@ pub fn capped(text: &str) -> &str {
 /// anywhere near right.
 const AHEAD_MOST: TimeDelta = TimeDelta::days(1);
 
-/// Whether an item that is declared now can have this start. Leap seconds are excluded: JavaScript's
-/// `Date` does not accept them.
+/// Whether an item that is declared now can have this start. Leap seconds are excluded:
+/// JavaScript's `Date` does not accept them.
 pub fn can_start(start: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     let is_leap_second = start.nanosecond() >= 1_000_000_000;
     start > DateTime::UNIX_EPOCH && start - now < AHEAD_MOST && !is_leap_second

@@ -120,8 +120,8 @@ pub(super) fn read_place(text: &str) -> Result<(Offset, DateTime<Utc>, &str), Un
 /// The beginning of a note in the stream of a room: a node has lost events of that room.
 const LOST: &str = "lost ";
 
-/// Writes such a note. The node that writes it adds `id` as an early event: its members have received
-/// the lost events.
+/// Writes such a note. The node that writes it adds `id` as an early event: its members have
+/// received the lost events.
 pub(super) fn write_lost(id: Uuid) -> String {
     format!("{LOST}{id}")
 }

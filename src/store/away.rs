@@ -1,5 +1,5 @@
-//! Renames a damaged database and the files that belong to it, so that the store can create a new one.
-//! Knows the folder; no SQLite.
+//! Renames a damaged database and the files that belong to it, so that the store can create a new
+//! one. Knows the folder; no SQLite.
 
 use std::fs;
 use std::io;

@@ -1,5 +1,5 @@
-//! Damage in the database. The readers of tables report unreadable rows, and the writer copies them to
-//! the table `damaged` and removes them, so that all other rows stay usable. Knows SQL and which
+//! Damage in the database. The readers of tables report unreadable rows, and the writer copies them
+//! to the table `damaged` and removes them, so that all other rows stay usable. Knows SQL and which
 //! errors mean a damaged file; not what the tables are for.
 
 use std::sync::OnceLock;

@@ -1,5 +1,5 @@
-//! The file of the store: takes its lock, opens it, judges how the previous run ended, and moves it away
-//! if it is damaged. Knows SQLite and the folder; not what the tables are for.
+//! The file of the store: takes its lock, opens it, judges how the previous run ended, and moves it
+//! away if it is damaged. Knows SQLite and the folder; not what the tables are for.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -124,7 +124,8 @@ impl File {
         }
     }
 
-    /// Opens the file for writing, unless it is open and still the same file. Returns whether it did.
+    /// Opens the file for writing, unless it is open and still the same file. Returns whether it
+    /// did.
     ///
     /// `restore` receives the rooms that could not be read at the start.
     pub(super) fn open(&mut self, restore: impl FnOnce(Vec<Snapshot>)) -> Result<bool, OpenError> {
@@ -137,9 +138,9 @@ impl File {
         Ok(is_new)
     }
 
-    /// Writes to the open file. The same transaction reserves the numbers of the rooms that were read and
-    /// sets damaged rows aside. After a failure the file is opened anew. Also returns the rooms that
-    /// have their numbers now.
+    /// Writes to the open file. The same transaction reserves the numbers of the rooms that were
+    /// read and sets damaged rows aside. After a failure the file is opened anew. Also returns the
+    /// rooms that have their numbers now.
     pub(super) fn write<T>(
         &mut self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
@@ -187,8 +188,8 @@ impl File {
         self.open.is_some()
     }
 
-    /// Opens the file, and reads the rooms unless that is done. Does not wait for a disk that writes
-    /// slowly.
+    /// Opens the file, and reads the rooms unless that is done. Does not wait for a disk that
+    /// writes slowly.
     fn connect_and_read(&mut self) -> Result<Vec<Snapshot>, OpenError> {
         make(&self.folder)?;
         let folder = &self.folder;

@@ -1,6 +1,6 @@
 //! The note that the server has sent events of durable rooms, in memory that survives `kill -9`. If
-//! the number of the note is not that in the file, some of these events are lost. Knows no room and no
-//! disk.
+//! the number of the note is not that in the file, some of these events are lost. Knows no room and
+//! no disk.
 
 use std::env;
 use std::fs::{DirBuilder, File, OpenOptions, symlink_metadata};

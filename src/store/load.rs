@@ -1,5 +1,5 @@
-//! Reads the durable rooms back from their tables, row by row. Skips damaged rows; clients that would
-//! miss such an event receive `recovered:false`. Writes nothing.
+//! Reads the durable rooms back from their tables, row by row. Skips damaged rows; clients that
+//! would miss such an event receive `recovered:false`. Writes nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -62,8 +62,8 @@ impl Before {
 /// The contents of the file.
 #[derive(Default)]
 pub(super) struct Loaded {
-    /// All rooms. They have no reserved numbers: without a write before it, the first event of a room
-    /// begins another epoch.
+    /// All rooms. They have no reserved numbers: without a write before it, the first event of a
+    /// room begins another epoch.
     pub(super) rooms: Vec<Snapshot>,
     /// The run that wrote last, if there was one.
     pub(super) before: Option<Before>,

@@ -1,5 +1,5 @@
-//! Opens the store: its thread reads the rooms, and the start waits for it for two seconds at most. If
-//! the disk is slower, the server starts in memory, and the hub receives the rooms later.
+//! Opens the store: its thread reads the rooms, and the start waits for it for two seconds at most.
+//! If the disk is slower, the server starts in memory, and the hub receives the rooms later.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,8 +22,8 @@ use crate::core::hub::Hub;
 use crate::nowplaying::Airing;
 use crate::supervise;
 
-/// How long the start waits for the disk: a usual disk needs a few milliseconds for the four syncs of a
-/// start, and a slow memory card a second.
+/// How long the start waits for the disk: a usual disk needs a few milliseconds for the four syncs
+/// of a start, and a slow memory card a second.
 const WAIT_MOST: Duration = Duration::from_secs(2);
 
 /// Starts the writing, once there is a hub. If it is dropped before, the store's thread ends.
@@ -44,8 +44,8 @@ impl Store {
     /// everything in memory and tries again.
     ///
     /// # Errors
-    /// The store must not use the folder: another process uses it, or its file is of another program
-    /// or a newer version.
+    /// The store must not use the folder: another process uses it, or its file is of another
+    /// program or a newer version.
     pub async fn open(folder: &Path, keep: Duration) -> Result<Opened, StoreError> {
         let found = Arc::<Found>::default();
         let file = File::new(folder, found.clone());
@@ -120,8 +120,8 @@ impl Store {
 }
 
 impl Begin {
-    /// Starts to write the rooms of this hub, and the play log. Waits for the disk until the two seconds of
-    /// the start are over. Also returns the last airings; none if the disk is slower.
+    /// Starts to write the rooms of this hub, and the play log. Waits for the disk until the two
+    /// seconds of the start are over. Also returns the last airings; none if the disk is slower.
     pub async fn write(self, hub: Arc<Hub>) -> (Writing, Vec<Airing>) {
         // If the thread has ended, the next wait ends at once.
         let _ = self.hub.send(hub);

@@ -52,10 +52,10 @@ pub(super) struct Work {
 
 /// What is to be written.
 ///
-/// A note that outlives the process says whether the server has sent events that are not in the file.
-/// Before the first event after each write, the store writes a new number to the note (`begins`); the
-/// file gets the same number with the events. If both numbers are equal after a `kill -9`, the file
-/// has all events.
+/// A note that outlives the process says whether the server has sent events that are not in the
+/// file. Before the first event after each write, the store writes a new number to the note
+/// (`begins`); the file gets the same number with the events. If both numbers are equal after a
+/// `kill -9`, the file has all events.
 #[derive(Default)]
 pub(super) struct Pending {
     changed: Changed,

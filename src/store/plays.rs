@@ -95,8 +95,8 @@ pub(super) fn read(
     Ok(items)
 }
 
-/// Passes the items of the query to `take`, newest first, until `take` fails. Skips unreadable rows, and
-/// adds their numbers to `damaged`. The caller applies the query's bound in bytes.
+/// Passes the items of the query to `take`, newest first, until `take` fails. Skips unreadable
+/// rows, and adds their numbers to `damaged`. The caller applies the query's bound in bytes.
 pub(super) fn each<E>(
     db: &Connection,
     query: &Query,

@@ -1,5 +1,5 @@
-//! Writes the tables of the durable rooms. Knows SQL and snapshots; not when they are written, nor how
-//! they are read back.
+//! Writes the tables of the durable rooms. Knows SQL and snapshots; not when they are written, nor
+//! how they are read back.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -39,8 +39,8 @@ pub(super) fn names(db: &Connection) -> rusqlite::Result<Vec<Name>> {
     Ok(names)
 }
 
-/// Reserves numbers for rooms that were just read, before they ask for them, and writes their epoch,
-/// floor and hole, which reading may have changed.
+/// Reserves numbers for rooms that were just read, before they ask for them, and writes their
+/// epoch, floor and hole, which reading may have changed.
 pub(super) fn reserve(db: &Connection, rooms: &mut [Snapshot]) -> rusqlite::Result<()> {
     let mut update = db.prepare_cached(
         "UPDATE rooms SET reserved = ?3, epoch = ?4, floor = ?5, hole = ?6

@@ -58,8 +58,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Creates a writer that writes at once, since the rooms that were read need their numbers, unless
-    /// it [has begun](Self::has_begun).
+    /// Creates a writer that writes at once, since the rooms that were read need their numbers,
+    /// unless it [has begun](Self::has_begun).
     pub(super) fn new(
         shared: Arc<Shared>,
         hub: Arc<Hub>,

@@ -123,7 +123,7 @@ impl Room {
         self.comes_back(&mut self.lock(), event);
     }
 
-    /// Some nodes have lost events before this offset. Closes the members, except those that have
+    /// A node has lost events before this offset. Closes the members, except those that have
     /// received the lost events: their node has added `id` as an early event.
     pub(in crate::core) fn has_lost(&self, offset: Offset, id: Uuid, tasks: &TaskTracker) {
         let mut state = self.lock();

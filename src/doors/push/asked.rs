@@ -36,8 +36,8 @@ impl CreateChannel {
     /// What the channel is to keep.
     ///
     /// # Errors
-    /// A field is a typing error of `retain` or `history`: without it the channel would keep nothing,
-    /// and its terms can't be changed later.
+    /// A field is a typing error of `retain` or `history`: without it the channel would keep
+    /// nothing, and its terms can't be changed later.
     pub(super) fn wanted(&self) -> Result<Wanted, Refusal> {
         for name in self.others.names() {
             if let Some(right) = slip(name, ["retain", "history"]) {

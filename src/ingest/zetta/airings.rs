@@ -13,8 +13,8 @@ use super::known::{Known, is_within};
 use super::senders::{Declared, Senders, is_near};
 use crate::nowplaying::{AIRINGS_MOST, Airing, Change, GRACE, Item, SAME_ID, SAME_START};
 
-/// How long after an airing begins its start tells the sender's clock: the difference to the
-/// server's clock is the sender's skew.
+/// A start that the server receives within this time after the airing began is fresh: its
+/// difference to the server's clock is the sender's skew.
 const FRESH: Duration = Duration::from_secs(10);
 
 /// All airings of the last hours, and the one that is on.

@@ -54,8 +54,8 @@ pub(super) fn id_of(event: &LogEvent) -> &str {
     if by_hand { "" } else { &event.id }
 }
 
-/// The length of the file, and of the part between the trims that is played, in seconds. If only one
-/// is known, both are that one; if none is, both are the length that the log plans, or 0.
+/// The length of the file, and of the part between the trims that is played, in seconds. If only
+/// one is known, both are that one; if none is, both are the length that the log plans, or 0.
 fn lengths(event: &LogEvent, asset: &Asset) -> (f64, f64) {
     let total = parse_seconds(&asset.total).filter(|total| *total > 0.0);
     let trimmed = match (
@@ -103,8 +103,8 @@ pub(super) fn makes_sense(
     }
 }
 
-/// Parses a start in ISO 8601, also without seconds; without a zone it is UTC. `None` for everything
-/// else: a local time, such as `7/9/2024 4:00:35 PM`, may be hours off.
+/// Parses a start in ISO 8601, also without seconds; without a zone it is UTC. `None` for
+/// everything else: a local time, such as `7/9/2024 4:00:35 PM`, may be hours off.
 pub(super) fn parse_start(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let text = text.trim().to_ascii_uppercase().replacen(' ', "T", 1);
     let parse = |form: &str| {

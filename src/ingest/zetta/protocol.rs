@@ -38,7 +38,8 @@ pub(super) async fn recognise(
     }
 }
 
-/// The protocol of a connection that begins with these bytes; `None` as long as several are possible.
+/// The protocol of a connection that begins with these bytes; `None` as long as several are
+/// possible.
 pub(super) fn by_first_bytes(bytes: &[u8]) -> Option<Protocol> {
     const SIGNS: [(&[u8], Protocol); 2] = [(b"SSH-", Protocol::Ssh), (&[0x16, 3], Protocol::Tls)];
     let known = SIGNS.iter().find(|(sign, _)| bytes.starts_with(sign));
@@ -54,8 +55,8 @@ pub(super) fn by_first_bytes(bytes: &[u8]) -> Option<Protocol> {
     })
 }
 
-/// Whether the bytes begin with `METHOD target HTTP/`; `None` until that is decided. Free text before a
-/// document may begin with a method: `POST MALONE - Circles`.
+/// Whether the bytes begin with `METHOD target HTTP/`; `None` until that is decided. Free text
+/// before a document may begin with a method: `POST MALONE - Circles`.
 fn begins_request(bytes: &[u8]) -> Option<bool> {
     const VERSION: &[u8] = b"HTTP/";
     let mut words = bytes.splitn(3, |byte| *byte == b' ');

@@ -1,5 +1,5 @@
-//! One sender: reads its connection, limits the time of a document, and publishes the changes. Knows
-//! no other connection.
+//! One sender: reads its connection, limits the time of a document, and publishes the changes.
+//! Knows no other connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -90,8 +90,8 @@ impl Sender {
     /// Publishes the documents of a whole text, such as a request body.
     ///
     /// # Errors
-    /// The text holds no readable document. The error says what is wrong with the first document, if
-    /// there is any.
+    /// The text holds no readable document. The error says what is wrong with the first document,
+    /// if there is any.
     pub(super) fn take_whole(&self, text: &[u8]) -> Result<(), Option<&'static str>> {
         let (mut framer, mut found) = (Framer::default(), Vec::new());
         framer.push(text, &mut found);

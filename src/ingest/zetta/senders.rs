@@ -1,5 +1,5 @@
-//! The senders. Each has one connection at a time; the next connection from the same address continues
-//! the sender. Knows what each sender declared last, and not which airing is on.
+//! The senders. Each has one connection at a time; the next connection from the same address
+//! continues the sender. Knows what each sender declared last, and not which airing is on.
 
 use std::net::SocketAddr;
 
@@ -60,8 +60,8 @@ struct Sender {
 }
 
 impl Senders {
-    /// Returns the number of the sender at this address, which declares this item: a connected sender, or
-    /// a disconnected one from the same IP address, or a new one.
+    /// Returns the number of the sender at this address, which declares this item: a connected
+    /// sender, or a disconnected one from the same IP address, or a new one.
     pub(super) fn number(&mut self, address: SocketAddr, declared: Option<&Declared>) -> u64 {
         let position = |is_it: &dyn Fn(&Sender) -> bool| self.list.iter().rposition(is_it);
         let is_back = |sender: &Sender| !sender.is_connected && sender.address.ip() == address.ip();

@@ -109,8 +109,8 @@ impl Running {
         Outcome::Done
     }
 
-    /// Redis has stored an event at this offset. If this node has already passed the offset, the event
-    /// was among those that the room was loaded with, and Redis does not deliver it again.
+    /// Redis has stored an event at this offset. If this node has already passed the offset, the
+    /// event was among those that the room was loaded with, and Redis does not deliver it again.
     fn is_placed(&self, outgoing: &Outgoing, place: Offset) {
         let room = outgoing.room();
         let at = self.followers.get(&room).and_then(|follower| follower.at);

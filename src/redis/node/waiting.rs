@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::core::name::RoomId;
 use crate::redis::job::{Job, Leaving};
 
-/// How many publications wait for Redis while it does not answer, and how many bytes of them; beyond
-/// that the node drops the oldest. A quarter of an hour of ten events a second.
+/// How many publications wait for Redis while it does not answer, and how many bytes of them;
+/// beyond that the node drops the oldest. A quarter of an hour of ten events a second.
 const HEARD_MOST: usize = 10_000;
 const HEARD_BYTES_MOST: usize = 64 << 20;
 
@@ -169,8 +169,8 @@ fn heard_bytes(job: &Job) -> Option<usize> {
     }
 }
 
-/// Whether a job can be dropped for newer ones. An event that Redis may have stored is kept: it comes
-/// back, and the room recognises it.
+/// Whether a job can be dropped for newer ones. An event that Redis may have stored is kept: it
+/// comes back, and the room recognises it.
 fn may_be_dropped(job: &Job) -> bool {
     let may_be_done = matches!(job, Job::Publish(outgoing) if outgoing.may_be_done);
     heard_bytes(job).is_some() && !may_be_done

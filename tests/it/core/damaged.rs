@@ -1,5 +1,5 @@
-//! A hub and its store with damaged rows in the database: only the damaged row is lost, and a client
-//! that would miss an event receives `recovered:false`.
+//! A hub and its store with damaged rows in the database: only the damaged row is lost, and a
+//! client that would miss an event receives `recovered:false`.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The server renames a damaged database and creates a new one, at the start and while it runs. Health,
-//! the log and a metric say so.
+//! The server renames a damaged database and creates a new one, at the start and while it runs.
+//! Health, the log and a metric say so.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

@@ -1,5 +1,5 @@
-//! A disk that hangs while the server starts: the server starts in memory, with the stored rooms as far
-//! as it can read them.
+//! A disk that hangs while the server starts: the server starts in memory, with the stored rooms as
+//! far as it can read them.
 
 use std::fs::File;
 use std::path::Path;
