@@ -63,7 +63,11 @@ impl Slow {
         slow.until(|read| count(read, joined) > 0).await;
         if !packets.is_empty() {
             // The answer to the first ping, which comes with the session.
-            slow.stream.write_all(&text("3")).await.unwrap();
+            let clients = r#"42/bus,9["CLIENTS",{"room":"r"}]"#;
+            for packet in ["3", clients] {
+                slow.stream.write_all(&text(packet)).await.unwrap();
+            }
+            slow.until(|read| count(read, "43/bus,9") > 0).await;
         }
         let mut other = Client::connect(server.address, "/bus").await.unwrap();
         while other.ask("CLIENTS", json!({"room": "r"})).await["total"] != 1 {}
