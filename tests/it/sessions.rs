@@ -520,3 +520,39 @@ async fn clients_that_never_poll_share_a_bound() {
     timeout(SOON, closed).await.expect("all stay");
     server.stop().await;
 }
+
+/// The answer to a ping waits behind the events of a client that sends many.
+#[tokio::test]
+async fn events_show_that_a_client_is_alive() {
+    let pass = async |seconds| {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        tokio::time::resume();
+    };
+    for eio in [3, 4] {
+        let server = TestServer::start().await;
+        let mut other = Client::connect(server.address, "/bus").await.unwrap();
+        other.join("r").await;
+        let mut client = Client::open_eio(server.address, eio).await;
+        client.send("40/bus,").await;
+        let join = r#"42/bus,["JOIN",{"room":"r","name":"busy"}]"#;
+        client.send(join).await;
+        // It reads nothing, and so answers no ping.
+        for number in 0..12 {
+            let notify = json!(["NOTIFY", {"room": "r", "message": number}]);
+            client.send(format!("42/bus,{notify}")).await;
+            assert_eq!(other.next().await["message"], number, "EIO {eio}");
+            other.ask("CLIENTS", json!({"room": "r"})).await;
+            pass(9).await;
+        }
+        assert_eq!(server.hub.client_count(), 2, "EIO {eio}");
+        let mut silent_for = 0;
+        while server.hub.client_count() > 1 {
+            assert!(silent_for < 90, "EIO {eio}: a silent client stays");
+            other.ask("CLIENTS", json!({"room": "r"})).await;
+            pass(5).await;
+            silent_for += 5;
+        }
+        server.stop().await;
+    }
+}

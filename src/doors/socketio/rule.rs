@@ -41,8 +41,11 @@ pub(super) struct PacketRule {
     is_tried: bool,
     /// The namespace whose CONNECT is not answered yet.
     connecting: Option<String>,
-    /// When the client's heartbeat is replaced next, while the client is read slowly.
+    /// When the server next replaces the client's heartbeat: while it reads the client slowly, or if
+    /// the last heartbeat is long ago although the client sends events.
     heartbeat: Option<Instant>,
+    /// When the engine last received a heartbeat.
+    alive: Instant,
     /// Whether the last ping was sent while output waited: its answer may be late.
     pinged_slowly: bool,
     /// The longest message that is read, in bytes.
@@ -75,6 +78,7 @@ impl PacketRule {
             upgrade,
             connecting: None,
             heartbeat: None,
+            alive: Instant::now(),
             pinged_slowly: false,
             most,
         }
@@ -85,7 +89,8 @@ impl PacketRule {
         let packet = Packet::parse(text, self.link.opener.version)?;
         match &packet {
             _ if !self.is_tried && packet != Packet::Probe => return Err(PacketError::NoProbe),
-            Packet::Close | Packet::Ping | Packet::Pong => {}
+            Packet::Close => {}
+            Packet::Ping | Packet::Pong => self.alive = Instant::now(),
             // From here on the client sends and receives only here (Engine.IO v4, "Upgrade").
             Packet::Upgrade if self.link.is_on_websocket() => {
                 // Of two WebSockets that were probed, the session moves to the first.
@@ -120,6 +125,9 @@ impl PacketRule {
         }
         let is_event =
             matches!(&packet, Packet::Message(message) if message.kind == PacketKind::Event);
+        if is_event && self.alive.elapsed() >= ALIVE_FOR {
+            self.heartbeat = Some(Instant::now());
+        }
         let encoded = Message::Text(packet.encode());
         Ok(match (&self.connecting, is_event) {
             (Some(_), _) => Verdict::Pass(encoded, Next::Wait),
@@ -174,8 +182,10 @@ impl MessageRule for PacketRule {
 
     fn paused_until(&mut self) -> Option<Instant> {
         let Some(ready) = self.link.ready_at() else {
+            let now = Instant::now();
             let is_opening = self.link.is_opening();
-            return is_opening.then(|| Instant::now() + OPENING_LOOK);
+            let look = is_opening.then(|| now + OPENING_LOOK);
+            return self.heartbeat.filter(|due| *due <= now).or(look);
         };
         if self.upgrade.is_some() {
             return Some(ready);
@@ -192,6 +202,7 @@ impl MessageRule for PacketRule {
         let due = self.heartbeat.filter(|due| *due <= now)?;
         // After a pause the next one begins anew.
         self.heartbeat = self.link.ready_at().map(|_| due.max(now) + HEARTBEAT_EVERY);
+        self.alive = now;
         Some(Message::Text(self.link.heartbeat().encode()))
     }
 
@@ -230,6 +241,11 @@ impl MessageRule for PacketRule {
         pinged.then(|| Message::Text(self.link.heartbeat().encode()))
     }
 }
+
+/// How long after its last heartbeat a client's events replace the next one: half of the 20 s for
+/// which the engine waits for a pong. The engine counts only pongs as signs of life, but the pong of
+/// a busy client waits behind its events.
+const ALIVE_FOR: Duration = Duration::from_secs(10);
 
 /// The server's ping (Engine.IO v4).
 const PING: &str = "2";

@@ -94,6 +94,7 @@ fn last(hub: &Hub, name: &str) -> Option<String> {
 
 fn item(id: &str, second: i64) -> Item {
     Item {
+        airing: uuid::Uuid::new_v4(),
         id: id.to_owned(),
         kind: Item::SONG.to_owned(),
         title: id.to_owned(),

@@ -63,8 +63,12 @@ impl Slow {
         }
         slow.until(|read| count(read, joined) > 0).await;
         if !packets.is_empty() {
-            // Engine.IO sends the first ping with the session: this answers it.
-            slow.stream.write_all(&text("3")).await.unwrap();
+            // Engine.IO sends the first ping with the session: "3" answers it.
+            let clients = r#"42/bus,9["CLIENTS",{"room":"r"}]"#;
+            for packet in ["3", clients] {
+                slow.stream.write_all(&text(packet)).await.unwrap();
+            }
+            slow.until(|read| count(read, "43/bus,9") > 0).await;
         }
         let mut other = Client::connect(server.address, "/bus").await.unwrap();
         while other.ask("CLIENTS", json!({"room": "r"})).await["total"] != 1 {}

@@ -56,7 +56,7 @@ async fn waiting_behind_others_costs_nothing_of_the_time_to_deliver() {
 #[tokio::test]
 async fn the_backend_is_not_asked_about_clients_that_stopped_waiting() {
     const ASKED: usize = 64;
-    let pair = Pair::start(&["--ws-timeout", "300"]).await;
+    let pair = Pair::start(&["--ws-timeout", "3000"]).await;
     pair.backend.does(|_| Does::Hangs);
     let connect = || tokio::spawn(Client::connect(pair.ws));
     let asked: Vec<_> = (0..ASKED).map(|_| connect()).collect();
