@@ -287,7 +287,7 @@ impl Event {
     }
 
     /// The event as every door shows it: `{sender, room, message, offset, time, current}`.
-    /// Events without an offset have no `offset`; only those of [`Event::for_joining`] have
+    /// Events without an offset have no `offset`; only those of `Event::for_joining` have
     /// `current`.
     ///
     /// Written once, on first use, however many clients get it.
