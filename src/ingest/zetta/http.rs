@@ -100,6 +100,8 @@ pub(super) async fn serve(sender: Sender, read: BytesMut, stream: TcpStream) -> 
         Ok::<_, Infallible>(response)
     });
     let served = http1::Builder::new()
+        // A sender may close its side behind the request: its document is published all the same.
+        .half_close(true)
         .timer(TokioTimer::new())
         .header_read_timeout(PARTIAL_MOST)
         .max_buf_size(HEAD_MOST)

@@ -76,6 +76,7 @@ async fn used(options: &[&str]) -> Vec<String> {
     ] {
         program.feed(text).await;
     }
+    program.line("only POST and PUT").await;
     program.signal("TERM").await;
     assert_eq!(program.exit().await.code(), Some(0));
     // Else nothing was looked at.
