@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
+use chrono::Utc;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -16,7 +17,7 @@ use super::file::{File, OpenError};
 use super::given::Given;
 use super::writer::{Writer, Writing};
 use super::written::Tried;
-use super::{Opened, Shared, Store, StoreError};
+use super::{Opened, Shared, Store, StoreError, plays};
 use crate::core::durable::Snapshot;
 use crate::core::hub::Hub;
 use crate::nowplaying::Airing;
@@ -32,7 +33,9 @@ pub struct Begin {
     /// Until when the start waits.
     until: Instant,
     hub: mpsc::Sender<Arc<Hub>>,
-    /// Receives the last airings, after the first attempt to write.
+    /// The last airings, as they were read with the rooms.
+    airings: Vec<Airing>,
+    /// Receives them after the first attempt to write, which migrates files of earlier versions.
     begun: oneshot::Receiver<Vec<Airing>>,
     ended: oneshot::Receiver<()>,
 }
@@ -93,21 +96,24 @@ impl Store {
             end.take().map(|end| end.send(()));
         })?;
         let until = Instant::now() + WAIT_MOST;
-        let rooms = match timeout_at(until, &mut loaded).await {
-            Ok(Ok(rooms)) => rooms?,
+        let (rooms, airings) = match timeout_at(until, &mut loaded).await {
+            Ok(Ok(loaded)) => loaded?,
             // The thread has panicked, and that was logged.
-            Ok(Err(_)) => Vec::new(),
+            Ok(Err(_)) => Loaded::default(),
             Err(_) => {
                 shared.is_slow();
                 // From now on the thread passes the rooms to the hub.
                 loaded.close();
-                loaded.try_recv().unwrap_or_else(|_| Ok(Vec::new()))?
+                loaded
+                    .try_recv()
+                    .unwrap_or_else(|_| Ok(Loaded::default()))?
             }
         };
         let begin = Begin {
             shared: shared.clone(),
             until,
             hub,
+            airings,
             begun,
             ended,
         };
@@ -121,7 +127,8 @@ impl Store {
 
 impl Begin {
     /// Starts to write the rooms of this hub, and the play log. Waits for the disk until the two
-    /// seconds of the start are over. Also returns the last airings; none if the disk is slower.
+    /// seconds of the start are over. Also returns the last airings; none if they can't be read in
+    /// that time.
     pub async fn write(self, hub: Arc<Hub>) -> (Writing, Vec<Airing>) {
         // If the thread has ended, the next wait ends at once.
         let _ = self.hub.send(hub);
@@ -129,7 +136,7 @@ impl Begin {
             Ok(airings) => airings.unwrap_or_default(),
             Err(_) => {
                 self.shared.is_slow();
-                Vec::new()
+                self.airings
             }
         };
         let writing = Writing {
@@ -153,12 +160,15 @@ impl Shared {
     }
 }
 
+/// What was read at the start: the rooms, and the last airings.
+type Loaded = (Vec<Snapshot>, Vec<Airing>);
+
 /// The state in which the thread of the store begins.
 struct Opening {
     shared: Arc<Shared>,
     file: File,
-    /// Sends the rooms, or why the folder can't be used, as long as the start waits for them.
-    loaded: oneshot::Sender<Result<Vec<Snapshot>, StoreError>>,
+    /// Takes what was read, or why the folder can't be used, as long as the start waits for it.
+    loaded: oneshot::Sender<Result<Loaded, StoreError>>,
     hubs: mpsc::Receiver<Arc<Hub>>,
     begun: oneshot::Sender<Vec<Airing>>,
 }
@@ -178,10 +188,11 @@ impl Opening {
                 Ok(self.file.load_as_it_is())
             }
         };
-        let late = self.loaded.send(loaded).err();
+        let airings = |rooms| (rooms, plays::last_airings(&self.shared.folder, Utc::now()));
+        let late = self.loaded.send(loaded.map(airings)).err();
         let hub = self.hubs.recv().ok()?;
         match late {
-            Some(Ok(rooms)) => hub.restore(rooms),
+            Some(Ok((rooms, _))) => hub.restore(rooms),
             Some(Err(error)) => self.shared.failed(&error),
             None => {}
         }

@@ -145,7 +145,7 @@ impl Airings {
                 && match known.followed {
                     _ if !item.id.is_empty() => is_within(known.last_declared, SAME_ID, now),
                     Some(followed) => is_within(followed, known.item.duration() + GRACE, now),
-                    None => true,
+                    None => known.can_be_on(now),
                 }
         };
         let newest_first = || self.known.iter().rev();
@@ -163,11 +163,10 @@ impl Airings {
         };
         let (long, short) = (known.item.duration(), current.item.duration());
         let is_over = !short.is_zero() && !is_within(current.received, short, now);
-        let can_be_on = long.is_zero() || is_within(known.received, long + GRACE, now);
         let is_longer = long.is_zero() || long > short;
         let declarations = &current.declarations;
         let is_told = declarations.is_empty() || current.declaration(sender).is_some();
-        is_over && can_be_on && is_longer && is_told
+        is_over && known.can_be_on(now) && is_longer && is_told
     }
 
     /// How many airings and senders are remembered.

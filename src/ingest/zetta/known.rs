@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use crate::nowplaying::{Change, Item};
+use crate::nowplaying::{Change, GRACE, Item};
 
 /// How many senders an airing remembers: more than a station has.
 const DECLARATIONS_MOST: usize = 16;
@@ -40,6 +40,12 @@ pub(super) struct Declaration {
 impl Known {
     pub(super) fn declaration(&self, sender: u64) -> Option<&Declaration> {
         self.declarations.iter().find(|d| d.sender == sender)
+    }
+
+    /// Whether its length, and a minute, are not over yet.
+    pub(super) fn can_be_on(&self, now: Instant) -> bool {
+        let length = self.item.duration();
+        length.is_zero() || is_within(self.received, length + GRACE, now)
     }
 
     pub(super) fn is_item(&self, item: &Item) -> bool {

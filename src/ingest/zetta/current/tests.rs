@@ -128,6 +128,17 @@ fn identity_decides_and_clocks_do_not() {
             ],
         ),
         (
+            "an item without an id is played again long after it was over, by another sender",
+            &[
+                (1, 0, "0", Some(0), "A", "on A"),
+                (2, 10, "0", Some(300), "A", "again A"),
+                // 200 s and a minute after its receipt that airing is over.
+                (3, 260, "0", Some(260), "A", "on A"),
+                (2, 270, "0", Some(560), "A", "again A"),
+                (1, 280, "0", Some(260), "A", "again A"),
+            ],
+        ),
+        (
             "neither start, then the start is in the same second",
             &[
                 (1, 0, "0", None, "A", "on A"),
