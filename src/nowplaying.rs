@@ -20,7 +20,7 @@ pub use airing::Airing;
 pub use item::{Item, LENGTH_MOST, TEXT_MOST, can_start, capped};
 pub use text::{clean, printable};
 pub use time::parse_time;
-pub use track::{Track, Validity, nothing_known};
+pub use track::{Track, is_stale, nothing_known};
 
 /// Where tracks go, and who listens there.
 pub const NAMESPACE: &str = "/metadata";
@@ -70,6 +70,8 @@ pub enum Change {
     Again(Item),
     /// Another item comes next.
     Next(Item),
+    /// What comes next is not known any more: a song begins, and its sender names no next one.
+    NextUnknown,
 }
 
 /// Where an ingest puts what it was told; must not block.

@@ -1,7 +1,7 @@
 //! What becomes of each change: it is published, goes into the play log, and is
 //! taken back when nothing new has come for long. Knows no feed.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -15,7 +15,9 @@ use uuid::Uuid;
 use super::log_pace::LogPace;
 use super::rooms::{Rooms, Slot};
 use crate::core::event::Event;
-use crate::nowplaying::{self, Airing, Change, GRACE, Item, Publish, SAME_START, Station};
+use crate::nowplaying::{
+    self, Airing, Change, GRACE, Item, Publish, SAME_START, Station, is_stale,
+};
 use crate::store::Store;
 
 /// What becomes of the changes of all feeds.
@@ -106,7 +108,7 @@ impl Programme {
     }
 
     fn lock(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().expect("no code panics under this lock")
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, mut change: Change) {
@@ -121,6 +123,7 @@ impl Programme {
             | Change::Corrected(item)
             | Change::Again(item) => self.is_on(&change, item),
             Change::Next(item) => self.comes(item),
+            Change::NextUnknown => self.forget_next(&mut self.lock()),
         }
         if let (Some(store), Change::Current(item) | Change::Corrected(item)) =
             (&self.store, change)
@@ -174,6 +177,10 @@ impl Programme {
         if before.is_some_and(|before| before.over && until <= now) {
             return;
         }
+        if is_news {
+            self.begins(&mut told, item);
+        }
+        let before = told.current.as_ref().filter(|_| !is_news);
         let is_shown = before.is_some_and(|before| before.shows(&message));
         told.current = Some(OnAir {
             message: message.clone(),
@@ -193,6 +200,23 @@ impl Programme {
         let mut told = self.lock();
         let shown = told.next.as_ref().map(|next| next.get());
         if shown != Some(message.get()) {
+            told.next = Some(message.clone());
+            self.rooms.publish(Slot::Next, message);
+        }
+    }
+
+    /// An item that goes on air is no longer the next one.
+    fn begins(&self, told: &mut Told, item: &Item) {
+        let next = told.next.as_ref();
+        let next = next.and_then(|next| Airing::read(next, Utc::now()));
+        if next.is_some_and(|next| next.item.looks_like(item)) {
+            self.forget_next(told);
+        }
+    }
+
+    fn forget_next(&self, told: &mut Told) {
+        if told.next.as_ref().is_some_and(|next| !is_stale(next)) {
+            let message = nowplaying::nothing_known(&self.station, Utc::now());
             told.next = Some(message.clone());
             self.rooms.publish(Slot::Next, message);
         }

@@ -282,7 +282,11 @@ fn disorder(chain: &[X509Certificate<'_>]) -> Option<String> {
         let has_issued = |other: &X509Certificate<'_>| other.subject() == issuer;
         let is_followed = chain.get(at + 1).is_some_and(has_issued);
         let is_elsewhere = chain.iter().any(has_issued);
-        let is_wrong = !has_issued(certificate) && !is_followed && is_elsewhere;
+        // As `cat cert.pem fullchain.pem` makes it: the same certificate twice.
+        let is_repeated = chain.get(at + 1).is_some_and(|next| {
+            next.issuer() == issuer && next.subject() == certificate.subject()
+        });
+        let is_wrong = !has_issued(certificate) && !is_followed && !is_repeated && is_elsewhere;
         is_wrong.then(|| {
             format!(
                 "the certificates are in the wrong order: the server's comes first, and each one is \

@@ -160,6 +160,7 @@ fn a_chain_in_the_wrong_order_is_refused() {
         ("l", true),
         ("lm", true),
         ("lmr", true),
+        ("llm", true),
         ("lmxr", true),
         ("lmo", true),
         ("lo", true),

@@ -92,22 +92,14 @@ pub fn nothing_known(station: &Station, now: DateTime<Utc>) -> Box<RawValue> {
     to_raw_value(&track).expect("strings and numbers always serialize")
 }
 
-/// What a message says of when it is good.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Deserialize)]
-#[serde(default)]
-pub struct Validity {
-    /// Whether it says that nothing is known.
-    pub stale: bool,
-    /// When it started.
-    #[serde(rename = "timestampUTC")]
-    pub start: Option<DateTime<Utc>>,
-}
-
-impl Validity {
-    /// Reads it from a message; nothing where that is no track.
-    pub fn of(message: &RawValue) -> Option<Self> {
-        serde_json::from_str(message.get()).ok()
+/// Whether a message says that nothing is known.
+pub fn is_stale(message: &RawValue) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Shown {
+        #[serde(default)]
+        stale: bool,
     }
+    serde_json::from_str(message.get()).is_ok_and(|shown: Shown| shown.stale)
 }
 
 /// The types that everybody may see, for the descriptions of what is shown.

@@ -90,7 +90,9 @@ impl Store {
             if let Some(writer) = &mut writer {
                 writer.run();
             }
-            // Closes the file before it reports that the thread has ended.
+            // Closes the file before it reports that the thread has ended. SQLite folds its log into
+            // the file with the last connection.
+            of_thread.close_reader();
             writer = None;
             // The receiver may be gone.
             end.take().map(|end| end.send(()));

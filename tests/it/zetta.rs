@@ -156,11 +156,24 @@ impl Port {
             .unwrap()
     }
 
-    /// The next track on air, and nothing else before it.
+    /// The next track on air, and nothing else before it but that the next one is unknown.
     async fn track(&mut self) -> String {
-        let (slot, track) = self.next().await;
+        let (mut slot, mut track) = self.next().await;
+        while slot == Slot::Next && track["stale"] == true {
+            (slot, track) = self.next().await;
+        }
         assert!(matches!(slot, Slot::Current { .. }), "{slot:?}");
         track["track"].as_str().unwrap().to_owned()
+    }
+
+    /// One event of the room `next` and one of `now-playing`: two rooms have no common order.
+    async fn next_and_now(&mut self) -> [Value; 2] {
+        let (one, other) = (self.next().await, self.next().await);
+        match (one, other) {
+            ((Slot::Next, next), (Slot::Current { .. }, now))
+            | ((Slot::Current { .. }, now), (Slot::Next, next)) => [next, now],
+            both => panic!("{both:?}"),
+        }
     }
 
     /// Writes, then a good document on the same connection, then one on another:

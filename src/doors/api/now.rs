@@ -14,7 +14,7 @@ use super::cached::{Pieces, cached};
 use super::{Api, NoParameters};
 use crate::core::event::Event;
 use crate::core::name::{NamespaceName, RoomName};
-use crate::nowplaying::{CURRENT_KEY, NAMESPACE, NEXT, NOW_PLAYING, SONG_KEY, Track, Validity};
+use crate::nowplaying::{CURRENT_KEY, NAMESPACE, NEXT, NOW_PLAYING, SONG_KEY, Track, is_stale};
 
 /// How long an answer may be kept, in seconds: less than anybody notices, and a
 /// CDN asks twice a second at most, however many listeners it has.
@@ -54,14 +54,17 @@ pub(super) async fn now_playing(
     let current = retained(&api, NOW_PLAYING, CURRENT_KEY);
     let song = retained(&api, NOW_PLAYING, SONG_KEY);
     let next = retained(&api, NEXT, CURRENT_KEY);
+    let stale = current
+        .as_deref()
+        .is_some_and(|current| is_stale(message(current)));
     let shown = NowPlaying {
         now: current.as_deref().map(message),
         song: song.as_deref().map(message),
         next: next
             .as_deref()
             .map(message)
-            .filter(|next| is_to_come(next, current.as_deref())),
-        stale: current.as_deref().map(validity).is_some_and(|v| v.stale),
+            .filter(|next| !stale && !is_stale(next)),
+        stale,
     };
     let mut body = Pieces::default();
     serde_json::to_writer(&mut body, &shown).expect("raw JSON always serializes");
@@ -76,17 +79,4 @@ fn retained(api: &Api, room: &str, key: &str) -> Option<Arc<Event>> {
 
 fn message(event: &Event) -> &RawValue {
     &event.publication.message
-}
-
-fn validity(event: &Event) -> Validity {
-    Validity::of(message(event)).unwrap_or_default()
-}
-
-/// What was to come next may be on by now, or be over.
-fn is_to_come(next: &RawValue, current: Option<&Event>) -> bool {
-    let Some(current) = current.map(validity) else {
-        return true;
-    };
-    let next = Validity::of(next).unwrap_or_default();
-    !current.stale && next.start > current.start
 }

@@ -180,7 +180,7 @@ impl Airings {
         self.known.push_back(Known {
             item,
             received,
-            last_declared: now,
+            last_declared: received,
             times: 1,
             followed: None,
             declarations: Vec::new(),

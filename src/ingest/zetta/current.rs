@@ -93,10 +93,15 @@ impl OnAir {
         }
         // A sender that declares an airing that is over does not know which song is next.
         let next = change.as_ref().and_then(|_| next_of(events, event, wall));
+        // First, since an item that goes on air is no longer the next one.
+        let begins = matches!(&change, Some(Change::Current(item)) if item.is_song());
+        let next = match next {
+            Some(next) => self.comes(sender, next),
+            None if begins => self.next.take().map(|_| Change::NextUnknown),
+            None => None,
+        };
+        taken.changes.extend(next);
         taken.changes.extend(change);
-        taken
-            .changes
-            .extend(next.and_then(|next| self.comes(sender, next)));
         taken
     }
 

@@ -142,12 +142,14 @@ fn on_air(events: &[LogEvent], station: &Station) {
     for later in [0, 20] {
         let now = now + Duration::from_secs(later);
         for change in on_air.take(sender, events, now, wall).changes {
-            let (Change::Current(item)
-            | Change::Resumed(item, _)
-            | Change::Corrected(item)
-            | Change::Again(item)
-            | Change::Next(item)) = change;
-            check(item, station);
+            match change {
+                Change::Current(item)
+                | Change::Resumed(item, _)
+                | Change::Corrected(item)
+                | Change::Again(item)
+                | Change::Next(item) => check(item, station),
+                Change::NextUnknown => {}
+            }
         }
     }
 }

@@ -142,7 +142,7 @@ async fn take(sender: &Sender, request: Request<Incoming>) -> Result<(), Refusal
             None => Some(EMPTY),
             Some(b'{' | b'[') => Some(JSON),
             _ if head.headers.contains_key(CONTENT_ENCODING) => Some(COMPRESSED),
-            _ if is_form => Some(FORM),
+            Some(first) if is_form && *first != b'<' => Some(FORM),
             _ => None,
         };
         Refusal::NotUnderstood(guess.or(why).unwrap_or(OTHER_FORMAT), why.is_some())

@@ -3,8 +3,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use chrono::Utc;
 use tokio::io::AsyncReadExt;
@@ -28,6 +29,10 @@ const UNREADABLE: &str = "the document is not well-formed XML: the log of the se
 /// The reason to refuse a document without an end.
 const UNFINISHED: &str = "the document has no end";
 
+/// How long a sender may send something else before its first document: the text that some put
+/// around documents comes with them.
+const GARBAGE_MOST: Duration = Duration::from_secs(5);
+
 /// A connection of the Zetta port.
 pub(super) struct Sender {
     pub(super) port: Arc<Port>,
@@ -37,6 +42,16 @@ pub(super) struct Sender {
     framer: Framer,
     /// Since when a document is being read that has no end yet.
     partial_since: Option<Instant>,
+    /// Since when nothing but another format was received, until that is logged.
+    only_garbage: Garbage,
+}
+
+/// What has come instead of documents.
+#[derive(Clone, Copy)]
+enum Garbage {
+    None,
+    Since(Instant),
+    Logged,
 }
 
 impl Sender {
@@ -47,6 +62,7 @@ impl Sender {
             has_sent,
             framer: Framer::default(),
             partial_since: None,
+            only_garbage: Garbage::None,
         }
     }
 
@@ -62,10 +78,7 @@ impl Sender {
             );
         }
         if self.framer.heard_only_garbage() {
-            port.trouble(
-                "no_document",
-                || warn!(%peer, "a sender has gone; nothing that it sent was ZettaLite"),
-            );
+            self.log_garbage();
         }
         ended
     }
@@ -85,6 +98,19 @@ impl Sender {
             }
             self.receive(&buffer[..read]);
         }
+    }
+
+    /// Logs once that this sender sends another format.
+    fn log_garbage(&mut self) {
+        if let Garbage::Logged = self.only_garbage {
+            return;
+        }
+        self.only_garbage = Garbage::Logged;
+        let peer = self.peer;
+        self.port.trouble(
+            "no_document",
+            || warn!(%peer, "this sender sends another format: set the format of its Live Metadata output to ZettaLite"),
+        );
     }
 
     /// Publishes the documents of a whole text, such as a request body.
@@ -115,6 +141,13 @@ impl Sender {
             Some(since) if self.framer.is_inside() && same => Some(since),
             _ => self.framer.is_inside().then(Instant::now),
         };
+        if self.framer.heard_only_garbage() {
+            match self.only_garbage {
+                Garbage::None => self.only_garbage = Garbage::Since(Instant::now()),
+                Garbage::Since(since) if since.elapsed() >= GARBAGE_MOST => self.log_garbage(),
+                Garbage::Since(_) | Garbage::Logged => {}
+            }
+        }
     }
 
     /// Gives up the document that has taken too long.
@@ -177,7 +210,9 @@ impl Sender {
         self.has_sent.store(true, Ordering::Relaxed);
         metrics::counter!("roomcast_zetta_documents_total").increment(1);
         port.feed.heard();
-        let mut on_air = port.on_air.lock().expect("no code panics under this lock");
+        // A panic over one document costs that document.
+        let on_air = port.on_air.lock();
+        let mut on_air = on_air.unwrap_or_else(PoisonError::into_inner);
         let taken = on_air.take(peer, &events, Instant::now(), Utc::now());
         if taken.is_late {
             metrics::counter!("roomcast_zetta_late_total").increment(1);
@@ -217,8 +252,8 @@ impl Sender {
             Change::Corrected(item) => ("corrected", item),
             Change::Next(item) => ("next", item),
             Change::Resumed(item, _) => ("on air again", item),
-            // Every ten seconds.
-            Change::Again(_) => return,
+            // Every ten seconds, and beside another change.
+            Change::Again(_) | Change::NextUnknown => return,
         };
         self.port.usual(what, || {
             // Logs are passed on as reports are: advertisers stay out of both.

@@ -44,6 +44,8 @@ async fn what_is_told_again_after_a_restart_has_its_row() {
         assert_eq!(titles(&server).await, expected);
         drop((source, zetta));
         server.stop().await;
+        // Who copies the file has all of it.
+        assert!(!state.path().join("roomcast.db-wal").exists());
     }
     let server = TestServer::start_in(state.path(), &[]).await;
     let all = ["Two", "By hand", "Corrected", "One"];

@@ -216,9 +216,29 @@ async fn line_24_several_items_in_a_document() {
         .write_all(document(&all.concat()).repeat(2).as_bytes())
         .await
         .unwrap();
-    assert_eq!(port.track().await, "Now");
-    let (slot, track) = port.next().await;
-    assert_eq!((slot, &track["track"]), (Slot::Next, &"Next".into()));
+    let [next, now] = port.next_and_now().await;
+    assert_eq!(
+        (&next["track"], &now["track"]),
+        (&"Next".into(), &"Now".into())
+    );
+    port.hears("", &[]).await;
+}
+
+#[tokio::test]
+async fn line_24_an_item_that_goes_on_air_is_no_longer_next() {
+    let mut port = Port::open().await;
+    let mut sender = port.connect().await;
+    let marks = r#"Type="SONG" StartTime="2099-01-01T00:00:00Z" ZettaId="1002" Status="""#;
+    let next = event(marks, r#"Type="SONG" Title="B" Artist1="A""#);
+    let both = document(&format!("{}{next}", current(1001, &at(0), "A")));
+    sender.write_all(both.as_bytes()).await.unwrap();
+    let [next, now] = port.next_and_now().await;
+    assert_eq!((&next["track"], &now["track"]), (&"B".into(), &"A".into()));
+    // It starts early, in a document of its own.
+    let alone = document(&current(1002, &at(10), "B"));
+    sender.write_all(alone.repeat(2).as_bytes()).await.unwrap();
+    let [next, now] = port.next_and_now().await;
+    assert_eq!((&next["stale"], &now["track"]), (&true.into(), &"B".into()));
     port.hears("", &[]).await;
 }
 
@@ -245,13 +265,17 @@ async fn line_24_the_next_of_two_senders_is_one() {
         with_next(1, &at(0), "2026-03-01T01:01:00Z", "Late"),
     ];
     sender.write_all(sent.concat().as_bytes()).await.unwrap();
-    for title in ["Now 1", "Now 2"] {
-        assert_eq!(port.track().await, title);
-    }
-    for title in ["Next", "Next, told right"] {
-        let (slot, track) = port.next().await;
-        assert_eq!((slot, &track["track"]), (Slot::Next, &title.into()));
-    }
+    assert_eq!(port.track().await, "Now 1");
+    let [next, now] = port.next_and_now().await;
+    assert_eq!(
+        (&next["track"], &now["track"]),
+        (&"Next".into(), &"Now 2".into())
+    );
+    let (slot, track) = port.next().await;
+    assert_eq!(
+        (slot, &track["track"]),
+        (Slot::Next, &"Next, told right".into())
+    );
     port.hears("", &[]).await;
 }
 

@@ -27,6 +27,30 @@ async fn line_27_another_format_is_named() {
     port.complained("other_format", 1);
 }
 
+/// A sender that stays: nobody looks for what is wrong in the log when it goes.
+#[tokio::test(start_paused = true)]
+async fn line_27_a_format_without_markup_is_named_while_the_sender_is_connected() {
+    let mut port = Port::open().await;
+    let mut sender = port.connect().await;
+    for round in 0.. {
+        sender.write_all(b"{\"track\":\"A\"}\r\n").await.unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        if port.logged.warned() > 0 {
+            break;
+        }
+        assert!(round < 100_000, "nothing is logged");
+    }
+    port.complained("no_document", 1);
+    sender
+        .write_all(song(1, &at(0), "A").as_bytes())
+        .await
+        .unwrap();
+    assert_eq!(port.track().await, "A");
+    drop(sender);
+    port.hears("", &[]).await;
+    port.complained("no_document", 1);
+}
+
 #[tokio::test]
 async fn line_28_a_thousand_reconnects_and_a_flood() {
     let mut port = Port::open().await;

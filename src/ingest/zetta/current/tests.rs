@@ -53,6 +53,7 @@ fn shown(change: Change) -> String {
         Change::Corrected(item) => format!("corrected {}", item.title),
         Change::Again(item) => format!("again {}", item.title),
         Change::Next(item) => format!("next {}", item.title),
+        Change::NextUnknown => "next unknown".to_owned(),
     }
 }
 
@@ -420,7 +421,7 @@ fn the_next_song_is_told_once() {
                 to_come("7", Some(210), "Next"),
                 to_come("1", Some(-200), "Past"),
             ],
-            "on 2, next Next",
+            "next Next, on 2",
         ),
         (
             1,
@@ -436,12 +437,12 @@ fn the_next_song_is_told_once() {
         (
             1,
             vec![now("2"), to_come("7", Some(210), "Next, corrected")],
-            "again 2, next Next, corrected",
+            "next Next, corrected, again 2",
         ),
         (
             1,
             vec![now("2"), to_come("7", Some(240), "Next, corrected")],
-            "again 2, next Next, corrected",
+            "next Next, corrected, again 2",
         ),
         (
             1,
@@ -458,7 +459,7 @@ fn the_next_song_is_told_once() {
                 to_come("5", None, "Behind"),
                 to_come("6", None, "Later"),
             ],
-            "on 3, next Behind",
+            "next Behind, on 3",
         ),
         // A late sender does not decide what comes next.
         (2, vec![now("2"), to_come("9", Some(200), "Late")], ""),
@@ -472,11 +473,11 @@ fn the_next_song_is_told_once() {
     let behind = || told("1", Some(-1_000), "1");
     assert_eq!(
         server.changes(2, 1, &[behind(), next(-800)]),
-        "again 1, next Next"
+        "next Next, again 1"
     );
     assert_eq!(
         server.changes(1, 2, &[now("1"), next(200)]),
-        "again 1, next Next"
+        "next Next, again 1"
     );
     assert_eq!(server.changes(2, 3, &[behind(), next(-800)]), "again 1");
 }
