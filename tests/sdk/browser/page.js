@@ -34,7 +34,7 @@ for (const target of PATHS) {
 
   played(`${target} shows the text of a title, whatever it is`, async (stage) => {
     const html = '<img src=x onerror="document.title=1"><b>&amp;\'"';
-    const titles = [html, '\u05e9\u05dc\u05d5\u05dd', 'a'.repeat(300), `\u202e${html}`];
+    const titles = [html, '\u05e9\u05dc\u05d5\u05dd', 'a'.repeat(300), `\u200f${html}`];
     const tab = await stage.liveTab(target);
     for (const title of titles) {
       const next = { title: `${title} next`, start: ago(-300) };
