@@ -63,7 +63,10 @@ impl Slow {
         }
         slow.until(|read| count(read, joined) > 0).await;
         if !packets.is_empty() {
-            // Engine.IO sends the first ping with the session: "3" answers it.
+            // Engine.IO ignores an answer that comes before its first ping.
+            let ping = b"\x81\x012";
+            slow.until(|read| read.windows(ping.len()).any(|frame| frame == ping))
+                .await;
             let clients = r#"42/bus,9["CLIENTS",{"room":"r"}]"#;
             for packet in ["3", clients] {
                 slow.stream.write_all(&text(packet)).await.unwrap();
